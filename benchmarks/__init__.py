@@ -1,0 +1,1 @@
+"""rlrecipe beside its peers: the same work, learned and timed side by side."""

@@ -1,0 +1,179 @@
+"""Proximal policy optimisation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated
+
+from rlrecipe.algorithms.gae import gae
+from rlrecipe.interfaces import Algorithm, Batch, Distribution, Key, Network, Params, Scalars
+from rlrecipe.lazy import np, torch
+from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.options import Options, option
+from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.values import Value, schedulable
+
+if TYPE_CHECKING:
+    from rlrecipe.recipe.schema import Recipe
+
+DEFAULTS = {
+    "env": {"num_envs": 8},
+    "networks": {"policy": {"name": "mlp"}, "value": {"name": "mlp"}},
+    "optimizer": {"name": "adam", "lr": 3e-4, "eps": 1e-5},
+    "collector": {"name": "sync", "frames_per_batch": 2048},
+    "trainer": {"clip_norm": 0.5},
+}
+
+
+class PPOOptions(Options):
+    """Proximal policy optimisation: on-policy, discrete or continuous actions."""
+
+    gamma: float = option(0.99, "Discount factor: nearer to 1 looks further ahead.", ge=0, le=1)
+    lmbda: float = option(0.95, "Trace decay of GAE: 0 trusts the value network, 1 the rewards.", ge=0, le=1)
+    clip_epsilon: Annotated[Value, schedulable(0)] = option(
+        0.2, "How far an action's probability may move in one batch before its gradient stops."
+    )
+    entropy_coeff: Annotated[Value, schedulable(0)] = option(
+        0.0, "Weight of the entropy bonus: higher keeps the policy random for longer."
+    )
+    critic_coeff: Annotated[Value, schedulable(0)] = option(0.5, "Weight of the value loss.")
+    num_epochs: int = option(10, "Passes over each batch: more learn faster and drift further.", gt=0)
+    minibatch_size: int = option(64, "Frames of one update; divides frames_per_batch.", gt=0)
+    normalize_advantage: bool = option(True, "Give each minibatch's advantages mean 0 and deviation 1.")
+    target_kl: float | None = option(
+        None, "End a batch's updates when the policy moved 1.5 times this far (approximate KL).", gt=0
+    )
+
+
+class PPO:
+    """PPO with clipping (Schulman et al., 2017, equation 9), as stable-baselines3 computes it.
+
+    Args:
+        options: the numbers.
+        policy: network to the distribution's features.
+        value: network to one number.
+        distribution: what turns features into actions.
+    """
+
+    reads: frozenset[Key] = frozenset({"observation", "action", "sample_log_prob", "advantage", "value_target"})
+
+    def __init__(self, options: PPOOptions, policy: Network, value: Network, distribution: Distribution) -> None:
+        self.options, self.policy, self.value, self.distribution = options, policy, value, distribution
+        self.coefficients: Mapping[str, Value] = {
+            name: getattr(options, name) for name in ("clip_epsilon", "entropy_coeff", "critic_coeff")
+        }
+
+    def prepare(self, params: Params, batch: Batch) -> None:
+        """Add log-probabilities, values, advantages and value targets, with the parameters of collection.
+
+        Computed once a batch and for all rows together: cheaper than a little at every step.
+        """
+        observation, final = batch["observation"], batch["next", "observation"]
+        steps, rows = observation.shape[:2], observation.shape[0] * observation.shape[1]
+        with torch.no_grad():
+            flat = observation.reshape(rows, -1)
+            outputs = self.policy(params["policy"], flat)
+            action = batch["action"].reshape(rows, *batch["action"].shape[2:])
+            log_prob = self.distribution.log_prob(params["policy"], outputs, action)
+            value = self.value(params["value"], flat).reshape(steps)
+            next_value = self.value(params["value"], final.reshape(rows, -1)).reshape(steps)
+        ends = batch["next", "terminated"], batch["next", "done"]
+        arrays = [x.cpu().numpy() for x in (batch["next", "reward"], value, next_value, *ends)]
+        advantage = torch.from_numpy(gae(*arrays, self.options.gamma, self.options.lmbda)).to(value.device)
+        batch["sample_log_prob"] = log_prob.reshape(steps)
+        batch["state_value"], batch["advantage"] = value, advantage
+        batch["value_target"] = advantage + value
+
+    def updates_per_batch(self, frames: int) -> int:
+        """Minibatches of all epochs."""
+        return self.options.num_epochs * math.ceil(frames / self.options.minibatch_size)
+
+    def sub_batches(self, frames: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        """Rows of each minibatch: a new permutation each epoch."""
+        for _ in range(self.options.num_epochs):
+            rows = rng.permutation(frames)
+            for start in range(0, frames, self.options.minibatch_size):
+                yield rows[start : start + self.options.minibatch_size]
+
+    def loss(self, params: Params, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
+        """Clipped surrogate, value error and entropy bonus of a minibatch ``[B, ...]``."""
+        observation, advantage = batch["observation"], batch["advantage"]
+        if self.options.normalize_advantage and len(advantage) > 1:
+            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        outputs = self.policy(params["policy"], observation)
+        log_ratio = (
+            self.distribution.log_prob(params["policy"], outputs, batch["action"]) - batch["sample_log_prob"]
+        )
+        ratio = log_ratio.exp()
+        clip = inputs["clip_epsilon"]
+        clipped = torch.clamp(ratio, 1 - clip, 1 + clip)
+        policy_loss = -torch.min(advantage * ratio, advantage * clipped).mean()
+        value = self.value(params["value"], observation).squeeze(-1)
+        value_loss = torch.nn.functional.mse_loss(value, batch["value_target"])
+        entropy = self.distribution.entropy(params["policy"], outputs).mean()
+        loss = policy_loss + inputs["critic_coeff"] * value_loss - inputs["entropy_coeff"] * entropy
+        return loss, self._metrics(policy_loss, value_loss, entropy, log_ratio, ratio, clip)
+
+    def _metrics(
+        self,
+        policy_loss: torch.Tensor,
+        value_loss: torch.Tensor,
+        entropy: torch.Tensor,
+        log_ratio: torch.Tensor,
+        ratio: torch.Tensor,
+        clip: torch.Tensor,
+    ) -> Scalars:
+        with torch.no_grad():
+            return {
+                "policy": policy_loss.detach(),
+                "value": value_loss.detach(),
+                "entropy": entropy.detach(),
+                # The third estimator of Schulman's note on approximating KL (2020): low variance, positive.
+                "approx_kl": ((ratio - 1) - log_ratio).mean(),
+                "clip_fraction": ((ratio - 1).abs() > clip).to(ratio.dtype).mean(),
+            }
+
+    def stop(self, metrics: Scalars) -> bool:
+        """Whether the policy has moved 1.5 times ``target_kl``."""
+        target = self.options.target_kl
+        return target is not None and bool(metrics["approx_kl"] > 1.5 * target)
+
+
+def check(recipe: Recipe) -> Iterable[Problem]:
+    """What in a recipe cannot go with PPO."""
+    options, frames = recipe.algorithm, getattr(recipe.collector, "frames_per_batch", None)
+    assert isinstance(options, PPOOptions)
+    size = options.minibatch_size
+    if frames is not None and frames % size:
+        yield Problem(
+            "E302",
+            ("algorithm", "minibatch_size"),
+            f"minibatches of {size} do not divide a batch of {frames} frames: {frames} = {frames // size} x {size} "
+            f"+ {frames % size}",
+            f"make collector.frames_per_batch {max(1, round(frames / size)) * size}, or choose a minibatch_size "
+            f"that divides {frames}",
+        )
+    for section in ("replay_buffer", "exploration"):
+        if getattr(recipe, section) is not None:
+            yield Problem("E302", (section,), f"ppo learns from its newest batch only and has no use for {section}",
+                          f"remove {section}, or choose an off-policy algorithm")  # fmt: skip
+    for key in ("optim_steps_per_batch", "updates_per_frame"):
+        if getattr(recipe.trainer, key) is not None:
+            yield Problem("E302", ("trainer", key), "ppo's updates follow from algorithm.num_epochs and minibatch_size",
+                          f"remove trainer.{key}")  # fmt: skip
+    for slot in ("encoder", "memory"):
+        if slot in recipe.networks:
+            yield Problem("E302", ("networks", slot), f"this version of ppo has no {slot} before its networks",
+                          f"remove networks.{slot}")  # fmt: skip
+
+
+def heads(distribution: Distribution) -> dict[str, tuple[int, float]]:
+    """Outputs of each slot's network, and the scale of its first weights."""
+    return {"policy": (distribution.features, 0.01), "value": (1, 1.0)}
+
+
+@register("algorithm", "ppo", check=check, defaults=DEFAULTS, slots=("policy", "value"), heads=heads)
+def make_ppo(options: PPOOptions, networks: Mapping[str, Network], distribution: Distribution) -> Algorithm:
+    """PPO over the networks of its slots."""
+    return PPO(options, networks["policy"], networks["value"], distribution)

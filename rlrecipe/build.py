@@ -1,0 +1,336 @@
+"""From a recipe to a trainer: the only place that joins components. Read it top to bottom."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+
+from rlrecipe.capture import choose
+from rlrecipe.clock import Clock
+from rlrecipe.interfaces import Algorithm, Collector, Distribution, Network, Transform
+from rlrecipe.parameters import Parameters
+from rlrecipe.policy import Policy
+from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.options import Options, Slot
+from rlrecipe.recipe.schema import Recipe
+from rlrecipe.recipe.values import Duration, Value
+from rlrecipe.streams import Stream, Streams
+from rlrecipe.trainers.trainer import Schedule, Trainer
+from rlrecipe.update import Update
+from rlrecipe.vector import Vector
+
+Env = gymnasium.Env[Any, Any]
+#: From this width on, one operation is worth the cost of a second thread.
+WIDE = 256
+
+
+# -- environments
+
+
+def make_env(options: Any, phase: str = "train", render_mode: str | None = None) -> Env:
+    """One environment with its frame skip and the transforms that wrap it.
+
+    Args:
+        options: of ``env``.
+        phase: "train" or "eval": transforms of the other phase are left out.
+        render_mode: gymnasium's.
+    """
+    env: Env = options.component.build(options, render_mode)
+    if options.frame_skip > 1:
+        env = _FrameSkip(env, options.frame_skip)
+    for transform in options.transforms:
+        if transform.component.traits.get("wraps") and transform.phase in (phase, "both"):
+            env = transform.component.build(transform, env)
+    return env
+
+
+class _FrameSkip(gymnasium.Wrapper):  # type: ignore[type-arg]
+    """Repeats each action; rewards add up, and an episode's end ends the repetition."""
+
+    def __init__(self, env: Env, skip: int) -> None:
+        super().__init__(env)
+        self.skip = skip
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        total = 0.0
+        for _ in range(self.skip):
+            observation, reward, terminated, truncated, info = self.env.step(action)
+            total += float(reward)
+            if terminated or truncated:
+                break
+        return observation, total, terminated, truncated, info
+
+
+def make_transforms(options: Any, space: Any, gamma: float) -> dict[str, Transform]:
+    """The transforms that stand between the environments and the policy, by the name of their state."""
+    transforms: dict[str, Transform] = {}
+    for transform in options.transforms:
+        component = transform.component
+        if component.traits.get("wraps"):
+            continue
+        same = sum(name.split(".")[0] == component.name for name in transforms)
+        name = f"{component.name}.{same}" if same else component.name
+        transforms[name] = component.build(transform, space, options.num_envs, gamma)
+    return transforms
+
+
+def evaluation_env(recipe: Recipe) -> Any:
+    """Options of ``env`` as evaluation sees them."""
+    slot = Slot("env", default="gym", bare="env_name")
+    return slot.read({**slot.write(recipe.env), **recipe.evaluation.env})
+
+
+# -- the policy and what it learns from
+
+
+@dataclass(frozen=True)
+class Spaces:
+    """What an environment observes and takes."""
+
+    observation: Any
+    action: Any
+
+
+def make_distribution(recipe: Recipe, spaces: Spaces) -> Distribution:
+    """The action distribution of the policy network."""
+    options: Any = getattr(recipe.networks["policy"], "distribution", None)
+    return options.component.build(options, spaces.action)  # type: ignore[no-any-return]
+
+
+def make_networks(recipe: Recipe, spaces: Spaces, distribution: Distribution) -> dict[str, Network]:
+    """A network for each slot of the algorithm."""
+    features = int(np.prod(spaces.observation.shape))
+    heads = recipe.algorithm.component.traits["heads"](distribution)
+    return {
+        slot: recipe.networks[slot].component.build(recipe.networks[slot], features, *heads[slot]) for slot in heads
+    }
+
+
+def make_parameters(
+    networks: Mapping[str, Network], distribution: Distribution, streams: Streams, device: torch.device
+) -> Parameters:
+    """Initial parameters of every network, those of the distribution with the policy's."""
+    generator = streams.torch(Stream.INITIALISATION)
+    tensors = {slot: network.init(generator) for slot, network in networks.items()}
+    tensors["policy"] = {**tensors["policy"], **distribution.init()}
+    parameters = Parameters(tensors)
+    parameters.flat = parameters.flat.to(device)
+    return parameters
+
+
+def make_loss(recipe: Recipe, networks: Mapping[str, Network], distribution: Distribution) -> Algorithm:
+    """The algorithm: its loss and the pure functions around it."""
+    algorithm: Algorithm = recipe.algorithm.component.build(recipe.algorithm, networks, distribution)
+    return algorithm
+
+
+def make_update(recipe: Recipe, algorithm: Algorithm, parameters: Parameters) -> Update:
+    """Gradient, clipping and optimizer step of the algorithm's loss."""
+    options: Any = recipe.optimizer
+    groups = {slot: group.lr for slot, group in options.groups.items()}
+    return Update(algorithm.loss, parameters, options.component.build(options), groups)
+
+
+def make_schedule(value: Value) -> Schedule:
+    """A number, or a schedule's number by the clock."""
+    if isinstance(value, Options):
+        curve: Callable[[float], float] = value.component.build(value)
+        until: Duration = value.until  # type: ignore[attr-defined]
+        return lambda clock: curve(clock.progress(until))
+    return lambda _: value
+
+
+# -- collecting
+
+
+def make_collector(
+    recipe: Recipe,
+    policy: Policy,
+    transforms: Mapping[str, Transform],
+    streams: Streams,
+    clock: Clock,
+    capture: str | None,
+) -> Collector:
+    """The collector over its environments."""
+    n = recipe.env.num_envs  # type: ignore[attr-defined]
+    seeds = [streams.integer(Stream.ENVIRONMENT, i) for i in range(n)]
+    envs = Vector([partial(make_env, recipe.env)] * n, seeds, capture)
+    options = recipe.collector
+    collector: Collector = options.component.build(
+        options, envs, policy, list(transforms.values()), streams.generator(Stream.ACTION), lambda: clock.frames
+    )
+    return collector
+
+
+# -- all together
+
+
+@dataclass
+class Assembly:
+    """A trainer and the parts of it that others read."""
+
+    recipe: Recipe
+    trainer: Trainer
+    policy: Policy
+    transforms: dict[str, Transform]
+    spaces: Spaces
+    exact: str
+    exact_reason: str
+
+
+def total_of(recipe: Recipe) -> Duration:
+    """How long the recipe trains."""
+    if recipe.trainer.total_frames is not None:
+        return Duration(recipe.trainer.total_frames)
+    assert recipe.trainer.total_updates is not None, "a recipe has one of the two"
+    return Duration(recipe.trainer.total_updates, "updates")
+
+
+def make_trainer(recipe: Recipe, horizon: Duration | None = None) -> Assembly:
+    """Everything that training needs, from a resolved recipe.
+
+    Args:
+        recipe: with every ``auto`` resolved (``resolve``).
+        horizon: what schedules take for the whole run, if not the recipe's total.
+    """
+    torch.set_num_threads(int(recipe.runtime.threads))
+    device = torch.device(recipe.runtime.device)
+    torch.use_deterministic_algorithms(recipe.runtime.deterministic and device.type != "cpu")
+    streams, clock = Streams(recipe.seed), Clock(total_of(recipe), horizon)
+    spaces = spaces_of(recipe)
+    distribution = make_distribution(recipe, spaces)
+    networks = make_networks(recipe, spaces, distribution)
+    parameters = make_parameters(networks, distribution, streams, device)
+    algorithm = make_loss(recipe, networks, distribution)
+    policy = Policy(networks["policy"], distribution, parameters)
+    transforms = make_transforms(recipe.env, spaces.observation, getattr(recipe.algorithm, "gamma", 1.0))
+    capture, reason = choose(partial(make_env, recipe.env))
+    schedule = recipe.optimizer.schedule  # type: ignore[attr-defined]
+    trainer = Trainer(
+        collector=make_collector(recipe, policy, transforms, streams, clock, capture),
+        algorithm=algorithm,
+        update=make_update(recipe, algorithm, parameters),
+        clock=clock,
+        streams=streams,
+        clip_norm=recipe.trainer.clip_norm,
+        lr=None if schedule is None else make_schedule(schedule),
+        coefficients={name: make_schedule(value) for name, value in algorithm.coefficients.items()},
+    )
+    for name, transform in transforms.items():
+        trainer.register_module(name, transform)
+    for options in recipe.hooks:
+        options.component.build(options).register(trainer, options.component.name)
+    exact, reason = _exactness(recipe, capture, reason, device)
+    return Assembly(recipe, trainer, policy, transforms, spaces, exact, reason)
+
+
+def _exactness(recipe: Recipe, capture: str | None, reason: str, device: torch.device) -> tuple[str, str]:
+    """Level at which this run can be resumed, and why."""
+    if capture is None:
+        return "continue", reason + ": a resumed run starts new episodes"
+    if device.type != "cpu":
+        return "continue", f"sums on {device.type} have no fixed order"
+    for place, every in (("trainer.log_interval", recipe.trainer.log_interval), ("evaluation.every", recipe.evaluation.every)):
+        if every is not None and every.unit == "seconds":
+            return "continue", f"{place} depends on the wall clock"
+    return "exact", reason
+
+
+# -- what the recipe leaves to the machine
+
+
+def spaces_of(recipe: Recipe) -> Spaces:
+    """The spaces of the training environment."""
+    env = make_env(recipe.env)
+    try:
+        return Spaces(env.observation_space, env.action_space)
+    finally:
+        env.close()
+
+
+def resolve(recipe: Recipe) -> Recipe:
+    """The recipe with every ``auto`` replaced by what is chosen here; depends on nothing else."""
+    networks = dict(recipe.networks)
+    policy: Any = networks["policy"]
+    if policy.distribution is None:
+        discrete = isinstance(spaces_of(recipe).action, gymnasium.spaces.Discrete)
+        chosen = Slot("distribution").read("categorical" if discrete else "normal")
+        networks["policy"] = policy.model_copy(update={"distribution": chosen})
+    runtime: dict[str, Any] = {}
+    if recipe.runtime.device == "auto":
+        runtime["device"] = "cpu"
+    if recipe.runtime.threads == "auto":
+        widths = [width for network in networks.values() for width in getattr(network, "num_cells", [WIDE])]
+        runtime["threads"] = min(2, os.cpu_count() or 1) if max(widths, default=0) >= WIDE else 1
+    if recipe.runtime.compile == "auto":
+        runtime["compile"] = "off"
+    runtime_options = recipe.runtime.model_copy(update=runtime)
+    return recipe.model_copy(update={"networks": networks, "runtime": runtime_options})
+
+
+# -- what only building can tell
+
+
+def probe(recipe: Recipe) -> list[Problem]:
+    """What is wrong with a valid recipe's environment, spaces and device. Builds one environment."""
+    try:
+        spaces = spaces_of(recipe)
+    except Exception as error:  # noqa: BLE001 - whatever a foreign constructor raises becomes a problem
+        return [_environment_problem(recipe, error)]
+    problems = []
+    shape = getattr(spaces.observation, "shape", None)
+    if not isinstance(spaces.observation, gymnasium.spaces.Box) or shape is None:
+        problems.append(
+            Problem(
+                "E301",
+                ("env",),
+                f"{recipe.algorithm.component.name} reads one array, but the environment observes {spaces.observation}",
+                "add the transform flatten_observation to env.transforms",
+            )
+        )
+    options: Any = getattr(recipe.networks["policy"], "distribution", None)
+    fits: Callable[[Any], str | None] = _any_fits if options is None else options.component.traits["fits"]
+    misfit = fits(spaces.action)
+    if misfit is not None:
+        path = ("env",) if options is None else ("networks", "policy", "distribution")
+        problems.append(Problem("E301", path, misfit, None))
+    return [*problems, *_device_problems(recipe)]
+
+
+def _any_fits(space: Any) -> str | None:
+    if isinstance(space, gymnasium.spaces.Discrete | gymnasium.spaces.Box):
+        return None
+    return f"no distribution here acts in {space}; use an environment with Discrete or Box actions"
+
+
+def _environment_problem(recipe: Recipe, error: Exception) -> Problem:
+    name = getattr(recipe.env, "env_name", recipe.env.component.name)
+    where = ("env", "env_name") if hasattr(recipe.env, "env_name") else ("env",)
+    text = str(error).split("\n")[0]
+    extra = re.search(r"gymnasium\[([a-z0-9-]+)\]", text)
+    if isinstance(error, gymnasium.error.DependencyNotInstalled) or isinstance(error, ModuleNotFoundError):
+        cure = f"pip install 'rlrecipe[{extra[1]}]'" if extra else f"pip install what it needs: {text}"
+        return Problem("E401", where, f"{name} needs a package that is not installed: {text}", cure)
+    if isinstance(error, gymnasium.error.UnregisteredEnv | gymnasium.error.DeprecatedEnv):
+        import difflib
+
+        near = difflib.get_close_matches(str(name), list(gymnasium.registry), n=1, cutoff=0.5)
+        return Problem("E102", where, f"no environment is registered as {name!r}", near[0] if near else None)
+    return Problem("E102", where, f"{name} cannot be built: {type(error).__name__}: {text}", "check env.kwargs")
+
+
+def _device_problems(recipe: Recipe) -> list[Problem]:
+    device = recipe.runtime.device
+    kind = device.split(":")[0]
+    there = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if there.get(kind, False):
+        return []
+    return [Problem("E402", ("runtime", "device"), f"this machine has no {device}", "use auto or cpu")]

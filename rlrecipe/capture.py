@@ -1,0 +1,215 @@
+"""Saving an environment in the middle of an episode and going on from there, bit for bit.
+
+gymnasium offers no such thing, and pickling fails in silence for some environments. Three methods
+are tried in turn; each is probed on fresh environments before it is believed.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from rlrecipe.interfaces import State
+from rlrecipe.state import Arrays, join, split
+
+Env = Any
+MakeEnv = Callable[[], Env]
+
+#: What describes an environment and never changes in an episode.
+_CONSTANT = frozenset({"render_mode", "metadata", "reward_range", "_cached_spec", "_saved_kwargs"})
+
+
+def layers(env: Env) -> Iterator[Any]:
+    """The environment's wrappers from the outside in, the environment itself, and its spaces' generators."""
+    while True:
+        yield env
+        if not isinstance(env, gymnasium.Wrapper):
+            break
+        env = env.env
+    for space in (env.action_space, env.observation_space):
+        # A space draws from its own generator once somebody has sampled it.
+        if getattr(space, "_np_random", None) is not None:
+            yield space
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_plain(item) for item in value)
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _plain(item) for key, item in value.items())
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "biufc"
+    return value is None or isinstance(value, bool | int | float | str | np.generic | np.random.Generator)
+
+
+class Attributes:
+    """The plain attributes of every layer: numbers, arrays, generators. Serves simple environments."""
+
+    name = "attributes"
+
+    def __init__(self, env: Env) -> None:
+        self.env = env
+
+    def save(self) -> State:
+        """Every plain attribute, by layer."""
+        return {
+            str(i): {
+                # Copied: a generator or an array in a saved state must not move with the environment.
+                key: copy.deepcopy(value)
+                for key, value in vars(layer).items()
+                if key not in _CONSTANT and _plain(value)
+            }
+            for i, layer in enumerate(layers(self.env))
+        }
+
+    def load(self, state: State) -> None:
+        """Put every saved attribute back."""
+        for i, layer in enumerate(layers(self.env)):
+            for key, value in state.get(str(i), {}).items():
+                # What holds an object now (a body, a window) is not overwritten by the None or the empty
+                # list of before it existed. Not setattr: a wrapper may forbid or forward it.
+                if _plain(vars(layer).get(key)):
+                    vars(layer)[key] = copy.deepcopy(value)
+
+
+class MuJoCo(Attributes):
+    """The plain attributes, and MuJoCo's own full integration state."""
+
+    name = "mujoco"
+
+    def save(self) -> State:
+        """Attributes and the physics vector."""
+        import mujoco
+
+        inner = self.env.unwrapped
+        kind = mujoco.mjtState.mjSTATE_INTEGRATION
+        physics = np.empty(mujoco.mj_stateSize(inner.model, kind))
+        mujoco.mj_getState(inner.model, inner.data, physics, kind)
+        return {"attributes": super().save(), "physics": physics}
+
+    def load(self, state: State) -> None:
+        """Put both back and recompute what follows from them."""
+        import mujoco
+
+        inner = self.env.unwrapped
+        super().load(state["attributes"])
+        mujoco.mj_setState(inner.model, inner.data, state["physics"], mujoco.mjtState.mjSTATE_INTEGRATION)
+
+
+class Replay:
+    """The state before the episode's reset and its actions since: loading lives the episode again."""
+
+    name = "replay"
+
+    def __init__(self, env: Env) -> None:
+        if not isinstance(env, Tape):
+            raise TypeError("replay needs an environment that was wrapped in a Tape")
+        self.env = env
+
+    def save(self) -> State:
+        """What the tape holds."""
+        actions = self.env.actions
+        return {"before": self.env.before, "seed": self.env.seed, "actions": np.array(actions) if actions else None}
+
+    def load(self, state: State) -> None:
+        """Reset from the saved state, then take every action again."""
+        Attributes(self.env.env).load(state["before"])
+        self.env.reset(seed=state["seed"])
+        # Resetting recorded the state of this process; what was saved is the state to record.
+        self.env.before = state["before"]
+        for action in () if state["actions"] is None else state["actions"]:
+            self.env.step(action)
+
+
+class Tape(gymnasium.Wrapper):  # type: ignore[type-arg]
+    """Remembers the state before the episode's reset and every action since."""
+
+    def __init__(self, env: Env) -> None:
+        super().__init__(env)
+        self.before: State = {}
+        self.seed: int | None = None
+        self.actions: list[Any] = []
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
+        """Begin a new record."""
+        self.before, self.seed, self.actions = Attributes(self.env).save(), seed, []
+        return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> Any:
+        """Record and step."""
+        self.actions.append(np.copy(action))
+        return self.env.step(action)
+
+
+Capture = Attributes | Replay
+METHODS: dict[str, type[Attributes] | type[Replay]] = {m.name: m for m in (Attributes, MuJoCo, Replay)}
+
+
+def choose(make: MakeEnv, seed: int = 0) -> tuple[str | None, str]:
+    """The first method that an environment passes the probe with, and why.
+
+    Args:
+        make: builds one environment; called a few times.
+        seed: of the probe's own random actions.
+
+    Returns:
+        The method's name, or None if every one failed; and the reason in words.
+    """
+    failures = []
+    for name, method in METHODS.items():
+        try:
+            difference = _probe(make, method, seed)
+        except Exception as error:  # noqa: BLE001 - whatever a foreign environment raises is an answer
+            difference = f"{type(error).__name__}: {error}"
+        if difference is None:
+            return name, f"environments are captured by {name}, probed"
+        failures.append(f"{name}: {difference}")
+    return None, "environments cannot be captured (" + "; ".join(failures) + ")"
+
+
+def _probe(make: MakeEnv, method: type[Attributes] | type[Replay], seed: int) -> str | None:
+    """What differs between going on and going on from a saved state, or None."""
+    if method is MuJoCo and not hasattr(make().unwrapped, "model"):
+        return "not a MuJoCo environment"
+    wrap: Callable[[Env], Env] = Tape if method is Replay else lambda env: env
+    one, other = wrap(make()), wrap(make())
+    actions = one.action_space
+    actions.seed(seed)
+    try:
+        one.reset(seed=seed)
+        other.reset(seed=seed + 1)
+        _walk(one, [actions.sample() for _ in range(15)])
+        arrays: Arrays = {}
+        tree = split(method(one).save(), "", arrays)
+        ahead = [actions.sample() for _ in range(40)]
+        expected = _walk(one, ahead)
+        method(other).load(join(tree, arrays))
+        for i, (a, b) in enumerate(zip(expected, _walk(other, ahead), strict=True)):
+            if not _same(a, b):
+                return f"step {i + 1} after restoring differs"
+        return None
+    finally:
+        one.close()
+        other.close()
+
+
+def _walk(env: Env, actions: list[Any]) -> list[Any]:
+    seen = []
+    for action in actions:
+        observation, reward, terminated, truncated, _ = env.step(action)
+        seen.append(copy.deepcopy((observation, reward, terminated, truncated)))
+        if terminated or truncated:
+            seen[-1] = (*seen[-1], copy.deepcopy(env.reset()[0]))
+    return seen
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    if isinstance(a, tuple | list):
+        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
+    return np.array_equal(np.asarray(a), np.asarray(b), equal_nan=np.asarray(a).dtype.kind == "f")

@@ -1,0 +1,87 @@
+"""How far a run has come, in frames, updates, episodes and seconds."""
+
+from __future__ import annotations
+
+import time
+
+from rlrecipe.interfaces import State
+from rlrecipe.recipe.values import Duration
+
+
+class Clock:
+    """Counts a run's progress; durations and schedules are read on it.
+
+    Args:
+        total: how long the run is.
+        horizon: what schedules take for the whole run; ``total`` unless a resumed run was extended.
+    """
+
+    def __init__(self, total: Duration, horizon: Duration | None = None) -> None:
+        self.total, self.horizon = total, horizon or total
+        self.frames = self.updates = self.episodes = 0
+        self._seconds_before = 0.0
+        self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all sessions of the run."""
+        return self._seconds_before + time.monotonic() - self._started
+
+    def count(self, duration: Duration) -> float:
+        """How far the run is, in the unit of ``duration``."""
+        return float(getattr(self, duration.unit))
+
+    @property
+    def done(self) -> bool:
+        """Whether the run is complete."""
+        return self.count(self.total) >= self.total.amount
+
+    @property
+    def fraction(self) -> float:
+        """Progress of the run in [0, 1]."""
+        return min(1.0, self.count(self.total) / self.total.amount)
+
+    def progress(self, until: Duration) -> float:
+        """Progress in [0, 1] toward ``until``; frames up to 1 are a fraction of the run."""
+        if until.unit == "frames" and until.amount <= 1:
+            whole, reached = self.horizon.amount * until.amount, self.count(self.horizon)
+        else:
+            whole, reached = until.amount, self.count(until)
+        return min(1.0, reached / whole)
+
+    def state_dict(self) -> State:
+        """The counters, and the seconds of all sessions so far."""
+        return {
+            "frames": self.frames,
+            "updates": self.updates,
+            "episodes": self.episodes,
+            "seconds": self.seconds,
+            "horizon": [self.horizon.amount, self.horizon.unit],
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Go on counting from where ``state`` was taken."""
+        self.frames, self.updates, self.episodes = state["frames"], state["updates"], state["episodes"]
+        self._seconds_before, self._started = state["seconds"], time.monotonic()
+
+
+class Alarm:
+    """Fires whenever a duration is crossed, so that no interval has to be a multiple of a batch."""
+
+    def __init__(self, every: Duration, clock: Clock) -> None:
+        self.every, self.clock = every, clock
+        self.crossed = 0
+
+    def fires(self) -> bool:
+        """Whether the interval was crossed since the last time this was asked."""
+        crossings = int(self.clock.count(self.every) // self.every.amount)
+        fired, self.crossed = crossings > self.crossed, crossings
+        return fired
+
+    def state_dict(self) -> State:
+        """The interval that was crossed last."""
+        return {"crossed": self.crossed}
+
+    def load_state_dict(self, state: State) -> None:
+        """Remember the interval that was crossed last."""
+        self.crossed = state["crossed"]

@@ -1,0 +1,45 @@
+"""Environments registered with gymnasium."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from rlrecipe.envs.base import EnvOptions
+from rlrecipe.lazy import gymnasium
+from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.options import option
+from rlrecipe.recipe.registry import register
+
+if TYPE_CHECKING:
+    from rlrecipe.recipe.schema import Recipe
+
+
+class GymOptions(EnvOptions):
+    """An environment by its gymnasium id."""
+
+    env_name: str = option(..., "The id, such as CartPole-v1.", min_length=1)
+    kwargs: dict[str, Any] = option({}, "Arguments of the environment's constructor.")
+
+
+def check(recipe: Recipe) -> Iterable[Problem]:
+    """What in a recipe cannot go with this environment."""
+    options = recipe.env
+    assert isinstance(options, GymOptions)
+    skip = options.frame_skip
+    if options.env_name.startswith("ALE/") and skip > 1 and options.kwargs.get("frameskip") != 1:
+        yield Problem(
+            "E302",
+            ("env", "frame_skip"),
+            f"{options.env_name} skips 4 frames already: a skip of {skip} on top makes {4 * skip}",
+            f"remove frame_skip, or set env.kwargs.frameskip to 1 and keep {skip}",
+        )
+
+
+@register("env", "gym", check=check)
+def make_gym(options: GymOptions, render_mode: str | None) -> gymnasium.Env[Any, Any]:
+    """One environment.
+
+    The passive checker is left out: it costs more than a CartPole step and changes nothing.
+    """
+    return gymnasium.make(options.env_name, render_mode=render_mode, disable_env_checker=True, **options.kwargs)

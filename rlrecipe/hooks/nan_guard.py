@@ -1,0 +1,51 @@
+"""Stops a run whose numbers are no longer finite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rlrecipe.interfaces import Batch
+from rlrecipe.lazy import torch
+from rlrecipe.recipe.options import Options
+from rlrecipe.recipe.registry import register
+
+if TYPE_CHECKING:
+    from rlrecipe.trainers.trainer import Trainer
+
+
+class NanGuardOptions(Options):
+    """After each batch's updates, end the run (exit 6) if a parameter, reward or observation is not finite."""
+
+
+class NanGuard:
+    """Looks at every parameter and at the batch, once a batch."""
+
+    category = "logging"
+    reads_mapping = True
+    observer = True
+
+    def register(self, trainer: Trainer, name: str) -> None:  # noqa: ARG002 - the public protocol's name
+        """Look at the end of every batch."""
+        self.parameters = trainer.update.parameters
+        trainer.register_op("post_steps_log", self)
+
+    def __call__(self, batch: Batch) -> None:
+        """Raise Diverged if something is not finite."""
+        from rlrecipe.trainers.errors import Diverged
+
+        named = {"parameters": self.parameters.flat}
+        named |= {".".join(key) if isinstance(key, tuple) else key: tensor for key, tensor in batch.items()}
+        wrong = [name for name, tensor in named.items() if not bool(torch.isfinite(tensor).all())]
+        if "parameters" in wrong:
+            wrong += [name for name, tensor in self.parameters.named().items() if not bool(torch.isfinite(tensor).all())]
+        if wrong:
+            raise Diverged(
+                f"not finite: {', '.join(wrong)}; resume from the checkpoint before with a lower optimizer.lr, or "
+                "check the environment's rewards"
+            )
+
+
+@register("hook", "nan_guard")
+def make_nan_guard(options: NanGuardOptions) -> NanGuard:  # noqa: ARG001
+    """A guard."""
+    return NanGuard()

@@ -1,0 +1,163 @@
+"""The nouns of rlrecipe as small interfaces; no implementation, and nothing to import but this.
+
+A component knows these interfaces and its own options. It knows neither the recipe nor the trainer,
+which is why any of them can be tried alone, or replaced by one file.
+
+Shapes: T steps of N environments are kept time-major, ``[T, N, ...]``; a sub-batch is ``[B, ...]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from rlrecipe.lazy import gymnasium, np, torch
+
+Key: TypeAlias = "str | tuple[str, ...]"
+#: Named arrays of one collection or sub-batch under torchrl's keys: "observation", "action",
+#: ("next", "reward"), ("next", "terminated"), ...
+Batch: TypeAlias = "dict[Key, torch.Tensor]"
+#: Parameters by slot and name: ``params["policy"]["0.weight"]``.
+Params: TypeAlias = "Mapping[str, Mapping[str, torch.Tensor]]"
+#: Named numbers as 0-dimensional tensors: what a loss reports, and what it is given besides a batch.
+Scalars: TypeAlias = "dict[str, torch.Tensor]"
+State: TypeAlias = dict[str, Any]
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """Something whose state a checkpoint holds: plain numbers, text, lists, mappings, arrays, tensors."""
+
+    def state_dict(self) -> State: ...
+    def load_state_dict(self, state: State) -> None: ...
+
+
+class Network(Protocol):
+    """A pure function of named parameters and an input ``[B, in]`` to outputs ``[B, out]``."""
+
+    def init(self, generator: torch.Generator) -> dict[str, torch.Tensor]: ...
+    def __call__(self, params: Mapping[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor: ...
+
+    def numpy(self, params: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray] | None:
+        """The same function in numpy over the same memory, or None where torch has to do it."""
+
+
+class Distribution(Protocol):
+    """How a policy network's outputs become actions. Random numbers come in as ``noise``."""
+
+    @property
+    def features(self) -> int:
+        """Outputs that it asks of the network."""
+
+    def init(self) -> dict[str, torch.Tensor]:
+        """Parameters of its own, such as a deviation that no network computes."""
+
+    def noise(self, rng: np.random.Generator, rows: int) -> np.ndarray:
+        """Random numbers for ``rows`` actions."""
+
+    def sample(self, params: Mapping[str, Any], outputs: Any, noise: Any) -> Any:
+        """Actions from outputs; numpy arrays or tensors, as given."""
+
+    def mode(self, outputs: Any) -> Any:
+        """The most probable actions."""
+
+    def log_prob(
+        self, params: Mapping[str, torch.Tensor], outputs: torch.Tensor, action: torch.Tensor
+    ) -> torch.Tensor: ...
+
+    def entropy(self, params: Mapping[str, torch.Tensor], outputs: torch.Tensor) -> torch.Tensor: ...
+
+    def to_env(self, action: np.ndarray) -> np.ndarray:
+        """The actions as the environment takes them: clipped, scaled or shifted."""
+
+
+class Optimizer(Protocol):
+    """A step on one flat vector. ``lr`` is 0-dimensional, or one rate for each element."""
+
+    lr: float
+
+    def init(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The state before the first step."""
+
+    def step(
+        self, flat: torch.Tensor, gradient: torch.Tensor, state: dict[str, torch.Tensor], lr: torch.Tensor
+    ) -> None:
+        """Move ``flat`` and ``state`` in place; reads and writes nothing else."""
+
+
+class Algorithm(Protocol):
+    """An algorithm as data and pure functions; gradients, clipping and steps are shared machinery."""
+
+    #: Schedulable numbers by name: they reach ``loss`` as ``inputs``.
+    coefficients: Mapping[str, Any]
+    #: Keys of a batch that ``loss`` reads.
+    reads: frozenset[Key]
+
+    def prepare(self, params: Params, batch: Batch) -> None:
+        """Add to a collected batch what all of its updates share (values, advantages)."""
+
+    def updates_per_batch(self, frames: int) -> int:
+        """Updates after a batch of ``frames`` frames."""
+
+    def sub_batches(self, frames: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        """Row indexes of the sub-batch of each update."""
+
+    def loss(self, params: Params, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
+        """The loss of a sub-batch and what to report of it. Pure."""
+
+    def stop(self, metrics: Scalars) -> bool:
+        """Whether the rest of this batch's updates, this one included, is left out."""
+
+
+class Transform(Stateful, Protocol):
+    """Changes observations or rewards between the environments and everything else.
+
+    What its ``state_dict`` holds under "statistics" travels with the policy.
+    """
+
+    def reset(self, observation: np.ndarray) -> np.ndarray: ...
+
+    def step(
+        self, observation: np.ndarray, final: np.ndarray, reward: np.ndarray, done: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What to show of a step: observation ``[N, ...]``, the true next one, and the reward ``[N]``."""
+
+    def apply(self, observation: np.ndarray) -> np.ndarray:
+        """Observations as the policy sees them, with frozen statistics."""
+
+
+class Collector(Stateful, Protocol):
+    """Yields batches of frames, forever; what it yields is overwritten by the next."""
+
+    frames_per_batch: int
+    episodes: Episodes
+
+    def collect(self) -> Batch: ...
+    def close(self) -> None: ...
+
+
+class Episodes(Protocol):
+    """Finished training episodes that nobody has taken yet."""
+
+    def take(self) -> list[tuple[int, float, int]]:
+        """Frames at the end, return and length of each, oldest first; they are taken only once."""
+
+
+class Logger(Protocol):
+    """Writes rows somewhere. Built with the rows of before, so that a resumed run has each row once."""
+
+    def write(self, row: Mapping[str, Any]) -> None: ...
+    def close(self) -> None: ...
+
+
+class MakeLogger(Protocol):
+    """Builder of a logger."""
+
+    def __call__(self, options: Any, run_dir: Path, rows: Sequence[Mapping[str, Any]]) -> Logger: ...
+
+
+class MakeEnv(Protocol):
+    """Builder of one environment of a kind."""
+
+    def __call__(self, options: Any, render_mode: str | None) -> gymnasium.Env[Any, Any]: ...

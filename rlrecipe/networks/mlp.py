@@ -1,0 +1,101 @@
+"""Multi-layer perceptron."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rlrecipe.interfaces import Network
+from rlrecipe.lazy import np, torch
+from rlrecipe.networks.base import NetworkOptions
+from rlrecipe.recipe.options import option
+from rlrecipe.recipe.registry import register
+
+Activation = Literal["tanh", "relu", "elu", "gelu", "silu", "identity"]
+
+
+class MLPOptions(NetworkOptions):
+    """Fully connected layers; acts in numpy when plain, which is fastest for small ones."""
+
+    num_cells: list[Annotated[int, Field(gt=0)]] = option([64, 64], "Width of each hidden layer.")
+    activation: Activation = option("tanh", "Function after each hidden layer.")
+    init: Literal["orthogonal", "default"] = option(
+        "orthogonal", "Initial weights: orthogonal with zero biases, or the default of torch's Linear."
+    )
+    layer_norm: bool = option(False, "Normalise each hidden layer before its activation; acts in torch then.")
+
+
+class MLP:
+    """``Linear -> [LayerNorm] -> activation`` for each hidden layer, then ``Linear``.
+
+    Weights are ``[out, in]`` under the layer's index, as in torch: ``0.weight``, ``0.bias``, ...
+
+    Args:
+        sizes: features from input to output.
+        head_gain: scale of the last layer's orthogonal weights.
+    """
+
+    def __init__(self, options: MLPOptions, sizes: list[int], head_gain: float) -> None:
+        self.options, self.sizes, self.head_gain = options, sizes, head_gain
+        self.layers = len(sizes) - 1
+
+    def init(self, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        """Initial parameters. Orthogonal: gain sqrt(2) for hidden layers (Saxe et al., 2014)."""
+        tensors: dict[str, torch.Tensor] = {}
+        for i, (fan_in, fan_out) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
+            weight, bias = torch.empty(fan_out, fan_in), torch.zeros(fan_out)
+            if self.options.init == "orthogonal":
+                gain = self.head_gain if i == self.layers - 1 else math.sqrt(2)
+                torch.nn.init.orthogonal_(weight, gain, generator=generator)
+            else:
+                bound = 1 / math.sqrt(fan_in)
+                weight.uniform_(-bound, bound, generator=generator)
+                bias.uniform_(-bound, bound, generator=generator)
+            tensors[f"{i}.weight"], tensors[f"{i}.bias"] = weight, bias
+            if self.options.layer_norm and i < self.layers - 1:
+                tensors[f"{i}.norm.weight"], tensors[f"{i}.norm.bias"] = torch.ones(fan_out), torch.zeros(fan_out)
+        return tensors
+
+    def __call__(self, params: Mapping[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+        """Outputs ``[B, out]`` of inputs ``[B, in]``."""
+        functional = torch.nn.functional
+        activation = (lambda y: y) if self.options.activation == "identity" else getattr(functional, self.options.activation)
+        for i in range(self.layers):
+            x = functional.linear(x, params[f"{i}.weight"], params[f"{i}.bias"])
+            if i < self.layers - 1:
+                if self.options.layer_norm:
+                    x = functional.layer_norm(
+                        x, x.shape[-1:], params[f"{i}.norm.weight"], params[f"{i}.norm.bias"]
+                    )
+                x = activation(x)
+        return x
+
+    def numpy(self, params: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray] | None:
+        """The forward pass in numpy, for tanh and relu without layer norm."""
+        if self.options.layer_norm or self.options.activation not in ("tanh", "relu"):
+            return None
+        weights = [params[f"{i}.weight"].T for i in range(self.layers)]
+        biases = [params[f"{i}.bias"] for i in range(self.layers)]
+        last = self.layers - 1
+        tanh = self.options.activation == "tanh"
+
+        def forward(x: np.ndarray) -> np.ndarray:
+            for i in range(last):
+                x = x @ weights[i]
+                x += biases[i]
+                # In place: the array belongs to this call.
+                x = np.tanh(x, out=x) if tanh else np.maximum(x, 0.0, out=x)
+            x = x @ weights[last]
+            x += biases[last]
+            return x
+
+        return forward
+
+
+@register("network", "mlp")
+def make_mlp(options: MLPOptions, in_features: int, out_features: int, head_gain: float = 1.0) -> Network:
+    """An MLP from ``in_features`` to ``out_features``."""
+    return MLP(options, [in_features, *options.num_cells, out_features], head_gain)

@@ -1,0 +1,43 @@
+"""Stochastic gradient descent with momentum."""
+
+from __future__ import annotations
+
+from rlrecipe.interfaces import Optimizer
+from rlrecipe.lazy import torch
+from rlrecipe.optim.base import OptimizerOptions
+from rlrecipe.recipe.options import option
+from rlrecipe.recipe.registry import register
+
+
+class SGDOptions(OptimizerOptions):
+    """Plain gradient steps, with momentum if asked for."""
+
+    momentum: float = option(0.0, "Share of the last step that goes on.", ge=0, lt=1)
+    weight_decay: float = option(0.0, "L2 penalty, added to the gradient.", ge=0)
+
+
+class SGD:
+    """SGD on one flat vector, with torch's form of momentum (no dampening)."""
+
+    def __init__(self, options: SGDOptions) -> None:
+        self.lr, self.momentum, self.weight_decay = options.lr, options.momentum, options.weight_decay
+
+    def init(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
+        """A zero momentum buffer, if there is momentum."""
+        return {"momentum_buffer": torch.zeros_like(flat)} if self.momentum else {}
+
+    def step(
+        self, flat: torch.Tensor, gradient: torch.Tensor, state: dict[str, torch.Tensor], lr: torch.Tensor
+    ) -> None:
+        """Move ``flat`` against ``gradient``, in place."""
+        if self.weight_decay:
+            gradient = gradient.add(flat, alpha=self.weight_decay)
+        if self.momentum:
+            gradient = state["momentum_buffer"].mul_(self.momentum).add_(gradient)
+        flat.sub_(gradient * lr)
+
+
+@register("optimizer", "sgd")
+def make_sgd(options: SGDOptions) -> Optimizer:
+    """SGD with the given options."""
+    return SGD(options)

@@ -1,0 +1,115 @@
+"""What a recipe must satisfy beyond the types of its options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pydantic import ValidationError
+
+from rlrecipe.recipe.errors import Path, Problem
+from rlrecipe.recipe.evaluation import Holder, merged_env
+from rlrecipe.recipe.messages import problems_of, unknown_key
+from rlrecipe.recipe.schema import Recipe
+from rlrecipe.recipe.shape import at, components
+from rlrecipe.recipe.tree import INVALID, Node
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?|mps")
+#: Networks that may feed an algorithm's own.
+SHARED = ("encoder", "memory")
+
+
+def check_tree(root: Node) -> Iterator[Problem]:
+    """Problems of what was written, told whether or not the options validate."""
+    yield from _lengths(root)
+    yield from _slots(root)
+    for path in (("env", "env_name"), ("env",), ("evaluation", "env", "env_name")):
+        yield from _env_id(root, path)
+
+
+def check_recipe(recipe: Recipe) -> Iterator[Problem]:
+    """Problems of a recipe whose options are all valid: combinations, and what this machine lacks."""
+    yield from _updates(recipe)
+    yield from _runtime(recipe)
+    yield from _evaluation_env(recipe)
+    for path, options in components(recipe):
+        component = options.component
+        for extra in dict.fromkeys(component.missing()):
+            message = f"{component.kind} {component.name!r} needs the extra {extra!r}, which is not installed"
+            yield Problem("E401", path, message, f"pip install 'rlrecipe[{extra}]'")
+        if component.check is not None:
+            yield from component.check(recipe)
+
+
+def _lengths(root: Node) -> Iterator[Problem]:
+    trainer = root.get("trainer")
+    if trainer is not None and not isinstance(trainer.value, dict):
+        return
+    if not any(root.get("trainer", key) for key in ("total_frames", "total_updates")):
+        message = "the length of the run is missing: one of trainer.total_frames and trainer.total_updates"
+        yield Problem("E103", ("trainer", "total_frames"), message, "add trainer: {total_frames: 1e6}")
+
+
+def _slots(root: Node) -> Iterator[Problem]:
+    networks, algorithm, shape = root.get("networks"), root.get("algorithm"), at(root, ("algorithm",))
+    component = shape.component(algorithm) if shape is not None and algorithm is not None else None
+    if component is None or networks is None or not isinstance(networks.value, dict):
+        return
+    slots = (*component.traits.get("slots", ()), *SHARED)
+    for key in networks.value:
+        if key not in slots:
+            yield unknown_key(root, ("networks", key), slots, f"network of {component.name}")
+
+
+def _env_id(root: Node, path: Path) -> Iterator[Problem]:
+    node = root.get(*path)
+    if node is None or not isinstance(node.value, str) or ":" not in node.value:
+        return
+    module, _, name = node.value.partition(":")
+    message = (
+        f"expected an environment id without a module, got {node.value!r}: recipes import nothing unasked"
+    )
+    cure = f"write {name or 'the id'} here and declare the module: imports: [{module}], or --import {module}"
+    yield Problem("E102", path, message, cure)
+
+
+def _updates(recipe: Recipe) -> Iterator[Problem]:
+    trainer = recipe.trainer
+    if trainer.updates_per_frame is not None and trainer.optim_steps_per_batch is not None:
+        message = (
+            f"updates_per_frame ({trainer.updates_per_frame:g}) and optim_steps_per_batch "
+            f"({trainer.optim_steps_per_batch}) both say how many updates there are"
+        )
+        yield Problem("E302", ("trainer", "updates_per_frame"), message, "remove one of the two")
+
+
+def _runtime(recipe: Recipe) -> Iterator[Problem]:
+    device = recipe.runtime.device
+    if not _DEVICE.fullmatch(device):
+        message = f"expected auto, cpu, cuda, cuda:N or mps, got the text {device!r}"
+        yield Problem("E102", ("runtime", "device"), message, "write auto to have one chosen")
+    if recipe.runtime.compile == "on":
+        message = "compiled updates come in a later version"
+        yield Problem("E302", ("runtime", "compile"), message, "use auto or off")
+
+
+def _evaluation_env(recipe: Recipe) -> Iterator[Problem]:
+    """Options of ``evaluation.env`` are options of the environment."""
+    root = Node({"env": merged_env(recipe)})
+    try:
+        Holder.model_validate(root.data())
+    except ValidationError as error:
+        for problem in problems_of(error, root):
+            yield Problem(problem.code, ("evaluation", *problem.path), problem.message, problem.suggestion)
+
+
+def broken(root: Node, path: Path = ()) -> Iterator[Path]:
+    """The places whose value could not be read."""
+    if root.value is INVALID:
+        yield path
+    elif isinstance(root.value, dict):
+        for key, node in root.value.items():
+            yield from broken(node, (*path, key))
+    elif isinstance(root.value, list):
+        for index, node in enumerate(root.value):
+            yield from broken(node, (*path, index))

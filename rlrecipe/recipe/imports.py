@@ -1,0 +1,155 @@
+"""User components: files and modules that a recipe declares or the command line names."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlrecipe.recipe.errors import Place, PlacedProblem, Problem
+from rlrecipe.recipe.tree import Node
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A file or module with components that was loaded.
+
+    Args:
+        name: as it was written.
+        file: its file, where it is one.
+        module: its name in ``sys.modules``.
+        sha256: digest of a single file's bytes.
+    """
+
+    name: str
+    file: Path | None
+    module: str
+    sha256: str | None = None
+
+
+class ImportProblem(Exception):  # noqa: N818 - shown as a recipe problem
+    """A user's file or module cannot be loaded; the message says where and why."""
+
+
+def is_file(name: str) -> bool:
+    """Whether a declared name means a file rather than a module."""
+    return name.endswith(".py") or "/" in name
+
+
+def identity(name: str, folder: Path) -> str:
+    """What two ways to name the same file or module have in common."""
+    return str((folder / name).resolve()) if is_file(name) else name
+
+
+def load_import(name: str, folder: Path) -> Imported:
+    """Load a file (relative to ``folder``) or an installed module.
+
+    What it prints goes to standard error, where no reader of ``--json`` meets it.
+
+    Raises:
+        ImportProblem: it does not exist, or its own code fails.
+    """
+    with contextlib.redirect_stdout(sys.stderr):
+        return _load_file(name, (folder / name).resolve()) if is_file(name) else _load_module(name)
+
+
+def _load_file(name: str, file: Path) -> Imported:
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise ImportProblem(f"{file} cannot be read: {error.strerror}") from None
+    digest = hashlib.sha256(raw).hexdigest()
+    module_name = f"_rlrecipe_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
+    loaded = sys.modules.get(module_name)
+    if loaded is None or getattr(loaded, "__digest__", None) != digest:
+        spec = importlib.util.spec_from_file_location(module_name, file)
+        if spec is None or spec.loader is None:
+            raise ImportProblem(f"{file} is no Python file: expected a name that ends in .py")
+        module = importlib.util.module_from_spec(spec)
+        module.__dict__["__digest__"] = digest
+        sys.modules[module_name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException as error:
+            del sys.modules[module_name]
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            raise ImportProblem(_failure(error, file)) from error
+    return Imported(name, file, module_name, digest)
+
+
+def _load_module(name: str) -> Imported:
+    try:
+        module = importlib.import_module(name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == name.split(".")[0]:
+            raise ImportProblem(
+                f"no module named {name!r} is installed; a file is written as ./{name}.py"
+            ) from None
+        raise ImportProblem(_failure(error, None)) from error
+    file = getattr(module, "__file__", None)
+    return Imported(name, Path(file) if file else None, name)
+
+
+def _failure(error: BaseException, file: Path | None) -> str:
+    """One line on an exception in a user's code, with the deepest line of that code."""
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno} fails: {type(error).__name__}: {error.msg}"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if file is None or frame.filename == str(file)]
+    where = f"{own[-1].filename}:{own[-1].lineno}" if own else str(file)
+    return f"{where} fails: {what}"
+
+
+def load_given(names: Sequence[str]) -> tuple[list[Imported], list[PlacedProblem]]:
+    """What ``--import`` names, relative to the working folder."""
+    loaded: list[Imported] = []
+    problems: list[PlacedProblem] = []
+    for name in names:
+        try:
+            loaded.append(load_import(name, Path.cwd()))
+        except ImportProblem as error:
+            place = Place("--import", 1, 1, name, len(name), option=True)
+            problems.append(PlacedProblem(Problem("E102", (), str(error)), place))
+    return loaded, problems
+
+
+def load_declared(
+    declared: Node | None, folder: Path, given: Sequence[str], trust: bool
+) -> tuple[list[Imported], list[Problem]]:
+    """What a recipe declares under ``imports``, as far as there is consent."""
+    loaded: list[Imported] = []
+    problems: list[Problem] = []
+    consented = {identity(name, Path.cwd()) for name in given}
+    items = declared.value if declared is not None and isinstance(declared.value, list) else []
+    for index, item in enumerate(items):
+        name = item.value
+        if not isinstance(name, str) or not name or identity(name, folder) in consented:
+            continue
+        if not trust:
+            cure = f"read it, then add --trust-imports, or --import {_option(name, folder)}"
+            message = f"the recipe asks to run code in {name!r}, which needs consent"
+            problems.append(Problem("E403", ("imports", index), message, cure))
+            continue
+        try:
+            loaded.append(load_import(name, folder))
+        except ImportProblem as error:
+            problems.append(Problem("E102", ("imports", index), str(error)))
+    return loaded, problems
+
+
+def _option(name: str, folder: Path) -> str:
+    if not is_file(name):
+        return name
+    file = (folder / name).resolve()
+    here = Path.cwd()
+    return str(file.relative_to(here)) if file.is_relative_to(here) else str(file)

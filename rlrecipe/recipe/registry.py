@@ -1,0 +1,179 @@
+"""The registry: kinds of components, their names, and the builder function behind each name.
+
+A file in a kind's folder registers a component by decorating its builder; the annotation of the
+builder's first parameter names its options. Nothing else has to be edited: a name is looked for in
+the file of that name first, then in the other files of the folder, then among installed packages
+that offer components through the entry-point group ``rlrecipe.components``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from rlrecipe.recipe.options import Options
+
+#: Each kind of component and the package whose files hold it.
+KINDS: Mapping[str, str] = {
+    "env": "rlrecipe.envs",
+    "transform": "rlrecipe.transforms",
+    "network": "rlrecipe.networks",
+    "distribution": "rlrecipe.distributions",
+    "algorithm": "rlrecipe.algorithms",
+    "target": "rlrecipe.algorithms.targets",
+    "optimizer": "rlrecipe.optim",
+    "schedule": "rlrecipe.schedules",
+    "collector": "rlrecipe.collectors",
+    "replay_buffer": "rlrecipe.replay",
+    "storage": "rlrecipe.replay.storages",
+    "exploration": "rlrecipe.exploration",
+    "hook": "rlrecipe.hooks",
+    "logger": "rlrecipe.loggers",
+}
+ENTRY_POINTS = "rlrecipe.components"
+
+Builder = TypeVar("Builder", bound=Callable[..., Any])
+
+
+class UnknownComponent(LookupError):  # noqa: N818 - a lookup's answer, shown as a recipe problem
+    """No component of this kind has this name; ``names`` are those that exist."""
+
+    def __init__(self, kind: str, name: str, names: list[str]) -> None:
+        super().__init__(f"no {kind} is named {name!r}; there are: {', '.join(names) or 'none'}")
+        self.kind, self.name, self.names = kind, name, names
+
+
+@dataclass(frozen=True)
+class Component:
+    """One registered component.
+
+    Attributes:
+        options: the Pydantic model of its options.
+        build: the builder function; its first argument is an instance of ``options``.
+        requires: importable modules that it needs, each with the extra that installs it.
+        check: given the whole recipe, yields what in it cannot go with this component.
+        traits: what else its kind asks of a component (an algorithm's ``defaults`` and ``slots``).
+    """
+
+    kind: str
+    name: str
+    options: type[Options]
+    build: Callable[..., Any]
+    file: str
+    line: int
+    requires: Mapping[str, str] = field(default_factory=dict)
+    check: Callable[..., Iterable[Any]] | None = None
+    traits: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def meaning(self) -> str:
+        """The first paragraph of the options' docstring."""
+        return (inspect.getdoc(self.options) or "").split("\n\n")[0].replace("\n", " ")
+
+    def missing(self) -> list[str]:
+        """The extras that would have to be installed here for this component to work."""
+        return [extra for module, extra in self.requires.items() if importlib.util.find_spec(module) is None]
+
+
+_components: dict[tuple[str, str], Component] = {}
+_searched: set[str] = set()
+
+
+def register(
+    kind: str,
+    name: str,
+    *,
+    requires: Mapping[str, str] | None = None,
+    check: Callable[..., Iterable[Any]] | None = None,
+    **traits: Any,
+) -> Callable[[Builder], Builder]:
+    """Decorator that offers a builder function under a name.
+
+    Args:
+        kind: one of ``KINDS``.
+        name: what recipes write.
+        requires: modules that must be importable, with the extra that brings each.
+        check: yields problems with the rest of the recipe; reads no torch.
+        traits: what the kind asks for besides, for example ``defaults`` of an algorithm.
+
+    Raises:
+        ValueError: the kind is unknown, or another file has taken the name.
+        TypeError: the builder's first parameter is not annotated with an Options model.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"no kind of component is named {kind!r}; there are: {', '.join(KINDS)}")
+
+    def decorate(build: Builder) -> Builder:
+        code = inspect.unwrap(build).__code__
+        options = _options_of(build)
+        component = Component(
+            kind, name, options, build, code.co_filename, code.co_firstlineno, requires or {}, check, traits
+        )
+        other = _components.get((kind, name))
+        if other is not None and Path(other.file).resolve() != Path(component.file).resolve():
+            raise ValueError(
+                f"two files register the {kind} {name!r}: {other.file}:{other.line} and "
+                f"{component.file}:{component.line}; rename one of them"
+            )
+        _components[kind, name] = component
+        return build
+
+    return decorate
+
+
+def _options_of(build: Callable[..., Any]) -> type[Options]:
+    first = next(iter(inspect.signature(build).parameters), None)
+    annotation: Any = build.__annotations__.get(first or "")
+    if isinstance(annotation, str):
+        # Only the first annotation is resolved: the others may name modules that are loaded lazily.
+        holder = type("_Holder", (), {"__annotations__": {"first": annotation}})
+        annotation = get_type_hints(holder, globalns=getattr(build, "__globals__", {}))["first"]
+    if not (isinstance(annotation, type) and issubclass(annotation, Options)):
+        raise TypeError(
+            f"{build.__qualname__}: annotate the first parameter with the Options model of this component"
+        )
+    return annotation
+
+
+def find(kind: str, name: str) -> Component:
+    """The component of this kind and name.
+
+    Raises:
+        UnknownComponent: there is none.
+    """
+    if (kind, name) not in _components and kind in KINDS:
+        module = f"{KINDS[kind]}.{name}"
+        if name.isidentifier() and _exists(module):
+            importlib.import_module(module)
+    if (kind, name) not in _components:
+        search(kind)
+    if (kind, name) not in _components:
+        raise UnknownComponent(kind, name, [component.name for component in search(kind)])
+    return _components[kind, name]
+
+
+def search(kind: str) -> list[Component]:
+    """Every component of a kind, sorted by name."""
+    if kind not in _searched:
+        _searched.add(kind)
+        if _exists(KINDS[kind]):
+            package = importlib.import_module(KINDS[kind])
+            for module in pkgutil.iter_modules(package.__path__):
+                importlib.import_module(f"{KINDS[kind]}.{module.name}")
+        for entry_point in metadata.entry_points(group=ENTRY_POINTS):
+            entry_point.load()
+    return sorted((c for c in _components.values() if c.kind == kind), key=lambda c: c.name)
+
+
+def _exists(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False

@@ -1,0 +1,65 @@
+"""A recipe to start from: every option with its default, commented with its meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from rlrecipe.recipe.dump import Dumper, data
+from rlrecipe.recipe.load import load
+from rlrecipe.recipe.options import Options
+from rlrecipe.recipe.schema import Recipe
+
+#: Column at which comments start, where a line leaves room.
+COLUMN = 44
+#: Said at the top of each section rather than option by option.
+_HEAD = """\
+# A recipe: `rlrecipe run FILE` trains it, `rlrecipe validate FILE` checks it.
+# Every line but env, algorithm and the length of the run may go: it says the default.
+"""
+
+
+def template(algorithm: str = "ppo", env: str = "CartPole-v1") -> str:
+    """The text of a commented recipe that loads.
+
+    Raises:
+        RecipeError: there is no such algorithm, or the environment's id is none.
+    """
+    recipe = load({"env": env, "algorithm": algorithm, "trainer": {"total_frames": 100_000}}).recipe
+    return _HEAD + "\n".join(_lines(recipe, data(recipe), "")) + "\n"
+
+
+def _lines(options: Options, plain: dict[str, Any], indent: str) -> Iterator[str]:
+    """Lines for the options of a model, sections and components below them indented."""
+    for key, info in type(options).model_fields.items():
+        value, meaning = getattr(options, key), info.description or ""
+        if isinstance(options, Recipe) and isinstance(value, Options):
+            yield ""
+        if isinstance(value, Options):
+            yield _commented(f"{indent}{key}:", meaning)
+            yield from _component(value, plain[key], indent + "  ")
+        elif isinstance(value, dict) and any(isinstance(item, Options) for item in value.values()):
+            yield _commented(f"{indent}{key}:", meaning)
+            for name, item in value.items():
+                yield f"{indent}  {name}:"
+                yield from _component(item, plain[key][name], indent + "    ")
+        else:
+            yield _commented(f"{indent}{key}: {_inline(plain[key])}", meaning)
+
+
+def _component(options: Options, plain: dict[str, Any], indent: str) -> Iterator[str]:
+    if "name" in plain and "name" not in type(options).model_fields:
+        component = options.component
+        yield _commented(f"{indent}name: {plain['name']}", component.meaning)
+    yield from _lines(options, plain, indent)
+
+
+def _inline(value: Any) -> str:
+    text: str = yaml.dump(value, Dumper=Dumper, default_flow_style=True, width=10**6, sort_keys=False)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def _commented(line: str, meaning: str) -> str:
+    return f"{line:<{COLUMN}}  # {meaning}" if meaning else line

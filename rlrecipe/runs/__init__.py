@@ -1,0 +1,1 @@
+"""Runs: their directory, records, evaluation, and the session that trains."""

@@ -1,0 +1,88 @@
+"""What a run shows while it goes on: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+#: Seconds between two plain lines, so that a short run does not flood a log.
+PAUSE = 2.0
+
+
+class Display:
+    """Progress on standard error.
+
+    Args:
+        quiet: show nothing.
+        console: where to show it; standard error by default.
+    """
+
+    def __init__(self, quiet: bool = False, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True, soft_wrap=not sys.stderr.isatty(), highlight=False)
+        self.quiet = quiet
+        self._bar: Progress | None = None
+        self._last = -PAUSE
+        self._line = ""
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        if not self.quiet:
+            self.console.print(text, markup=False, soft_wrap=True)
+
+    def start(self) -> None:
+        """Show the bar, where there is a terminal for it."""
+        if self.quiet or not self.console.is_terminal:
+            return
+        columns = (TaskProgressColumn(), BarColumn(bar_width=16), TimeRemainingColumn(compact=True))
+        self._bar = Progress(*columns, TextColumn("{task.description}", markup=False), console=self.console)
+        self._task = self._bar.add_task("", total=1.0)
+        self._bar.start()
+
+    def update(self, fraction: float, speed: float, row: Mapping[str, Any], shown: Mapping[str, float]) -> None:
+        """Show how far the run is, its speed in frames/s, and the newest row."""
+        if self.quiet:
+            return
+        text = describe(row, speed, shown)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=fraction, description=text)
+            return
+        now = time.monotonic()
+        left = ""
+        if 0 < fraction < 1 and speed > 0:
+            left = f"  {_clock(row.get('frames', 0) * (1 - fraction) / fraction / speed)} left"
+        self._line = f"{fraction:4.0%}  {row.get('frames', 0):>9,} frames  {text}{left}"
+        if now - self._last >= PAUSE:
+            self._last = now
+            self.say(self._line)
+            self._line = ""
+
+    def stop(self) -> None:
+        """Take the bar away; the last plain line is shown in any case."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+        if self._line:
+            self.say(self._line)
+            self._line = ""
+
+
+def describe(row: Mapping[str, Any], speed: float, shown: Mapping[str, float]) -> str:
+    """One line: return, losses, speed, and what hooks asked to show."""
+    parts = []
+    if row.get("train/episode_return") is not None:
+        parts.append(f"return {row['train/episode_return']:.1f}")
+    parts += [f"{key.removeprefix('loss/')} {row[key]:.3g}" for key in ("loss/policy", "loss/value") if key in row]
+    parts += [f"{key} {value:.4g}" for key, value in shown.items()]
+    parts.append(f"{speed:,.0f} frames/s")
+    return "  ".join(parts)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,66 @@
+"""Where a run comes from: command, versions, code, machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("rlrecipe", "torch", "numpy", "gymnasium", "mujoco", "box2d", "pydantic", "safetensors")
+
+
+def versions() -> dict[str, str]:
+    """Python and the installed packages that a run's numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def provenance(seed: int, imported: list[dict[str, Any]]) -> dict[str, Any]:
+    """Content of ``provenance.json``. Holds nothing of the environment variables: they hold secrets."""
+    return {
+        "argv": _without_secrets(sys.argv),
+        "versions": versions(),
+        "git": _git(Path.cwd()),
+        "hardware": {"machine": platform.machine(), "processor": _processor(), "cpus": os.cpu_count()},
+        "platform": platform.platform(),
+        "seed": seed,
+        "imports": imported,
+    }
+
+
+def _without_secrets(arguments: list[str]) -> list[str]:
+    words = ("key", "token", "secret", "password")
+    return [
+        argument.split("=", 1)[0] + "=***"
+        if "=" in argument and any(word in argument.split("=", 1)[0].rsplit(".")[-1].lower() for word in words)
+        else argument
+        for argument in arguments
+    ]
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
+
+
+def _git(folder: Path) -> dict[str, Any] | None:
+    def ask(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+
+    try:
+        return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,98 @@
+"""Rows: every training episode, and means between two points of the run."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rlrecipe.clock import Alarm
+from rlrecipe.interfaces import Logger, State
+from rlrecipe.recipe.values import Duration
+from rlrecipe.runs.progress import Display
+from rlrecipe.runs.records import Records
+from rlrecipe.trainers.trainer import Trainer
+
+
+class Recorder:
+    """Writes ``metrics.jsonl``, ``episodes.jsonl`` and the loggers; its state cuts them back on resume.
+
+    Args:
+        folder: the run directory.
+        trainer: whose numbers they are.
+        every: how often a row is written.
+        display: shows the newest row.
+    """
+
+    def __init__(self, folder: Path, trainer: Trainer, every: Duration, display: Display) -> None:
+        self.trainer, self.display, self.alarm = trainer, display, Alarm(every, trainer.clock)
+        self.metrics, self.episodes = Records(folder / "metrics.jsonl"), Records(folder / "episodes.jsonl")
+        self.loggers: list[Logger] = []
+        self.open_episodes: list[list[float]] = []
+        self._row: dict[str, Any] = {}
+        self._mark = (trainer.clock.frames, time.monotonic())
+
+    def open(self, loggers: list[Callable[[list[dict[str, Any]]], Logger]]) -> None:
+        """Start the loggers from the rows that are there, so that each row reaches them once."""
+        rows = self.metrics.rows()
+        self.loggers = [make(rows) for make in loggers]
+        self._mark = (self.trainer.clock.frames, time.monotonic())
+
+    def boundary(self) -> None:
+        """At the end of a batch: its episodes, and a row if one is due."""
+        for frames, value, length in self.trainer.episodes:
+            self.episodes.write({"frames": frames, "return": value, "length": length})
+            self.open_episodes.append([value, length])
+        if self.alarm.fires():
+            self.row()
+
+    def row(self) -> None:
+        """Write the means since the last row."""
+        clock, now = self.trainer.clock, time.monotonic()
+        frames, then = self._mark
+        speed = (clock.frames - frames) / max(now - then, 1e-9)
+        self._mark = (clock.frames, now)
+        count = len(self.open_episodes)
+        means = [sum(column) / count for column in zip(*self.open_episodes, strict=True)] or [math.nan] * 2
+        self.open_episodes.clear()
+        row = {"train/episode_return": means[0], "train/episode_length": means[1]}
+        row |= {f"loss/{name}": value for name, value in self.trainer.losses.take().items()}
+        row |= self.trainer.logged.take()
+        row |= {"time/seconds": clock.seconds, "time/frames_per_second": speed}
+        self.write(row)
+        self._row = {"frames": clock.frames, **{key: v for key, v in row.items() if not math.isnan(v)}}
+        self.display.update(clock.fraction, speed, self._row, self.trainer.progress)
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything happened since the last row."""
+        return bool(self.open_episodes or self.trainer.losses or self.trainer.logged)
+
+    def write(self, values: Mapping[str, float]) -> None:
+        """Write a row with the counters in front."""
+        row = {"frames": self.trainer.clock.frames, "updates": self.trainer.clock.updates, **values}
+        self.metrics.write(row)
+        for logger in self.loggers:
+            logger.write(row)
+
+    def state_dict(self) -> State:
+        """Where the files end and what waits for the next row."""
+        return {
+            "alarm": self.alarm.state_dict(),
+            "episodes": [list(map(float, episode)) for episode in self.open_episodes],
+            "files": {"metrics.jsonl": self.metrics.state_dict(), "episodes.jsonl": self.episodes.state_dict()},
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Cut the files back to the checkpoint."""
+        self.alarm.load_state_dict(state["alarm"])
+        self.open_episodes = [list(episode) for episode in state["episodes"]]
+        self.metrics.load_state_dict(state["files"]["metrics.jsonl"])
+        self.episodes.load_state_dict(state["files"]["episodes.jsonl"])
+
+    def close(self) -> None:
+        """Close every file and logger."""
+        for closing in (*self.loggers, self.metrics, self.episodes):
+            closing.close()

@@ -1,0 +1,46 @@
+"""Files of JSON lines that a resumed run cuts back to where its checkpoint stood."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class Records:
+    """One JSON object a line, appended; its length in bytes is part of a checkpoint.
+
+    Args:
+        path: the file; made when it does not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = path.open("ab")
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Append one row; NaN becomes null. It is on its way to disk when this returns."""
+        clean = {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in row.items()}
+        self._file.write(json.dumps(clean).encode() + b"\n")
+        self._file.flush()
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Every row of the file."""
+        return [json.loads(line) for line in self.path.read_bytes().splitlines()]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The file's length, once its content is on disk."""
+        os.fsync(self._file.fileno())
+        return {"bytes": self._file.tell()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Cut off what was written after the checkpoint."""
+        self._file.truncate(state["bytes"])
+        self._file.seek(0, os.SEEK_END)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()

@@ -1,0 +1,45 @@
+"""Means of what is reported, between two rows of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from rlrecipe.interfaces import State
+
+
+class Averages:
+    """Sums of named numbers and how many went in; one addition a call, nothing is read back."""
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[str, ...], tuple[torch.Tensor, int]] = {}
+
+    def add(self, values: Mapping[str, torch.Tensor]) -> None:
+        """Take 0-dimensional tensors in."""
+        names = tuple(values)
+        row = torch.stack([value.detach().to(torch.float32).reshape(()) for value in values.values()])
+        if names in self._sums:
+            total, count = self._sums[names]
+            self._sums[names] = total.add_(row), count + 1
+        else:
+            self._sums[names] = row, 1
+
+    def __bool__(self) -> bool:
+        return bool(self._sums)
+
+    def take(self) -> dict[str, float]:
+        """The means since the last call."""
+        means: dict[str, float] = {}
+        for names, (total, count) in self._sums.items():
+            means.update(zip(names, (total / count).tolist(), strict=True))
+        self._sums.clear()
+        return means
+
+    def state_dict(self) -> State:
+        """Sums and counts."""
+        return {"sums": [[list(names), total, count] for names, (total, count) in self._sums.items()]}
+
+    def load_state_dict(self, state: State) -> None:
+        """Go on from saved sums."""
+        self._sums = {tuple(names): (total, count) for names, total, count in state["sums"]}

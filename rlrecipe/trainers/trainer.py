@@ -1,0 +1,229 @@
+"""The training loop.
+
+Glossary. A *frame* is one decision of an agent: a step of one environment, after frame skip. A *batch*
+is what one collection yields, ``[T, N, ...]``; a *sub-batch* is what one update learns from, ``[B, ...]``.
+An *update* is one step of the optimizer.
+
+The loop and its ten hook points (``rlrecipe.trainers.points`` says what each takes)::
+
+    for batch in collector:
+        batch = batch_process(batch)                  # data
+        pre_steps_log(batch)                          # logging
+        pre_optim_steps()                             # operation
+        for j in range(optim_steps_per_batch):
+            sub_batch = process_optim_batch(batch)    # data
+            losses = loss(sub_batch)
+            post_loss(sub_batch)                      # operation on the sub-batch
+            optimizer(losses, clip_norm, j)           # replaces the built-in optimizer step
+            post_optim()                              # operation
+            post_optim_log(sub_batch)                 # logging
+        post_steps()                                  # operation
+        post_steps_log(batch)                         # logging
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+
+from rlrecipe.clock import Clock
+from rlrecipe.interfaces import Algorithm, Batch, Collector, Scalars, State, Stateful
+from rlrecipe.streams import Stream, Streams
+from rlrecipe.trainers.averages import Averages
+from rlrecipe.trainers.minibatches import Minibatches
+from rlrecipe.trainers.points import HookError, Op, Points
+from rlrecipe.trainers.tensordicts import from_tensordict, to_tensordict
+from rlrecipe.update import Update
+
+Schedule = Callable[[Clock], float]
+
+
+class Trainer:
+    """Collects batches and learns from them until the clock says that the run is complete.
+
+    Args:
+        collector: yields batches.
+        algorithm: pure functions over batches.
+        update: turns a loss into new parameters.
+        clock: counts; training goes on while it is not done.
+        streams: the run's random streams.
+        clip_norm: bound on the joint norm of each gradient; None for no bound.
+        lr: factor on the learning rates by the clock.
+        coefficients: the algorithm's schedulable numbers by the clock.
+    """
+
+    def __init__(
+        self,
+        *,
+        collector: Collector,
+        algorithm: Algorithm,
+        update: Update,
+        clock: Clock,
+        streams: Streams,
+        clip_norm: float | None = None,
+        lr: Schedule | None = None,
+        coefficients: Mapping[str, Schedule] | None = None,
+    ) -> None:
+        self.collector, self.algorithm, self.update, self.clock = collector, algorithm, update, clock
+        self.streams, self.clip_norm, self.lr = streams, clip_norm, lr
+        self.coefficients = dict(coefficients or {})
+        flat = update.parameters.flat
+        self.device = flat.device
+        self.inputs: Scalars = {name: torch.zeros((), dtype=flat.dtype, device=flat.device) for name in self.coefficients}
+        self.minibatches = Minibatches(algorithm, streams.generator(Stream.PERMUTATION))
+        self.losses, self.logged, self.progress = Averages(), Averages(), dict[str, float]()
+        self.points = Points()
+        self.modules: dict[str, Stateful] = {}
+        for name, module in {"clock": clock, "streams": streams, "update": update, "collector": collector}.items():
+            self.register_module(name, module)
+        self.register_module("losses", self.losses)
+        self.register_module("logged", self.logged)
+        #: Called at the end of every batch, in this order: rows, evaluation, checkpoint.
+        self.boundaries: list[Callable[[], None]] = []
+        #: Frames, return and length of each episode that ended in the newest batch.
+        self.episodes: list[tuple[int, float, int]] = []
+        self.stopped: str | None = None
+
+    # -- the loop
+
+    def train(self) -> None:
+        """Run the loop until the clock is done or somebody called ``stop``."""
+        for batch in self._batches():
+            batch = self._data("batch_process", batch, time_major=True)
+            self.algorithm.prepare(self.update.params, batch)
+            self._log("pre_steps_log", batch, time_major=True)
+            self._operate("pre_optim_steps")
+            for j in range(self.algorithm.updates_per_batch(batch["action"].shape[:2].numel())):
+                sub_batch = self._data("process_optim_batch", self.minibatches.take(batch))
+                losses = self._loss(sub_batch)
+                if losses is None:
+                    break
+                self._operate("post_loss", sub_batch)
+                self._optimize(losses, j)
+                self._operate("post_optim")
+                self._log("post_optim_log", sub_batch)
+            self._operate("post_steps")
+            self._log("post_steps_log", batch, time_major=True)
+            for boundary in self.boundaries:
+                boundary()
+
+    def stop(self, reason: str) -> None:
+        """Ask for the end of training after the batch at hand."""
+        self.stopped = self.stopped or reason
+
+    def _batches(self) -> Iterator[Batch]:
+        """Batches until the run is done; schedules stand where the run stood before each."""
+        while not self.clock.done and self.stopped is None:
+            self.update.scale_lr(self.lr(self.clock) if self.lr else 1.0)
+            for name, schedule in self.coefficients.items():
+                self.inputs[name].fill_(schedule(self.clock))
+            batch = self.collector.collect()
+            self.clock.frames += self.collector.frames_per_batch
+            self.episodes = self.collector.episodes.take()
+            self.clock.episodes += len(self.episodes)
+            if self.device.type != "cpu":
+                batch = {key: tensor.to(self.device) for key, tensor in batch.items()}
+            yield batch
+
+    def _loss(self, sub_batch: Batch) -> Any:
+        """The gradient, ready for the step, or None if the algorithm ends this batch's updates.
+
+        With an optimizer hook it is a mapping of losses with their graph instead, which the hook takes.
+        """
+        if self.points.ops["optimizer"]:
+            loss, metrics = self.update.losses(sub_batch, self.inputs)
+            result: Any = {"loss": loss}
+            metrics = {**metrics, "total": loss.detach()}
+        else:
+            result, total, metrics = self.update.gradient(sub_batch, self.inputs)
+            metrics = {**metrics, "total": total}
+        if self.algorithm.stop(metrics):
+            return None
+        self.losses.add(metrics)
+        return result
+
+    def _optimize(self, losses: Any, j: int) -> None:
+        for op, plain, arguments in self.points.ops["optimizer"]:
+            op(losses if plain else _losses_as_tensordict(losses), self.clip_norm, j, **arguments)
+            break
+        else:
+            self.update.apply(losses, self.clip_norm)
+        self.clock.updates += 1
+
+    # -- hooks
+
+    def register_op(self, point: str, op: Op, **arguments: Any) -> None:
+        """Call ``op`` at a hook point, with ``arguments`` besides what the point gives it.
+
+        A hook with a state is saved and restored with the trainer, registered as a module or not.
+
+        Raises:
+            HookError: no such point, another category, or not callable.
+        """
+        self.points.add(point, op, arguments)
+        owner = getattr(op, "__self__", op)
+        if isinstance(owner, Stateful) and all(owner is not module for module in self.modules.values()):
+            self.register_module(f"hook_{type(owner).__name__}_{len(self.modules)}", owner)
+
+    def register_module(self, name: str, module: Stateful) -> None:
+        """Save and restore ``module`` under ``name``.
+
+        Raises:
+            HookError: the name is taken by another module, or the module has no state to save.
+        """
+        if not isinstance(module, Stateful):
+            raise HookError(f"the module {name!r} has no state_dict and load_state_dict, so it cannot be saved")
+        if self.modules.setdefault(name, module) is not module:
+            raise HookError(f"two modules are registered as {name!r}; their states would overwrite each other")
+
+    def _data(self, point: str, batch: Batch, *, time_major: bool = False) -> Batch:
+        for op, plain, arguments in self.points.ops[point]:
+            if plain:
+                changed = op(batch, **arguments)
+            else:
+                changed = op(to_tensordict(batch, time_major), **arguments)
+                changed = changed if changed is None else from_tensordict(changed, time_major)
+            if changed is None:
+                raise HookError(f"the data hook {op!r} at {point} returned None; return the batch")
+            batch = changed
+        return batch
+
+    def _operate(self, point: str, *given: Batch) -> None:
+        for op, plain, arguments in self.points.ops[point]:
+            op(*(batch if plain else to_tensordict(batch, False) for batch in given), **arguments)
+
+    def _log(self, point: str, batch: Batch, *, time_major: bool = False) -> None:
+        for op, plain, arguments in self.points.ops[point]:
+            values = op(batch if plain else to_tensordict(batch, time_major), **arguments)
+            if values:
+                shown = bool(values.get("log_pbar", False))
+                numbers = {key: torch.as_tensor(value) for key, value in values.items() if key != "log_pbar"}
+                self.logged.add(numbers)
+                if shown:
+                    self.progress.update({key: float(value) for key, value in numbers.items()})
+
+    # -- state
+
+    def state_dict(self) -> State:
+        """The state of every registered module, by name."""
+        return {name: module.state_dict() for name, module in self.modules.items()}
+
+    def load_state_dict(self, state: State) -> None:
+        """Put every registered module back.
+
+        Raises:
+            KeyError: a module has no saved state, or a saved state no module.
+        """
+        if state.keys() != self.modules.keys():
+            without, unknown = self.modules.keys() - state.keys(), state.keys() - self.modules.keys()
+            raise KeyError(f"modules without a saved state: {sorted(without)}; without a module: {sorted(unknown)}")
+        for name, module in self.modules.items():
+            module.load_state_dict(state[name])
+
+
+def _losses_as_tensordict(losses: Mapping[str, torch.Tensor]) -> Any:
+    from tensordict import TensorDict
+
+    return TensorDict(dict(losses), batch_size=[])

@@ -1,0 +1,86 @@
+"""Several environments stepped as one, with their state."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from rlrecipe.capture import METHODS, Tape
+from rlrecipe.interfaces import State
+
+
+class _Vector(SyncVectorEnv):
+    """gymnasium's, without gathering every environment's info at every step: only final observations."""
+
+    def _add_info(self, infos: dict[str, Any], env_info: dict[str, Any], env_num: int) -> dict[str, Any]:
+        if "final_obs" in env_info:
+            infos.setdefault("final_obs", {})[env_num] = env_info["final_obs"]
+        return infos
+
+
+class Vector:
+    """gymnasium's synchronous vector environment with same-step autoreset, and a way to save it.
+
+    Args:
+        makes: builds each environment.
+        seeds: of each environment's own generator.
+        capture: name of the method that saves an environment, or None if none can.
+    """
+
+    def __init__(
+        self, makes: Sequence[Callable[[], gymnasium.Env[Any, Any]]], seeds: Sequence[int], capture: str | None = None
+    ) -> None:
+        if capture == "replay":
+            makes = [lambda make=make: Tape(make()) for make in makes]  # type: ignore[misc]
+        self.inner = _Vector(list(makes), autoreset_mode=AutoresetMode.SAME_STEP, copy=False)
+        self.num_envs, self.seeds = len(makes), list(seeds)
+        self.single_observation_space = self.inner.single_observation_space
+        self.single_action_space = self.inner.single_action_space
+        self.captures = [METHODS[capture](env) for env in self.inner.envs] if capture else None
+
+    def start(self) -> np.ndarray:
+        """First observations ``[N, ...]``, each environment seeded."""
+        observation, _ = self.inner.reset(seed=self.seeds)
+        return np.asarray(observation)
+
+    def advance(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """One step of every environment.
+
+        Returns:
+            Observations to act on ``[N, ...]``, rewards, terminated, truncated ``[N]``, and the true next
+            observations ``[N, ...]``: where an episode ended, its last one. All but the last are
+            overwritten by the next step.
+        """
+        observation, reward, terminated, truncated, info = self.inner.step(action)
+        final = observation
+        if info:
+            final = np.array(observation)
+            for i, last in info["final_obs"].items():
+                final[i] = last
+        return np.asarray(observation), reward, terminated, truncated, np.asarray(final)
+
+    def state_dict(self) -> State:
+        """Each environment's state, if there is a way to save it."""
+        if self.captures is None:
+            return {"states": None}
+        return {"states": [capture.save() for capture in self.captures]}
+
+    def load_state_dict(self, state: State) -> bool:
+        """Put every environment back; False if their states were not saved or cannot be loaded."""
+        if self.captures is None or state["states"] is None:
+            warnings.warn("environments start new episodes: their state was not saved", stacklevel=2)
+            return False
+        # A reset first: it makes what a state refers to, such as a wrapper's episode.
+        self.start()
+        for capture, saved in zip(self.captures, state["states"], strict=True):
+            capture.load(saved)
+        return True
+
+    def close(self) -> None:
+        """Close every environment."""
+        self.inner.close()
