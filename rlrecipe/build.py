@@ -194,17 +194,12 @@ def total_of(recipe: Recipe) -> Duration:
     return Duration(recipe.trainer.total_updates, "updates")
 
 
-def make_trainer(recipe: Recipe, horizon: Duration | None = None) -> Assembly:
-    """Everything that training needs, from a resolved recipe.
-
-    Args:
-        recipe: with every ``auto`` resolved (``resolve``).
-        horizon: what schedules take for the whole run, if not the recipe's total.
-    """
+def make_trainer(recipe: Recipe) -> Assembly:
+    """Everything that training needs, from a recipe with every ``auto`` resolved (``resolve``)."""
     torch.set_num_threads(int(recipe.runtime.threads))
     device = torch.device(recipe.runtime.device)
     torch.use_deterministic_algorithms(recipe.runtime.deterministic and device.type != "cpu")
-    streams, clock = Streams(recipe.seed), Clock(total_of(recipe), horizon)
+    streams, clock = Streams(recipe.seed), Clock(total_of(recipe))
     spaces = spaces_of(recipe)
     distribution = make_distribution(recipe, spaces)
     networks = make_networks(recipe, spaces, distribution)

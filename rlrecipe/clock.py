@@ -13,11 +13,13 @@ class Clock:
 
     Args:
         total: how long the run is.
-        horizon: what schedules take for the whole run; ``total`` unless a resumed run was extended.
+
+    Attributes:
+        horizon: what schedules take for the whole run; a resumed run that was extended keeps its first.
     """
 
-    def __init__(self, total: Duration, horizon: Duration | None = None) -> None:
-        self.total, self.horizon = total, horizon or total
+    def __init__(self, total: Duration) -> None:
+        self.total = self.horizon = total
         self.frames = self.updates = self.episodes = 0
         self._seconds_before = 0.0
         self._started = time.monotonic()
@@ -63,6 +65,7 @@ class Clock:
         """Go on counting from where ``state`` was taken."""
         self.frames, self.updates, self.episodes = state["frames"], state["updates"], state["episodes"]
         self._seconds_before, self._started = state["seconds"], time.monotonic()
+        self.horizon = Duration(*state["horizon"])
 
 
 class Alarm:

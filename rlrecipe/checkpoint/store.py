@@ -19,6 +19,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from rlrecipe.checkpoint.files import canonical, digest, replace, sync_folder, write_durably
+from rlrecipe.errors import Refusal
 from rlrecipe.interfaces import State
 from rlrecipe.state import Arrays, join, split
 
@@ -28,12 +29,16 @@ PARAMETERS = "update.parameters."
 STATISTICS = ".statistics."
 
 
-class DamagedCheckpoint(Exception):  # noqa: N818 - what it is, not what went wrong in the program
+class DamagedCheckpoint(Refusal):
     """A checkpoint is not what its manifest says."""
 
+    exit_code = 5
 
-class NoCheckpoint(Exception):  # noqa: N818
+
+class NoCheckpoint(Refusal):
     """No usable checkpoint is left (exit 5)."""
+
+    exit_code = 5
 
 
 @dataclass(frozen=True)
@@ -209,6 +214,14 @@ class CheckpointStore:
         if names:
             raise NoCheckpoint(f"every checkpoint in {self.folder} is damaged; they are in {self.folder / 'damaged'}")
         return None
+
+    def set_aside_after(self, name: str) -> None:
+        """Move checkpoints that are newer than ``name`` to ``superseded``: the run goes on from ``name``."""
+        for newer in [other for other in self.names() if other > name]:
+            aside = self.folder / "superseded"
+            aside.mkdir(exist_ok=True)
+            shutil.rmtree(aside / newer, ignore_errors=True)
+            (self.folder / newer).rename(aside / newer)
 
     def _verified(self, folder: Path, file: str, facts: Mapping[str, Any]) -> bytes:
         if Path(file).name != file:

@@ -1,1 +1,115 @@
-"""To be described."""
+"""The command line: one command a file; each parses, calls a plain function and prints.
+
+``rlrecipe.cli.common`` says how a file becomes a command.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from rlrecipe.cli import common
+from rlrecipe.errors import Refusal
+from rlrecipe.recipe.describe import unknown
+from rlrecipe.recipe.errors import RecipeError, RecipeNotFound, printable
+from rlrecipe.recipe.registry import UnknownComponent
+
+#: Options of the whole command line; they may stand before or after the command.
+_GLOBAL = ("-q", "--quiet", "-v", "--verbose", "--debug")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    end = given.index("--") if "--" in given else len(given)
+    moved = [word for word in given[:end] if word in _GLOBAL]
+    rest = [word for word in given[:end] if word not in _GLOBAL]
+    for name, value in vars(common.Settings()).items():
+        setattr(common.settings, name, value)
+    try:
+        application()([*moved, *rest, *given[end:]], prog_name="rlrecipe")
+    except SystemExit as end_of_command:
+        code = end_of_command.code
+        return code if isinstance(code, int) else int(code is not None)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        return _failed(error)
+    return 0
+
+
+def application() -> typer.Typer:
+    """The Typer application with every command of this folder."""
+    app = typer.Typer(
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for name in commands():
+        app.command(name)(importlib.import_module(f"{__name__}.{name}").command)
+    return app
+
+
+def commands() -> list[str]:
+    """The names of all commands."""
+    return sorted(file.name for file in pkgutil.iter_modules(__path__) if file.name != "common")
+
+
+def _options(
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Say nothing but errors on standard error.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say more on standard error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=lambda shown: _version(shown), help="Show the version."
+        ),
+    ] = False,
+) -> None:
+    """Reinforcement learning from one YAML recipe."""
+    del version
+    common.settings.quiet, common.settings.verbose, common.settings.debug = quiet, verbose, debug
+
+
+def _version(shown: bool) -> None:
+    if shown:
+        from importlib.metadata import version
+
+        common.print_text(f"rlrecipe {version('rlrecipe')}")
+        raise typer.Exit
+
+
+def _failed(error: Exception) -> int:
+    """Print an error as the reader asked; its exit code."""
+    if common.settings.debug:
+        traceback.print_exception(error)
+    if isinstance(error, RecipeError):
+        common.print_problems(error.problems)
+        return error.exit_code
+    if isinstance(error, Refusal):
+        common.complain(printable(str(error)))
+        return error.exit_code
+    if isinstance(error, common.Stop):
+        common.complain(printable(str(error)))
+        return error.code
+    if isinstance(error, UnknownComponent):
+        common.complain(printable(unknown(error)))
+        return common.USAGE
+    if isinstance(error, RecipeNotFound):
+        common.complain(printable(str(error)))
+        return common.USAGE
+    if not common.settings.debug:
+        text = " ".join(str(error).split())
+        common.complain(printable(f"{type(error).__name__}: {text} (--debug shows where)"))
+    return 1

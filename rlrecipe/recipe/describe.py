@@ -171,8 +171,10 @@ def _text(annotation: Any, metadata: tuple[Any, ...] = ()) -> str:
         if isinstance(getattr(extra, "slot", None), Slot):
             bounds = f" {extra.bounds()}" if (extra.low, extra.high) != (None, None) else ""
             return f"number{bounds} or schedule"
-    bounds = _bounds(metadata)
-    return f"{_plain_type(annotation)}{' ' + bounds if bounds else ''}"
+    bounds, words = _bounds(metadata), _plain_type(annotation)
+    if not bounds:
+        return words
+    return f"{words.removesuffix(' or null')} {bounds}{' or null' if words.endswith(' or null') else ''}"
 
 
 def _plain_type(annotation: Any) -> str:

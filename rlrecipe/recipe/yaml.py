@@ -68,7 +68,7 @@ def read(text: str, file: str) -> Text:
     source = Source(file, split_lines(text))
     result = _Reader(source).read(text)
     if not result.problems and (result.root is None or not isinstance(result.root.value, dict)):
-        message = "expected a mapping of recipe keys such as env, algorithm and trainer"
+        message = "expected a mapping with env, algorithm and trainer"
         place = (
             result.root.mark.place()
             if result.root and result.root.mark
@@ -127,7 +127,9 @@ class _Reader:
                 documents += 1
                 if documents > 1:
                     raise self._refuse(
-                        self._mark(event), "a second document", "remove everything from this --- on"
+                        self._mark(event),
+                        "a second document is not allowed",
+                        "remove everything from this --- on",
                     )
             elif isinstance(event, yaml.NodeEvent):
                 root = self._node(event, events, (), None)
@@ -200,6 +202,10 @@ class _Reader:
         return self._mark_at(start.line, start.column, max(1, end.column - start.column) if same_line else 1)
 
     def _mark_at(self, line: int, column: int, width: int = 1) -> Mark:
+        last = len(self.source.lines) - 1
+        if line > last:
+            # The parser's end of a text without a newline at its end.
+            return Mark(self.source, last, len(self.source.lines[last]))
         return Mark(self.source, line, column + (self.offset if line == 0 else 0), width)
 
     def _syntax(self, error: yaml.MarkedYAMLError) -> None:

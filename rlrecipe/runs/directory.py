@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from rlrecipe.checkpoint.files import sync_folder, write_durably
+from rlrecipe.errors import Refusal
 
 
-class RunDirectoryError(Exception):
+class RunDirectoryError(Refusal):
     """The directory cannot be used; the message says why and what to do (exit 2)."""
 
 
@@ -79,6 +80,8 @@ class RunDirectory:
         Raises:
             RunDirectoryError: another process has it; the message names its pid.
         """
+        if self._lock is not None:
+            return
         descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -96,10 +99,10 @@ class RunDirectory:
             os.close(self._lock)
             self._lock = None
 
-    def write(self, name: str, data: Mapping[str, Any]) -> None:
-        """Put a JSON file in place by one rename; readers never see half of it."""
+    def write(self, name: str, content: str) -> None:
+        """Put a file in place by one rename; readers never see half of it."""
         staged = self.path / f".{name}.{os.getpid()}"
-        staged.write_text(json.dumps(data, indent=2) + "\n")
+        staged.write_text(content)
         staged.replace(self.path / name)
 
     def status(self) -> dict[str, Any]:
@@ -113,6 +116,11 @@ class RunDirectory:
         except (OSError, ValueError) as error:
             raise RunDirectoryError(f"{self.path} is no run directory: status.json cannot be read ({error})") from None
         return status
+
+
+def as_json(content: Mapping[str, Any]) -> str:
+    """The text of a JSON file that people read."""
+    return json.dumps(content, indent=2) + "\n"
 
 
 def status(state: str, frames: int, updates: int, exact: str, exact_reason: str, **more: Any) -> dict[str, Any]:

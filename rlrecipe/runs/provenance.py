@@ -14,8 +14,8 @@ PACKAGES = ("rlrecipe", "torch", "numpy", "gymnasium", "mujoco", "box2d", "pydan
 
 
 def versions() -> dict[str, str]:
-    """Python and the installed packages that a run's numbers depend on."""
-    found = {"python": platform.python_version()}
+    """Processor, Python and the installed packages that a run's numbers depend on."""
+    found = {"processor": _processor(), "python": platform.python_version()}
     for package in PACKAGES:
         try:
             found[package] = metadata.version(package)
@@ -30,7 +30,7 @@ def provenance(seed: int, imported: list[dict[str, Any]]) -> dict[str, Any]:
         "argv": _without_secrets(sys.argv),
         "versions": versions(),
         "git": _git(Path.cwd()),
-        "hardware": {"machine": platform.machine(), "processor": _processor(), "cpus": os.cpu_count()},
+        "hardware": {"machine": platform.machine(), "cpus": os.cpu_count()},
         "platform": platform.platform(),
         "seed": seed,
         "imports": imported,

@@ -92,6 +92,11 @@ class Recorder:
         self.metrics.load_state_dict(state["files"]["metrics.jsonl"])
         self.episodes.load_state_dict(state["files"]["episodes.jsonl"])
 
+    def clear(self) -> None:
+        """Begin with empty files: what an earlier session wrote before its first checkpoint is redone."""
+        for records in (self.metrics, self.episodes):
+            records.load_state_dict({"bytes": 0})
+
     def close(self) -> None:
         """Close every file and logger."""
         for closing in (*self.loggers, self.metrics, self.episodes):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import traceback
+import warnings
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -19,7 +20,7 @@ from rlrecipe.checkpoint.store import Checkpoint, CheckpointStore, name_of
 from rlrecipe.clock import Alarm
 from rlrecipe.interfaces import State
 from rlrecipe.recipe.dump import data
-from rlrecipe.runs.directory import RunDirectory, status
+from rlrecipe.runs.directory import RunDirectory, as_json, status
 from rlrecipe.runs.evaluation import Evaluation, Evaluator
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.provenance import versions
@@ -90,9 +91,29 @@ class Session:
 
     # -- from start to end
 
-    def resume(self, checkpoint: Checkpoint) -> None:
-        """Put everything back to where the checkpoint was taken."""
-        self.trainer.load_state_dict(checkpoint.state())
+    def begin(self, checkpoint: Checkpoint | None, horizon: bool = False) -> None:
+        """Put everything to where the checkpoint was taken, or to the start.
+
+        Args:
+            checkpoint: of this run.
+            horizon: let schedules reach to the run's new end.
+        """
+        if checkpoint is None:
+            self.recorder.clear()
+            return
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            self.trainer.load_state_dict(checkpoint.state())
+        for warning in caught:
+            self.display.say(f"warning: {warning.message}")
+        if horizon:
+            self.clock.horizon = self.clock.total
+        here, there = versions(), checkpoint.manifest["versions"]
+        changed = [f"{k} {there.get(k)} -> {v}" for k, v in here.items() if k != "rlrecipe" and there.get(k) != v]
+        if changed:
+            self.assembly.exact = "continue"
+            self.assembly.exact_reason = f"the checkpoint was written with another machine or version: {', '.join(changed)}"
+            self.display.say(f"warning: {self.assembly.exact_reason}; the run goes on, but not bit for bit")
 
     def train(self) -> Outcome:
         """Train to the end or to the next stop; always leaves the directory in order."""
@@ -135,7 +156,7 @@ class Session:
                 return Outcome(self.signals.exit_code or FAILED, "stopped", "stopped in the last evaluation")
         self._checkpoint()
         summary = self._summary()
-        self.run.write("summary.json", summary)
+        self.run.write("summary.json", as_json(summary))
         return Outcome(DONE, "finished", stopped or "trained to the end", summary)
 
     def _summary(self) -> dict[str, Any]:
@@ -244,7 +265,7 @@ class Session:
             wall_seconds=round(self.clock.seconds, 3),
             checkpoint=self.store.pointer("latest"),
         )
-        self.run.write("status.json", facts)
+        self.run.write("status.json", as_json(facts))
 
     def _signalled(self, text: str) -> None:
         self.display.say(text)

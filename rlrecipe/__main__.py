@@ -1,0 +1,7 @@
+"""``python -m rlrecipe`` is ``rlrecipe``."""
+
+import sys
+
+from rlrecipe.cli import main
+
+sys.exit(main())

@@ -1,0 +1,149 @@
+"""What the commands share: options, printing, exit codes.
+
+A command is a file in this folder with a function ``command``, whose parameters Typer reads and
+whose docstring is the help; ``cli/__init__.py`` finds it, and the file's name is the command's.
+Files import what is heavy inside functions: every command's file is read for ``--help``.
+
+A command ends well by returning, with another exit code by ``raise typer.Exit(code)``, and with a
+line on standard error by ``raise Stop("...", code)``. ``RecipeError`` (3 or 4), ``RecipeNotFound``
+(2) and ``UnknownComponent`` (2) may pass through: they are printed as the reader asked, and so is
+anything unexpected (one line and exit 1, a traceback with ``--debug``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json as json_module
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from rlrecipe.recipe.errors import PlacedProblem, document
+
+USAGE = 2
+
+
+@dataclass
+class Settings:
+    """What the whole command line says: ``-q``, ``-v``, ``--debug``, ``--json``."""
+
+    quiet: bool = False
+    verbose: bool = False
+    debug: bool = False
+    json: bool = False
+
+
+#: Set anew by each call of ``main``.
+settings = Settings()
+
+
+class Stop(Exception):  # noqa: N818 - an end with a reason, not always an error
+    """Ends a command: one line for standard error, and the exit code."""
+
+    def __init__(self, message: str, code: int = USAGE) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def _set_json(value: bool) -> bool:
+    settings.json = settings.json or value
+    return value
+
+
+Recipe = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE",
+        help="A path that ends in .yaml or .yml or starts with . or /; else the name of a bundled recipe.",
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-s", "--set", metavar="KEY=VALUE", help="Override a dotted key, e.g. -s trainer.total_frames=1e6."
+    ),
+]
+Imports = Annotated[
+    list[str] | None,
+    typer.Option("--import", metavar="FILE_OR_MODULE", help="Load components from your own code."),
+]
+TrustImports = Annotated[
+    bool, typer.Option("--trust-imports", help="Load the code that the recipe itself declares.")
+]
+Json = Annotated[
+    bool, typer.Option("--json", callback=_set_json, help="Print one JSON document to standard output.")
+]
+
+
+@contextlib.contextmanager
+def early_signals() -> Iterator[None]:
+    """End with 75 (start again) on SIGTERM or SIGUSR1 before there is a session to take care of them.
+
+    Without a handler they would kill the process while torch is imported, and as process 1 of a
+    container it would not even notice.
+    """
+    before = {number: signal.signal(number, lambda *_: sys.exit(75)) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json_module.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def print_text(text: str) -> None:
+    """Text on standard output, as it is: nothing is wrapped or coloured."""
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def note(text: str) -> None:
+    """A line on standard error, where no reader of standard output meets it."""
+    if not settings.quiet:
+        sys.stderr.write(text + "\n")
+
+
+def complain(text: str) -> None:
+    """A line on standard error that ``-q`` does not silence."""
+    sys.stderr.write(text + "\n")
+
+
+def print_problems(problems: tuple[PlacedProblem, ...]) -> None:
+    """A recipe's problems: JSON on standard output if asked for, else text on standard error."""
+    if settings.json:
+        print_json(document(problems))
+        return
+    for problem in problems:
+        complain(coloured(problem) if colours() else problem.text())
+    count = len(problems)
+    complain(f"{count} problem{'s' if count > 1 else ''}")
+
+
+def colours() -> bool:
+    """Whether standard error is a terminal whose reader has nothing against colours."""
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def coloured(problem: PlacedProblem) -> str:
+    """A problem's text with its code in red."""
+    return problem.text().replace(f": {problem.code}", f": \033[1;31m{problem.code}\033[0m", 1)
+
+
+def table(rows: Sequence[tuple[str, ...]], indent: str = "") -> str:
+    """Rows with their columns aligned; the last column is as long as it is."""
+    if not rows:
+        return ""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)]
+        lines.append((indent + "  ".join(cells)).rstrip())
+    return "\n".join(lines)

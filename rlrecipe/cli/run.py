@@ -1,0 +1,80 @@
+"""``rlrecipe run``: train a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rlrecipe.cli import common
+
+if TYPE_CHECKING:
+    from rlrecipe.runs.start import Result
+
+
+def command(
+    recipe: common.Recipe,
+    overrides: common.Overrides = None,
+    run_dir: Annotated[
+        Path | None, typer.Option("--run-dir", metavar="DIR", help="Where; default runs/<name>/<time>-<id>.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Short for -s seed=N.")] = None,
+    go_on: Annotated[
+        bool, typer.Option("--continue", help="Go on with the run in --run-dir if there is one.")
+    ] = False,
+    init_from: Annotated[
+        Path | None,
+        typer.Option("--init-from", metavar="CKPT", help="Start from the weights of this run or checkpoint."),
+    ] = None,
+    imports: common.Imports = None,
+    trust_imports: common.TrustImports = False,
+    json: common.Json = False,  # noqa: ARG001 - read by its callback
+) -> None:
+    """Train a recipe to the end, or to the next stop."""
+    if go_on and run_dir is None:
+        raise common.Stop("--continue goes on with the run in a folder; name it with --run-dir DIR")
+    if seed is not None:
+        overrides = [*(overrides or []), f"seed={seed}"]
+    with common.early_signals():
+        from rlrecipe.runs.progress import Display
+        from rlrecipe.runs.start import run
+
+        result = run(
+            recipe,
+            overrides or (),
+            run_dir=run_dir,
+            go_on=go_on,
+            init_from=init_from,
+            imports=imports or (),
+            trust_imports=trust_imports,
+            display=Display(common.settings.quiet),
+        )
+    finish(result)
+
+
+def finish(result: Result) -> None:
+    """Print what a session came to and what can be done next; end with its exit code."""
+    outcome, folder = result.outcome, result.run_dir
+    if common.settings.json:
+        common.print_json(
+            {"run_dir": str(folder), "state": outcome.state, "reason": outcome.reason, **outcome.summary}
+        )
+    elif outcome.state == "finished" and outcome.summary:
+        facts = outcome.summary
+        common.print_text(
+            f"{outcome.reason}: {facts['frames']:,} frames, {facts['updates']:,} updates in "
+            f"{facts['wall_seconds']:.1f} s\n"
+            f"return {facts['eval_return_mean']:.2f} +- {facts['eval_return_std']:.2f} over "
+            f"{facts['eval_episodes']} episodes of the final policy\n\n"
+            f"  rlrecipe evaluate {folder}\n"
+            f"  rlrecipe resume {folder} -s trainer.total_frames={2 * facts['frames']}\n"
+        )
+    elif outcome.state == "stopped":
+        common.complain(f"{outcome.reason}; go on with\n\n  rlrecipe resume {folder}\n")
+    if outcome.state == "failed":
+        if common.settings.debug and outcome.error is not None:
+            raise outcome.error
+        common.complain(f"{outcome.reason} (see {folder / 'run.log'})")
+    if outcome.code:
+        raise typer.Exit(outcome.code)

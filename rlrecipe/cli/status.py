@@ -1,0 +1,96 @@
+"""``rlrecipe status``: how far a run is."""
+
+from __future__ import annotations
+
+import json as json_module
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rlrecipe.cli import common
+
+#: How much of the end of metrics.jsonl is read to find its last row.
+TAIL = 2**16
+
+
+def status(run_dir: Path) -> dict[str, Any]:
+    """What ``status.json`` says of a run, with its last row of metrics and its size in bytes.
+
+    Raises:
+        Stop: the folder is no run directory.
+    """
+    try:
+        told = json_module.loads((run_dir / "status.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        what = "holds no status.json: expected a run directory" if run_dir.is_dir() else "does not exist"
+        raise common.Stop(f"{run_dir} {what}") from None
+    except (OSError, ValueError) as error:
+        raise common.Stop(f"{run_dir / 'status.json'} cannot be read: {error}") from None
+    if not isinstance(told, dict):
+        raise common.Stop(f"{run_dir / 'status.json'} holds no mapping: expected state and frames")
+    return {**told, "metrics": last_row(run_dir / "metrics.jsonl"), "size_bytes": size(run_dir)}
+
+
+def last_row(file: Path) -> dict[str, Any] | None:
+    """The last complete row of a file of JSON lines."""
+    try:
+        with file.open("rb") as stream:
+            stream.seek(max(0, file.stat().st_size - TAIL))
+            lines = stream.read().split(b"\n")
+    except OSError:
+        return None
+    # What follows the last newline is a row that is being written.
+    for line in reversed(lines[:-1]):
+        try:
+            row = json_module.loads(line)
+        except ValueError:
+            continue
+        return row if isinstance(row, dict) else None
+    return None
+
+
+def size(folder: Path) -> int:
+    """Bytes of all files in a folder; those that vanish meanwhile count nothing."""
+    total = 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += (Path(where) / name).lstat().st_size
+            except OSError:
+                continue
+    return total
+
+
+def text(found: dict[str, Any]) -> str:
+    """A status for a person."""
+    state = [f"{key}: {found[key]}" for key in ("state", "frames", "updates") if key in found]
+    rest = {
+        key: found[key] for key in found if key not in ("state", "frames", "updates", "metrics", "size_bytes")
+    }
+    lines = [*state, *(f"{key}: {value}" for key, value in rest.items())]
+    lines.append(f"size: {found['size_bytes'] / 2**20:.1f} MiB")
+    row = found["metrics"]
+    if row is None:
+        lines.append("metrics: none yet")
+    else:
+        lines.append("last metrics:")
+        lines.append(common.table([(key, _number(value)) for key, value in row.items()], "  "))
+    return "\n".join(lines)
+
+
+def _number(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else "nan" if value is None else str(value)
+
+
+def command(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run's folder.")],
+    json: common.Json = False,
+) -> None:
+    """Print a run's state, frames, last metrics and size."""
+    found = status(run_dir)
+    if json:
+        common.print_json(found)
+    else:
+        common.print_text(text(found))

@@ -1,0 +1,74 @@
+"""``rlrecipe validate``: every problem of one or more recipes."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from rlrecipe.cli import common
+from rlrecipe.recipe.errors import PlacedProblem, RecipeError, exit_code
+from rlrecipe.recipe.load import load
+
+
+class Format(StrEnum):
+    """How problems are printed."""
+
+    text = "text"
+    json = "json"
+
+
+def problems(
+    source: str,
+    overrides: Sequence[str] = (),
+    *,
+    imports: Sequence[str] = (),
+    trust_imports: bool = False,
+    static: bool = False,
+) -> tuple[PlacedProblem, ...]:
+    """Every problem of a recipe; unless ``static``, also those of its environment's spaces.
+
+    Raises:
+        RecipeNotFound: there is no such recipe.
+    """
+    try:
+        loaded = load(source, overrides, imports=imports, trust_imports=trust_imports)
+    except RecipeError as error:
+        return error.problems
+    if static:
+        return ()
+    from rlrecipe.build import probe
+
+    # What an environment prints is not what a reader of standard output asked for.
+    with contextlib.redirect_stdout(sys.stderr):
+        return loaded.error(probe(loaded.recipe)).problems
+
+
+def command(
+    recipes: Annotated[
+        list[str], typer.Argument(metavar="RECIPE...", help="Paths or names of bundled recipes.")
+    ],
+    overrides: common.Overrides = None,
+    imports: common.Imports = None,
+    trust_imports: common.TrustImports = False,
+    static: Annotated[bool, typer.Option("--static", help="Leave out the probe of the environment.")] = False,
+    format: Annotated[Format, typer.Option("--format", help="How problems are printed.")] = Format.text,  # noqa: A002
+    json: common.Json = False,
+) -> None:
+    """Check names, types and combinations; then the environment's spaces, unless --static."""
+    common.settings.json = json or format is Format.json
+    found: list[PlacedProblem] = []
+    for recipe in recipes:
+        found += problems(
+            recipe, overrides or (), imports=imports or (), trust_imports=trust_imports, static=static
+        )
+    if found or common.settings.json:
+        common.print_problems(tuple(found))
+    else:
+        common.note("\n".join(f"{recipe}: valid" for recipe in recipes))
+    if found:
+        raise typer.Exit(exit_code(found))

@@ -1,0 +1,90 @@
+"""Evaluating a trained policy on its environment, or on a variation of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlrecipe.build import evaluation_env, make_env
+from rlrecipe.recipe.options import Options, Slot
+from rlrecipe.runs.evaluation import Evaluation, Evaluator
+from rlrecipe.runs.policy import LoadedPolicy
+from rlrecipe.streams import Streams
+
+
+def report(evaluation: Evaluation, policy: LoadedPolicy, seed: int) -> dict[str, Any]:
+    """An evaluation as ``rlrecipe evaluate --json`` prints it."""
+    return {
+        "episodes": len(evaluation.returns),
+        "return_mean": evaluation.mean,
+        "return_std": evaluation.std,
+        "return_ci95": list(evaluation.interval()),
+        "length_mean": float(np.mean(evaluation.lengths)),
+        "returns": evaluation.returns,
+        "lengths": evaluation.lengths,
+        "seed": seed,
+        "checkpoint": policy.checkpoint,
+    }
+
+
+def env_options(policy: LoadedPolicy, changes: Mapping[str, Any]) -> Options:
+    """The evaluation environment's options with some of them changed.
+
+    Raises:
+        pydantic.ValidationError: a change does not fit the options.
+    """
+    slot = Slot("env", default="gym", bare="env_name")
+    return slot.read({**slot.write(evaluation_env(policy.recipe)), **changes})
+
+
+def evaluate(
+    policy: LoadedPolicy,
+    episodes: int = 10,
+    *,
+    seed: int | None = None,
+    deterministic: bool = True,
+    changes: Mapping[str, Any] | None = None,
+    video: Path | None = None,
+) -> dict[str, Any]:
+    """Run episodes with a loaded policy.
+
+    Args:
+        policy: from ``load_policy``.
+        episodes: how many.
+        seed: of the episodes; by default the run's, which gives the episodes of its own evaluations.
+        deterministic: the most probable actions rather than drawn ones.
+        changes: options of ``env`` that differ.
+        video: where to write the first episode as mp4.
+
+    Returns:
+        What ``report`` describes.
+    """
+    seed = policy.recipe.seed if seed is None else seed
+    options = env_options(policy, changes or {})
+    make: Callable[[], Any] = lambda: make_env(options, "eval")  # noqa: E731 - one of two makers
+    if video is not None:
+        make = _recording(options, video)
+    evaluator = Evaluator(make, policy.policy, policy.transforms, Streams(seed))
+    try:
+        evaluation = evaluator.run(episodes, deterministic)
+    finally:
+        evaluator.close()
+    assert evaluation is not None, "nothing interrupts this evaluation"
+    return report(evaluation, policy, seed)
+
+
+def _recording(options: Options, video: Path) -> Callable[[], Any]:
+    """Makers of environments of which the first records its first episode."""
+    from rlrecipe.runs.video import RecordFirstEpisode
+
+    made: list[Any] = []
+
+    def make() -> Any:
+        env = make_env(options, "eval", render_mode=None if made else "rgb_array")
+        made.append(env)
+        return env if len(made) > 1 else RecordFirstEpisode(env, video)
+
+    return make

@@ -1,0 +1,127 @@
+"""A trained policy from a run directory or a checkpoint, for use in anybody's loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlrecipe.build import Spaces, make_distribution, make_networks, make_parameters, make_transforms
+from rlrecipe.checkpoint.store import Checkpoint, CheckpointStore, NoCheckpoint
+from rlrecipe.interfaces import Transform
+from rlrecipe.lazy import torch
+from rlrecipe.policy import Policy
+from rlrecipe.recipe.imports import is_file
+from rlrecipe.recipe.load import load
+from rlrecipe.recipe.schema import Recipe
+from rlrecipe.runs.imports import consented
+from rlrecipe.runs.spaces import space_from_json
+from rlrecipe.streams import Streams
+
+
+def find_checkpoint(path: Path, best: bool = False) -> Checkpoint:
+    """The checkpoint that a path means: itself, or a run's newest or best.
+
+    Raises:
+        NoCheckpoint: there is none that can be used.
+        DamagedCheckpoint: the one that was named is damaged.
+    """
+    if (path / "manifest.json").is_file():
+        return CheckpointStore(path.parent).load(path.name)
+    store = CheckpointStore(path / "checkpoints")
+    if best:
+        name = store.pointer("best")
+        if name is None:
+            raise NoCheckpoint(f"{path} has no best checkpoint: no evaluation has been made yet")
+        return store.load(name)
+    checkpoint = store.newest()
+    if checkpoint is None:
+        raise NoCheckpoint(f"{path} has no checkpoint")
+    return checkpoint
+
+
+class LoadedPolicy:
+    """A callable from observations to actions, normalisation included.
+
+    Attributes:
+        recipe: what it was trained with.
+        checkpoint: name of the checkpoint that it comes from.
+        observation_space: of one environment.
+        action_space: of one environment.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, recipe: Recipe) -> None:
+        self.recipe, self.checkpoint = recipe, checkpoint.folder.name
+        self.observation_space = space_from_json(checkpoint.policy["observation_space"])
+        self.action_space = space_from_json(checkpoint.policy["action_space"])
+        spaces = Spaces(self.observation_space, self.action_space)
+        distribution = make_distribution(recipe, spaces)
+        networks = make_networks(recipe, spaces, distribution)
+        parameters = make_parameters(networks, distribution, Streams(recipe.seed), torch.device("cpu"))
+        parameters.load(checkpoint.parameters)
+        self.policy = Policy(networks["policy"], distribution, parameters)
+        transforms = make_transforms(recipe.env, self.observation_space, getattr(recipe.algorithm, "gamma", 1.0))
+        self.transforms = [_restored(transforms[name], name, checkpoint) for name in checkpoint.policy["transforms"]]
+        self._rng = np.random.default_rng()
+
+    def __call__(self, observation: Any, deterministic: bool = True) -> Any:
+        """Actions as the environment takes them.
+
+        Args:
+            observation: one, or several along a first dimension.
+            deterministic: the most probable action rather than a drawn one.
+
+        Raises:
+            ValueError: the observation has another shape.
+        """
+        observation = np.asarray(observation)
+        shape = tuple(self.observation_space.shape)
+        if observation.shape[observation.ndim - len(shape) :] != shape or observation.ndim > len(shape) + 1:
+            raise ValueError(f"an observation has the shape {shape} (or one dimension before it), not {observation.shape}")
+        single = observation.ndim == len(shape)
+        rows = observation[None] if single else observation
+        for transform in self.transforms:
+            rows = transform.apply(rows)
+        noise = None if deterministic else self.policy.noise(self._rng, len(rows))
+        actions = self.policy.to_env(self.policy.act(np.asarray(rows, np.float32), noise))
+        return actions[0] if single else actions
+
+
+def _restored(transform: Transform, name: str, checkpoint: Checkpoint) -> Transform:
+    state = transform.state_dict()
+    transform.load_state_dict({**state, "statistics": checkpoint.statistics(name)})
+    return transform
+
+
+def load_policy(
+    path: str | Path,
+    *,
+    best: bool = False,
+    imports: Sequence[str] = (),
+    trust_imports: bool = False,
+) -> LoadedPolicy:
+    """The policy of a run directory or checkpoint. Needs no environment, unpickles nothing.
+
+    Args:
+        path: a run directory (its newest checkpoint) or a checkpoint.
+        best: take the run's best checkpoint.
+        imports: files or modules with the components that the run used.
+        trust_imports: load those that the run itself declares.
+
+    Raises:
+        NoCheckpoint: there is none that can be used.
+        RecipeError: the run's components are not there.
+    """
+    checkpoint = find_checkpoint(Path(path), best)
+    return LoadedPolicy(checkpoint, recipe_of(checkpoint, imports, trust_imports))
+
+
+def recipe_of(checkpoint: Checkpoint, imports: Sequence[str] = (), trust_imports: bool = False) -> Recipe:
+    """The recipe that a checkpoint was written with, its components loaded with consent."""
+    data: Mapping[str, Any] = checkpoint.manifest["recipe"]
+    folder = checkpoint.folder.parent.parent
+    declared = data.get("imports", [])
+    data = {**data, "imports": [str(folder / name) if is_file(name) else name for name in declared]}
+    return load(data, imports=consented(folder, declared, imports), trust_imports=trust_imports).recipe

@@ -1,0 +1,227 @@
+"""Starting a run, and going on with one: from recipe and folder to a session that trains."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlrecipe.build import Assembly, make_trainer, probe, resolve, total_of
+from rlrecipe.checkpoint.store import Checkpoint, CheckpointStore
+from rlrecipe.errors import Refusal
+from rlrecipe.recipe.dump import data, dump
+from rlrecipe.recipe.load import Loaded, load
+from rlrecipe.recipe.schema import Recipe
+from rlrecipe.runs.directory import RunDirectory, RunDirectoryError, as_json, status
+from rlrecipe.runs.imports import consented, copied
+from rlrecipe.runs.policy import find_checkpoint
+from rlrecipe.runs.progress import Display
+from rlrecipe.runs.provenance import provenance
+from rlrecipe.runs.session import Outcome, Session
+
+#: What may change when a run goes on: nothing that the frames already seen depend on.
+CHANGEABLE = ("trainer.total_frames", "trainer.total_updates", "trainer.time_limit", "checkpoint", "loggers",
+              "evaluation", "runtime.device")  # fmt: skip
+
+
+class RefusedChange(Refusal):
+    """A resumed recipe differs where it may not (exit 2)."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A session's outcome and the run directory."""
+
+    outcome: Outcome
+    run_dir: Path
+
+
+def run(
+    source: str | Path | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    *,
+    run_dir: Path | None = None,
+    go_on: bool = False,
+    init_from: Path | None = None,
+    imports: Sequence[str] = (),
+    trust_imports: bool = False,
+    display: Display | None = None,
+) -> Result:
+    """Train a recipe in a new run directory.
+
+    Args:
+        source: a recipe's path, bundled name, or mapping.
+        overrides: ``key=value``, the last one strongest.
+        run_dir: where; by default ``runs/<name>/<time>-<id>``.
+        go_on: with a run in ``run_dir`` already, go on with it.
+        init_from: a run or checkpoint whose weights and statistics to start from.
+        imports: files or modules with components.
+        trust_imports: load what the recipe declares.
+        display: progress.
+
+    Raises:
+        RecipeError: the recipe has problems.
+        RunDirectoryError: the directory is not empty, or in use.
+    """
+    display = display or Display()
+    if go_on and run_dir is not None and (run_dir / "resolved.yaml").is_file():
+        given = load(source, overrides, imports=imports, trust_imports=trust_imports)
+        return _continue(run_dir, given, display)
+    loaded = load(source, overrides, imports=imports, trust_imports=trust_imports)
+    problems = probe(loaded.recipe)
+    if problems:
+        raise loaded.error(problems)
+    declared, files, facts = copied(loaded.imported)
+    recipe = resolve(loaded.recipe)
+    start = find_checkpoint(init_from) if init_from is not None else None
+    assembly = make_trainer(recipe)
+    if start is not None:
+        _initialise(assembly, start)
+    # The run uses the user's own files; its resolved recipe names the copies that it keeps.
+    kept = recipe.model_copy(update={"imports": declared})
+    assembly.recipe = kept
+    contents = {
+        "recipe.yaml": loaded.text,
+        "resolved.yaml": dump(kept),
+        "provenance.json": as_json(provenance(recipe.seed, facts)),
+        "status.json": as_json(status("running", 0, 0, assembly.exact, assembly.exact_reason)),
+    }
+    path = run_dir or RunDirectory.default(recipe.name)
+    directory = RunDirectory.create(path, contents, files)
+    return _train(directory, lambda: assembly, None, display)
+
+
+def resume(
+    path: Path,
+    overrides: Sequence[str] = (),
+    *,
+    horizon: bool = False,
+    imports: Sequence[str] = (),
+    trust_imports: bool = False,
+    display: Display | None = None,
+) -> Result:
+    """Go on with a run from its newest checkpoint, or from the checkpoint that ``path`` is.
+
+    Args:
+        path: a run directory or a checkpoint.
+        overrides: changes to the recipe, where they are allowed.
+        horizon: let schedules reach to the new end of a longer run.
+        imports: files or modules with components.
+        trust_imports: load what the run declares.
+        display: progress.
+
+    Raises:
+        RefusedChange: the recipe differs where it may not.
+        RunDirectoryError: this is no run directory, or it is in use.
+        NoCheckpoint: every checkpoint is damaged.
+    """
+    display = display or Display()
+    folder = path.parent.parent if (path / "manifest.json").is_file() else path
+    resolved = folder / "resolved.yaml"
+    if not resolved.is_file():
+        raise RunDirectoryError(f"{folder} is no run directory: it has no resolved.yaml")
+    own = load(resolved, imports=_own_imports(folder, imports), trust_imports=trust_imports)
+    changed = load(resolved, overrides, imports=_own_imports(folder, imports), trust_imports=trust_imports)
+    name = path.name if folder != path else None
+    return _go_on(folder, own.recipe, changed.recipe, display, name=name, horizon=horizon)
+
+
+def _continue(folder: Path, given: Loaded, display: Display) -> Result:
+    """Go on with the run in ``folder`` if it is a run of the given recipe."""
+    own = load(folder / "resolved.yaml", imports=_own_imports(folder, []), trust_imports=True)
+    declared = [name for name in own.recipe.imports if name]
+    changed = resolve(given.recipe).model_copy(update={"imports": declared})
+    return _go_on(folder, own.recipe, changed, display)
+
+
+def _own_imports(folder: Path, imports: Sequence[str]) -> list[str]:
+    copies = [f"./imports/{file.name}" for file in sorted((folder / "imports").glob("*.py"))]
+    return consented(folder, copies, imports)
+
+
+def _go_on(
+    folder: Path, own: Recipe, changed: Recipe, display: Display, *, name: str | None = None, horizon: bool = False
+) -> Result:
+    refused = [line for key, line in differences(own, changed) if not _changeable(key)]
+    if refused:
+        raise RefusedChange(
+            f"{folder} was started with another recipe:\n  " + "\n  ".join(refused)
+            + f"\nmay change: {', '.join(CHANGEABLE)}; start a new run for the rest"
+        )
+    directory = RunDirectory(folder)
+    directory.lock()
+    try:
+        store = CheckpointStore(directory.checkpoints)
+        checkpoint = store.load(name) if name else store.newest(display.say)
+        if name:
+            store.set_aside_after(name)
+        before = directory.status()
+        if checkpoint is not None and before["state"] == "finished" and not _longer(own, changed):
+            summary = folder / "summary.json"
+            display.say(f"{folder} is finished; there is nothing to resume")
+            return Result(Outcome(0, "finished", "was finished already", _read(summary)), folder)
+        display.say(f"resuming {folder} from {checkpoint.folder.name if checkpoint else 'the start: it has no checkpoint'}")
+        directory.write("resolved.yaml", dump(changed))
+        return _train(directory, lambda: make_trainer(changed), checkpoint, display, horizon)
+    finally:
+        directory.unlock()
+
+
+def _train(
+    directory: RunDirectory,
+    build: Callable[[], Assembly],
+    checkpoint: Checkpoint | None,
+    display: Display,
+    horizon: bool = False,
+) -> Result:
+    directory.lock()
+    try:
+        assembly = build()
+        session = Session(assembly, directory, display)
+        session.begin(checkpoint, horizon)
+        recipe, level = assembly.recipe, f"{assembly.exact} ({assembly.exact_reason})"
+        display.say(f"{directory.path}: {recipe.name}, seed {recipe.seed}; resume level {level}")
+        return Result(session.train(), directory.path)
+    finally:
+        directory.unlock()
+
+
+def _initialise(assembly: Assembly, start: Checkpoint) -> None:
+    """Weights and statistics of another run; counters, optimizer and streams begin anew."""
+    assembly.trainer.update.parameters.load(start.parameters)
+    for name, transform in assembly.transforms.items():
+        statistics = start.statistics(name)
+        if statistics:
+            transform.load_state_dict({**transform.state_dict(), "statistics": statistics})
+
+
+def differences(one: Recipe, other: Recipe) -> list[tuple[str, str]]:
+    """Dotted keys in which two recipes differ, each with a line that shows both."""
+    before, after = _flat(data(one)), _flat(data(other))
+    return [
+        (key, f"{key}: {before.get(key)!r} became {after.get(key)!r}")
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    if isinstance(value, Mapping) and value:
+        return {k: v for key, item in value.items() for k, v in _flat(item, f"{path}.{key}" if path else key).items()}
+    return {path: value}
+
+
+def _changeable(key: str) -> bool:
+    return any(key == allowed or key.startswith(allowed + ".") for allowed in CHANGEABLE)
+
+
+def _longer(own: Recipe, changed: Recipe) -> bool:
+    return total_of(changed).amount > total_of(own).amount
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
+    return content
+
