@@ -119,9 +119,7 @@ def sole_queue(results: Path) -> Iterator[IO[str]]:
         yield file
 
 
-def work(
-    cards: list[str], libraries: list[str], results: Path, run: Callable[[Task], dict[str, Any]]
-) -> list[Task]:
+def work(cards: list[str], libraries: list[str], results: Path, run: Callable[[Task], dict[str, Any]]) -> list[Task]:
     """Runs what is missing and appends a line for each; returns the tasks that failed."""
     failed = []
     with sole_queue(results) as file:
@@ -148,15 +146,11 @@ def work(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--library", action="append", choices=SEEDS, help="default: all")
     parser.add_argument("--card", action="append", choices=CARDS, help="default: all")
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument(
-        "--runs", type=Path, default=Path("runs") / "learning", help="rlrecipe's run directories"
-    )
+    parser.add_argument("--runs", type=Path, default=Path("runs") / "learning", help="rlrecipe's run directories")
     parser.add_argument("--threads", type=int, default=1, help="of stable-baselines3")
     options = parser.parse_args()
 

@@ -149,9 +149,7 @@ def plot_curves(groups: Mapping[str, list[Path]], out: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     table = commands.add_parser("table", help="the learning comparison as Markdown")
     table.add_argument("--results", type=Path, default=RESULTS)

@@ -133,25 +133,19 @@ def table(rows: list[dict[str, Any]]) -> str:
         seconds = walls(rows, contender)
         faster = "" if contender == ours else str(ratio(rows, ours, contender))
         spread = f"{seconds.min():.2f}, {seconds.max():.2f}"
-        lines.append(
-            (rows[0]["card"], str(contender), str(len(seconds)), f"{median(seconds):.2f}", spread, faster)
-        )
+        lines.append((rows[0]["card"], str(contender), str(len(seconds)), f"{median(seconds):.2f}", spread, faster))
     header = ("card", "process", "rounds", "median s", "fastest, slowest", "rlrecipe is faster by [95 %]")
     return markdown(header, lines)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("card", choices=CARDS)
     parser.add_argument("--rounds", type=int, default=5, help="pairs that count, after the warm-up")
     parser.add_argument("--peer-threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("-s", dest="settings", action="append", default=[], help="a setting for rlrecipe")
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument(
-        "--table", action="store_true", help="print the last session of the file, run nothing"
-    )
+    parser.add_argument("--table", action="store_true", help="print the last session of the file, run nothing")
     options = parser.parse_args()
     card = CARDS[options.card]
     if not options.table:
@@ -165,9 +159,7 @@ def main() -> None:
             "machine": f"{platform.machine()}, {os.cpu_count()} cores",
             "versions": {name: version(name) for name in PACKAGES},
         }
-        rows = session(
-            card, contenders, options.rounds, lambda c, seed: measure(c, card, seed, options.settings)
-        )
+        rows = session(card, contenders, options.rounds, lambda c, seed: measure(c, card, seed, options.settings))
         options.results.parent.mkdir(parents=True, exist_ok=True)
         with options.results.open("a") as file:
             file.writelines(json.dumps(row | about) + "\n" for row in rows)

@@ -52,7 +52,7 @@ def make_env(options: Any, phase: str = "train", render_mode: str | None = None)
     return env
 
 
-class _FrameSkip(gymnasium.Wrapper):  # type: ignore[type-arg]
+class _FrameSkip(gymnasium.Wrapper):
     """Repeats each action; rewards add up, and an episode's end ends the repetition."""
 
     def __init__(self, env: Env, skip: int) -> None:
@@ -165,7 +165,12 @@ def make_collector(
     envs = Vector([partial(make_env, recipe.env)] * n, seeds, capture)
     options = recipe.collector
     collector: Collector = options.component.build(
-        options, envs, policy, list(transforms.values()), streams.generator(Stream.ACTION), lambda: clock.frames
+        options,
+        envs,
+        policy,
+        list(transforms.values()),
+        streams.generator(Stream.ACTION),
+        lambda: clock.frames,
     )
     return collector
 
@@ -233,7 +238,10 @@ def _exactness(recipe: Recipe, capture: str | None, reason: str, device: torch.d
         return "continue", reason + ": a resumed run starts new episodes"
     if device.type != "cpu":
         return "continue", f"sums on {device.type} have no fixed order"
-    for place, every in (("trainer.log_interval", recipe.trainer.log_interval), ("evaluation.every", recipe.evaluation.every)):
+    for place, every in (
+        ("trainer.log_interval", recipe.trainer.log_interval),
+        ("evaluation.every", recipe.evaluation.every),
+    ):
         if every is not None and every.unit == "seconds":
             return "continue", f"{place} depends on the wall clock"
     return "exact", reason
@@ -278,7 +286,7 @@ def probe(recipe: Recipe) -> list[Problem]:
     """What is wrong with a valid recipe's environment, spaces and device. Builds one environment."""
     try:
         spaces = spaces_of(recipe)
-    except Exception as error:  # noqa: BLE001 - whatever a foreign constructor raises becomes a problem
+    except Exception as error:
         return [_environment_problem(recipe, error)]
     problems = []
     shape = getattr(spaces.observation, "shape", None)
@@ -311,7 +319,7 @@ def _environment_problem(recipe: Recipe, error: Exception) -> Problem:
     where = ("env", "env_name") if hasattr(recipe.env, "env_name") else ("env",)
     text = str(error).split("\n")[0]
     extra = re.search(r"gymnasium\[([a-z0-9-]+)\]", text)
-    if isinstance(error, gymnasium.error.DependencyNotInstalled) or isinstance(error, ModuleNotFoundError):
+    if isinstance(error, gymnasium.error.DependencyNotInstalled | ModuleNotFoundError):
         cure = f"pip install 'rlrecipe[{extra[1]}]'" if extra else f"pip install what it needs: {text}"
         return Problem("E401", where, f"{name} needs a package that is not installed: {text}", cure)
     if isinstance(error, gymnasium.error.UnregisteredEnv | gymnasium.error.DeprecatedEnv):
@@ -325,7 +333,12 @@ def _environment_problem(recipe: Recipe, error: Exception) -> Problem:
 def _device_problems(recipe: Recipe) -> list[Problem]:
     device = recipe.runtime.device
     kind = device.split(":")[0]
-    there = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    there = {
+        "auto": True,
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     if there.get(kind, False):
         return []
     return [Problem("E402", ("runtime", "device"), f"this machine has no {device}", "use auto or cpu")]

@@ -113,7 +113,11 @@ class Replay:
     def save(self) -> State:
         """What the tape holds."""
         actions = self.env.actions
-        return {"before": self.env.before, "seed": self.env.seed, "actions": np.array(actions) if actions else None}
+        return {
+            "before": self.env.before,
+            "seed": self.env.seed,
+            "actions": np.array(actions) if actions else None,
+        }
 
     def load(self, state: State) -> None:
         """Reset from the saved state, then take every action again."""
@@ -125,7 +129,7 @@ class Replay:
             self.env.step(action)
 
 
-class Tape(gymnasium.Wrapper):  # type: ignore[type-arg]
+class Tape(gymnasium.Wrapper):
     """Remembers the state before the episode's reset and every action since."""
 
     def __init__(self, env: Env) -> None:
@@ -163,7 +167,7 @@ def choose(make: MakeEnv, seed: int = 0) -> tuple[str | None, str]:
     for name, method in METHODS.items():
         try:
             difference = _probe(make, method, seed)
-        except Exception as error:  # noqa: BLE001 - whatever a foreign environment raises is an answer
+        except Exception as error:
             difference = f"{type(error).__name__}: {error}"
         if difference is None:
             return name, f"environments are captured by {name}, probed"
@@ -198,12 +202,11 @@ def _probe(make: MakeEnv, method: type[Attributes] | type[Replay], seed: int) ->
 
 
 def _walk(env: Env, actions: list[Any]) -> list[Any]:
-    seen = []
+    seen: list[Any] = []
     for action in actions:
         observation, reward, terminated, truncated, _ = env.step(action)
-        seen.append(copy.deepcopy((observation, reward, terminated, truncated)))
-        if terminated or truncated:
-            seen[-1] = (*seen[-1], copy.deepcopy(env.reset()[0]))
+        first = env.reset()[0] if terminated or truncated else None
+        seen.append(copy.deepcopy((observation, reward, terminated, truncated, first)))
     return seen
 
 

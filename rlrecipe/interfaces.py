@@ -131,8 +131,9 @@ class Collector(Stateful, Protocol):
     """Yields batches of frames, forever; what it yields is overwritten by the next."""
 
     frames_per_batch: int
-    episodes: Episodes
 
+    @property
+    def episodes(self) -> Episodes: ...
     def collect(self) -> Batch: ...
     def close(self) -> None: ...
 

@@ -11,10 +11,12 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+__all__ = ["gymnasium", "np", "torch"]
+
 if TYPE_CHECKING:
-    import gymnasium as gymnasium
+    import gymnasium
     import numpy as np
-    import torch as torch
+    import torch
 else:
 
     class _Lazy(ModuleType):

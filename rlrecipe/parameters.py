@@ -45,8 +45,7 @@ class Parameters:
 
     def views(self, flat: torch.Tensor) -> list[torch.Tensor]:
         """The parts of a vector of this layout, each in its shape."""
-        pieces = flat.split([part.stop - part.start for part in self.parts])
-        return [piece.view(part.shape) for piece, part in zip(pieces, self.parts, strict=True)]
+        return [flat[part.start : part.stop].view(part.shape) for part in self.parts]
 
     def by_slot(self, tensors: list[torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:
         """Parts grouped by slot and name."""
@@ -62,9 +61,7 @@ class Parameters:
 
     def numpy(self) -> dict[str, dict[str, np.ndarray]]:
         """The named views as numpy arrays over the same memory; only on the CPU."""
-        return {
-            slot: {name: tensor.numpy() for name, tensor in named.items()} for slot, named in self.params.items()
-        }
+        return {slot: {name: tensor.numpy() for name, tensor in named.items()} for slot, named in self.params.items()}
 
     def range(self, slot: str) -> tuple[int, int]:
         """First and one past the last element of a slot."""
@@ -73,9 +70,7 @@ class Parameters:
 
     def named(self) -> dict[str, torch.Tensor]:
         """Views by dotted name: ``policy.0.weight``."""
-        return {
-            f"{part.slot}.{part.name}": view for part, view in zip(self.parts, self.views(self.flat), strict=True)
-        }
+        return {f"{part.slot}.{part.name}": view for part, view in zip(self.parts, self.views(self.flat), strict=True)}
 
     def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Copy values in by dotted name.

@@ -32,7 +32,11 @@ class Update:
     """
 
     def __init__(
-        self, loss: Loss, parameters: Parameters, optimizer: Optimizer, groups: Mapping[str, float] | None = None
+        self,
+        loss: Loss,
+        parameters: Parameters,
+        optimizer: Optimizer,
+        groups: Mapping[str, float] | None = None,
     ) -> None:
         self.loss, self.parameters, self.optimizer = loss, parameters, optimizer
         # The leaves share the vector's memory: a step on the vector is a step on each of them.

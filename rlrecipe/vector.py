@@ -33,12 +33,16 @@ class Vector:
     """
 
     def __init__(
-        self, makes: Sequence[Callable[[], gymnasium.Env[Any, Any]]], seeds: Sequence[int], capture: str | None = None
+        self,
+        makes: Sequence[Callable[[], gymnasium.Env[Any, Any]]],
+        seeds: Sequence[int],
+        capture: str | None = None,
     ) -> None:
         if capture == "replay":
             makes = [lambda make=make: Tape(make()) for make in makes]  # type: ignore[misc]
         self.inner = _Vector(list(makes), autoreset_mode=AutoresetMode.SAME_STEP, copy=False)
-        self.num_envs, self.seeds = len(makes), list(seeds)
+        self.num_envs = len(makes)
+        self.seeds: list[int | None] = list(seeds)
         self.single_observation_space = self.inner.single_observation_space
         self.single_action_space = self.inner.single_action_space
         self.captures = [METHODS[capture](env) for env in self.inner.envs] if capture else None

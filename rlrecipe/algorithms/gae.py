@@ -11,6 +11,7 @@ def gae(
     next_value: np.ndarray,
     terminated: np.ndarray,
     done: np.ndarray,
+    *,
     gamma: float,
     lmbda: float,
 ) -> np.ndarray:
@@ -31,9 +32,9 @@ def gae(
     Returns:
         Advantages ``[T, N]``.
     """
-    delta = reward + gamma * next_value * ~terminated - value
+    delta: np.ndarray = reward + gamma * next_value * ~terminated - value
     decay = (gamma * lmbda * ~done).astype(delta.dtype)
-    advantage = np.empty_like(delta)
+    advantage: np.ndarray = np.empty_like(delta)
     trace = np.zeros_like(delta[0])
     for t in range(len(delta) - 1, -1, -1):
         trace = delta[t] + decay[t] * trace

@@ -79,8 +79,9 @@ class PPO:
             value = self.value(params["value"], flat).reshape(steps)
             next_value = self.value(params["value"], final.reshape(rows, -1)).reshape(steps)
         ends = batch["next", "terminated"], batch["next", "done"]
-        arrays = [x.cpu().numpy() for x in (batch["next", "reward"], value, next_value, *ends)]
-        advantage = torch.from_numpy(gae(*arrays, self.options.gamma, self.options.lmbda)).to(value.device)
+        reward, *rest = (x.cpu().numpy() for x in (batch["next", "reward"], value, next_value, *ends))
+        advantage = torch.from_numpy(gae(reward, *rest, gamma=self.options.gamma, lmbda=self.options.lmbda))
+        advantage = advantage.to(value.device)
         batch["sample_log_prob"] = log_prob.reshape(steps)
         batch["state_value"], batch["advantage"] = value, advantage
         batch["value_target"] = advantage + value
@@ -102,9 +103,7 @@ class PPO:
         if self.options.normalize_advantage and len(advantage) > 1:
             advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
         outputs = self.policy(params["policy"], observation)
-        log_ratio = (
-            self.distribution.log_prob(params["policy"], outputs, batch["action"]) - batch["sample_log_prob"]
-        )
+        log_ratio = self.distribution.log_prob(params["policy"], outputs, batch["action"]) - batch["sample_log_prob"]
         ratio = log_ratio.exp()
         clip = inputs["clip_epsilon"]
         clipped = torch.clamp(ratio, 1 - clip, 1 + clip)

@@ -54,9 +54,7 @@ class Checkpoint:
     def parameters(self) -> Arrays:
         """Network parameters by dotted name."""
         return {
-            path.removeprefix(PARAMETERS): tensor
-            for path, tensor in self.arrays.items()
-            if path.startswith(PARAMETERS)
+            path.removeprefix(PARAMETERS): tensor for path, tensor in self.arrays.items() if path.startswith(PARAMETERS)
         }
 
     def statistics(self, transform: str) -> State:

@@ -26,7 +26,8 @@ _GLOBAL = ("-q", "--quiet", "-v", "--verbose", "--debug")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    # Not list(...): here that name means the command's module, once it is imported.
+    given = [*(sys.argv[1:] if arguments is None else arguments)]
     end = given.index("--") if "--" in given else len(given)
     moved = [word for word in given[:end] if word in _GLOBAL]
     rest = [word for word in given[:end] if word not in _GLOBAL]
@@ -65,16 +66,12 @@ def commands() -> list[str]:
 
 
 def _options(
-    quiet: Annotated[
-        bool, typer.Option("-q", "--quiet", help="Say nothing but errors on standard error.")
-    ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors on standard error.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say more on standard error.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
     version: Annotated[
         bool,
-        typer.Option(
-            "--version", is_eager=True, callback=lambda shown: _version(shown), help="Show the version."
-        ),
+        typer.Option("--version", is_eager=True, callback=lambda shown: _version(shown), help="Show the version."),
     ] = False,
 ) -> None:
     """Reinforcement learning from one YAML recipe."""

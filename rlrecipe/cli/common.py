@@ -64,20 +64,14 @@ Recipe = Annotated[
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option(
-        "-s", "--set", metavar="KEY=VALUE", help="Override a dotted key, e.g. -s trainer.total_frames=1e6."
-    ),
+    typer.Option("-s", "--set", metavar="KEY=VALUE", help="Override a dotted key, e.g. -s trainer.total_frames=1e6."),
 ]
 Imports = Annotated[
     list[str] | None,
     typer.Option("--import", metavar="FILE_OR_MODULE", help="Load components from your own code."),
 ]
-TrustImports = Annotated[
-    bool, typer.Option("--trust-imports", help="Load the code that the recipe itself declares.")
-]
-Json = Annotated[
-    bool, typer.Option("--json", callback=_set_json, help="Print one JSON document to standard output.")
-]
+TrustImports = Annotated[bool, typer.Option("--trust-imports", help="Load the code that the recipe itself declares.")]
+Json = Annotated[bool, typer.Option("--json", callback=_set_json, help="Print one JSON document to standard output.")]
 
 
 @contextlib.contextmanager

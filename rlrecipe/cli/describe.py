@@ -24,9 +24,7 @@ def command(
     """Print a component's options with type, default and meaning, its origin and the extras it needs."""
     kind, slash, name = component.partition("/")
     if not slash or not name:
-        raise common.Stop(
-            f"expected KIND/NAME, such as algorithm/ppo, got {component!r}; `rlrecipe list` has them"
-        )
+        raise common.Stop(f"expected KIND/NAME, such as algorithm/ppo, got {component!r}; `rlrecipe list` has them")
     _, problems = load_given(imports or ())
     if problems:
         raise RecipeError(problems)

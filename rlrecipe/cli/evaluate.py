@@ -37,7 +37,7 @@ def command(
     video: Annotated[Path | None, typer.Option("--video", metavar="FILE", help="The first episode as mp4.")] = None,
     imports: common.Imports = None,
     trust_imports: common.TrustImports = False,
-    json: common.Json = False,  # noqa: ARG001 - read by its callback
+    json: common.Json = False,
 ) -> None:
     """Run whole episodes with raw rewards, frozen statistics and fixed seeds."""
     from rlrecipe.runs.evaluate import evaluate
@@ -45,9 +45,7 @@ def command(
 
     changes = _changes(env or [])
     policy = load_policy(path, best=best, imports=imports or (), trust_imports=trust_imports)
-    report = evaluate(
-        policy, episodes, seed=seed, deterministic=not stochastic, changes=changes, video=video
-    )
+    report = evaluate(policy, episodes, seed=seed, deterministic=not stochastic, changes=changes, video=video)
     if common.settings.json:
         common.print_json(report)
         return

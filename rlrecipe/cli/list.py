@@ -40,9 +40,7 @@ def listing(kind: str | None = None, imports: Sequence[str] = ()) -> dict[str, l
 
 
 def command(
-    kind: Annotated[
-        str | None, typer.Argument(metavar="[KIND]", help="One kind only, such as algorithm.")
-    ] = None,
+    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="One kind only, such as algorithm.")] = None,
     imports: common.Imports = None,
     json: common.Json = False,
 ) -> None:

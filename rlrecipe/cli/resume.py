@@ -19,7 +19,7 @@ def command(
     ] = False,
     imports: common.Imports = None,
     trust_imports: common.TrustImports = False,
-    json: common.Json = False,  # noqa: ARG001 - read by its callback
+    json: common.Json = False,
 ) -> None:
     """Go on from the newest checkpoint; a finished run is left as it is."""
     with common.early_signals():

@@ -20,16 +20,14 @@ def command(
         Path | None, typer.Option("--run-dir", metavar="DIR", help="Where; default runs/<name>/<time>-<id>.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Short for -s seed=N.")] = None,
-    go_on: Annotated[
-        bool, typer.Option("--continue", help="Go on with the run in --run-dir if there is one.")
-    ] = False,
+    go_on: Annotated[bool, typer.Option("--continue", help="Go on with the run in --run-dir if there is one.")] = False,
     init_from: Annotated[
         Path | None,
         typer.Option("--init-from", metavar="CKPT", help="Start from the weights of this run or checkpoint."),
     ] = None,
     imports: common.Imports = None,
     trust_imports: common.TrustImports = False,
-    json: common.Json = False,  # noqa: ARG001 - read by its callback
+    json: common.Json = False,
 ) -> None:
     """Train a recipe to the end, or to the next stop."""
     if go_on and run_dir is None:
@@ -57,9 +55,7 @@ def finish(result: Result) -> None:
     """Print what a session came to and what can be done next; end with its exit code."""
     outcome, folder = result.outcome, result.run_dir
     if common.settings.json:
-        common.print_json(
-            {"run_dir": str(folder), "state": outcome.state, "reason": outcome.reason, **outcome.summary}
-        )
+        common.print_json({"run_dir": str(folder), "state": outcome.state, "reason": outcome.reason, **outcome.summary})
     elif outcome.state == "finished" and outcome.summary:
         facts = outcome.summary
         common.print_text(

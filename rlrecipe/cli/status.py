@@ -66,9 +66,7 @@ def size(folder: Path) -> int:
 def text(found: dict[str, Any]) -> str:
     """A status for a person."""
     state = [f"{key}: {found[key]}" for key in ("state", "frames", "updates") if key in found]
-    rest = {
-        key: found[key] for key in found if key not in ("state", "frames", "updates", "metrics", "size_bytes")
-    }
+    rest = {key: found[key] for key in found if key not in ("state", "frames", "updates", "metrics", "size_bytes")}
     lines = [*state, *(f"{key}: {value}" for key, value in rest.items())]
     lines.append(f"size: {found['size_bytes'] / 2**20:.1f} MiB")
     row = found["metrics"]

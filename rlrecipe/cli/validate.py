@@ -49,9 +49,7 @@ def problems(
 
 
 def command(
-    recipes: Annotated[
-        list[str], typer.Argument(metavar="RECIPE...", help="Paths or names of bundled recipes.")
-    ],
+    recipes: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="Paths or names of bundled recipes.")],
     overrides: common.Overrides = None,
     imports: common.Imports = None,
     trust_imports: common.TrustImports = False,
@@ -63,9 +61,7 @@ def command(
     common.settings.json = json or format is Format.json
     found: list[PlacedProblem] = []
     for recipe in recipes:
-        found += problems(
-            recipe, overrides or (), imports=imports or (), trust_imports=trust_imports, static=static
-        )
+        found += problems(recipe, overrides or (), imports=imports or (), trust_imports=trust_imports, static=static)
     if found or common.settings.json:
         common.print_problems(tuple(found))
     else:

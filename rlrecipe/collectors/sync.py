@@ -23,7 +23,7 @@ class SyncOptions(Options):
     frames_per_batch: int = option(2048, "Frames of one batch, over all environments.", gt=0)
 
 
-class Episodes:
+class EpisodeCounter:
     """Return and length of every episode, raw rewards, as they finish."""
 
     def __init__(self, num_envs: int) -> None:
@@ -69,7 +69,7 @@ class SyncCollector:
     ) -> None:
         self.envs, self.policy, self.transforms, self.rng, self.frames = envs, policy, transforms, rng, frames
         self.frames_per_batch = frames_per_batch
-        self.episodes = Episodes(envs.num_envs)
+        self.episodes: EpisodeCounter = EpisodeCounter(envs.num_envs)
         self.observation: np.ndarray | None = None
         steps, n = frames_per_batch // envs.num_envs, envs.num_envs
         shape = envs.single_observation_space.shape or ()
@@ -113,7 +113,11 @@ class SyncCollector:
         arrays["observation"][t], arrays["action"][t] = observation, action
         arrays["next_observation"][t], arrays["reward"][t] = final, reward
         # Both flags mean terminated: there is no future to bootstrap from.
-        arrays["terminated"][t], arrays["truncated"][t], arrays["done"][t] = terminated, truncated & ~terminated, done
+        arrays["terminated"][t], arrays["truncated"][t], arrays["done"][t] = (
+            terminated,
+            truncated & ~terminated,
+            done,
+        )
         # A copy of the caller's dtype: the environments write the next observations into the same memory.
         return np.array(following, np.float32)
 

@@ -37,9 +37,7 @@ class Categorical:
         """The action with the highest logit."""
         return outputs.argmax(-1)
 
-    def log_prob(
-        self, params: Mapping[str, torch.Tensor], outputs: torch.Tensor, action: torch.Tensor
-    ) -> torch.Tensor:
+    def log_prob(self, params: Mapping[str, torch.Tensor], outputs: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
         """Log-probabilities ``[B]``."""
         return torch.log_softmax(outputs, -1).gather(-1, action.unsqueeze(-1)).squeeze(-1)
 

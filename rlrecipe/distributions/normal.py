@@ -43,9 +43,7 @@ class Normal:
         """The means."""
         return outputs
 
-    def log_prob(
-        self, params: Mapping[str, torch.Tensor], outputs: torch.Tensor, action: torch.Tensor
-    ) -> torch.Tensor:
+    def log_prob(self, params: Mapping[str, torch.Tensor], outputs: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
         """Log-densities ``[B]`` of the unclipped actions."""
         log_std = params["log_std"]
         z = (action - outputs) * torch.exp(-log_std)
@@ -58,7 +56,8 @@ class Normal:
 
     def to_env(self, action: np.ndarray) -> np.ndarray:
         """Clipped to the bounds of the space, in its shape."""
-        return np.clip(action, self.low, self.high).reshape(-1, *self.shape)
+        clipped: np.ndarray = np.clip(action, self.low, self.high)
+        return clipped.reshape(-1, *self.shape)
 
 
 def fits(space: gymnasium.Space[Any]) -> str | None:

@@ -22,9 +22,7 @@ class TanhNormal(Normal):
     Scoring u avoids the inverse of tanh, which has no value at the bounds.
     """
 
-    def log_prob(
-        self, params: Mapping[str, torch.Tensor], outputs: torch.Tensor, action: torch.Tensor
-    ) -> torch.Tensor:
+    def log_prob(self, params: Mapping[str, torch.Tensor], outputs: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
         """Log-densities ``[B]`` of tanh(u) in [-1, 1]^n (Haarnoja et al., 2018, appendix C).
 
         log(1 - tanh(u)^2) is written as 2 (log 2 - u - softplus(-2u)), which keeps its precision.
@@ -38,7 +36,7 @@ class TanhNormal(Normal):
 
     def to_env(self, action: np.ndarray) -> np.ndarray:
         """tanh(u), scaled to the bounds of the space, in its shape."""
-        scaled = self.low + 0.5 * (np.tanh(action) + 1.0) * (self.high - self.low)
+        scaled: np.ndarray = self.low + 0.5 * (np.tanh(action) + 1.0) * (self.high - self.low)
         return scaled.astype(self.low.dtype, copy=False).reshape(-1, *self.shape)
 
 

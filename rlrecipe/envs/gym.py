@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -42,4 +43,22 @@ def make_gym(options: GymOptions, render_mode: str | None) -> gymnasium.Env[Any,
 
     The passive checker is left out: it costs more than a CartPole step and changes nothing.
     """
+    spec = gymnasium.registry.get(options.env_name)
+    if spec is not None and "mujoco" in str(spec.entry_point):
+        _route_mujoco_warnings()
     return gymnasium.make(options.env_name, render_mode=render_mode, disable_env_checker=True, **options.kwargs)
+
+
+def _route_mujoco_warnings() -> None:
+    """MuJoCo's warnings as log records: by default it prints them and leaves a file in the working folder."""
+    try:
+        import mujoco
+    except ModuleNotFoundError:
+        return  # gymnasium says what to install
+
+    def warn(message: str) -> None:
+        # Said of gymnasium's own HalfCheetah at every construction; its user cannot do anything about it.
+        if "settotalmass" not in message:
+            logging.getLogger("mujoco").warning(message)
+
+    mujoco.set_mju_user_warning(warn)

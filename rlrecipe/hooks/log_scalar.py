@@ -31,7 +31,7 @@ class LogScalar:
         self.label = f"batch/{options.key if isinstance(options.key, str) else '/'.join(options.key)}"
         self.log_pbar = options.log_pbar
 
-    def register(self, trainer: Trainer, name: str) -> None:  # noqa: ARG002 - the public protocol's name
+    def register(self, trainer: Trainer, name: str) -> None:
         """Log before each batch's updates."""
         trainer.register_op("pre_steps_log", self)
 

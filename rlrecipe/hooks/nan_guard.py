@@ -24,7 +24,7 @@ class NanGuard:
     reads_mapping = True
     observer = True
 
-    def register(self, trainer: Trainer, name: str) -> None:  # noqa: ARG002 - the public protocol's name
+    def register(self, trainer: Trainer, name: str) -> None:
         """Look at the end of every batch."""
         self.parameters = trainer.update.parameters
         trainer.register_op("post_steps_log", self)
@@ -37,7 +37,9 @@ class NanGuard:
         named |= {".".join(key) if isinstance(key, tuple) else key: tensor for key, tensor in batch.items()}
         wrong = [name for name, tensor in named.items() if not bool(torch.isfinite(tensor).all())]
         if "parameters" in wrong:
-            wrong += [name for name, tensor in self.parameters.named().items() if not bool(torch.isfinite(tensor).all())]
+            wrong += [
+                name for name, tensor in self.parameters.named().items() if not bool(torch.isfinite(tensor).all())
+            ]
         if wrong:
             raise Diverged(
                 f"not finite: {', '.join(wrong)}; resume from the checkpoint before with a lower optimizer.lr, or "
@@ -46,6 +48,6 @@ class NanGuard:
 
 
 @register("hook", "nan_guard")
-def make_nan_guard(options: NanGuardOptions) -> NanGuard:  # noqa: ARG001
+def make_nan_guard(options: NanGuardOptions) -> NanGuard:
     """A guard."""
     return NanGuard()

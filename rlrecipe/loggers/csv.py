@@ -49,6 +49,6 @@ class CSVLogger:
 
 
 @register("logger", "csv")
-def make_csv(options: CSVOptions, run_dir: Path, rows: Sequence[Mapping[str, Any]]) -> Logger:  # noqa: ARG001
+def make_csv(options: CSVOptions, run_dir: Path, rows: Sequence[Mapping[str, Any]]) -> Logger:
     """A CSV file of the run, starting with the rows of before."""
     return CSVLogger(run_dir / "csv" / "metrics.csv", rows)

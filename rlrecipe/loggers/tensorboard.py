@@ -24,7 +24,7 @@ class TensorBoardLogger:
 
         # Event files cannot be cut back; made anew from the rows, they hold each exactly once.
         shutil.rmtree(folder, ignore_errors=True)
-        self.writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self.writer = SummaryWriter(str(folder))
         for row in rows:
             self.write(row)
 
@@ -32,14 +32,14 @@ class TensorBoardLogger:
         """Add the row's numbers."""
         for key, value in row.items():
             if key not in ("frames", "updates") and isinstance(value, int | float):
-                self.writer.add_scalar(key, value, row["frames"])  # type: ignore[no-untyped-call]
+                self.writer.add_scalar(key, value, row["frames"])
 
     def close(self) -> None:
         """Flush and close."""
-        self.writer.close()  # type: ignore[no-untyped-call]
+        self.writer.close()
 
 
 @register("logger", "tensorboard", requires={"tensorboard": "tensorboard"})
-def make_tensorboard(options: TensorBoardOptions, run_dir: Path, rows: Sequence[Mapping[str, Any]]) -> Logger:  # noqa: ARG001
+def make_tensorboard(options: TensorBoardOptions, run_dir: Path, rows: Sequence[Mapping[str, Any]]) -> Logger:
     """TensorBoard events of the run, starting with the rows of before."""
     return TensorBoardLogger(run_dir / "tensorboard", rows)

@@ -56,20 +56,23 @@ class MLP:
                 bias.uniform_(-bound, bound, generator=generator)
             tensors[f"{i}.weight"], tensors[f"{i}.bias"] = weight, bias
             if self.options.layer_norm and i < self.layers - 1:
-                tensors[f"{i}.norm.weight"], tensors[f"{i}.norm.bias"] = torch.ones(fan_out), torch.zeros(fan_out)
+                tensors[f"{i}.norm.weight"], tensors[f"{i}.norm.bias"] = (
+                    torch.ones(fan_out),
+                    torch.zeros(fan_out),
+                )
         return tensors
 
     def __call__(self, params: Mapping[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
         """Outputs ``[B, out]`` of inputs ``[B, in]``."""
         functional = torch.nn.functional
-        activation = (lambda y: y) if self.options.activation == "identity" else getattr(functional, self.options.activation)
+        activation = (
+            (lambda y: y) if self.options.activation == "identity" else getattr(functional, self.options.activation)
+        )
         for i in range(self.layers):
             x = functional.linear(x, params[f"{i}.weight"], params[f"{i}.bias"])
             if i < self.layers - 1:
                 if self.options.layer_norm:
-                    x = functional.layer_norm(
-                        x, x.shape[-1:], params[f"{i}.norm.weight"], params[f"{i}.norm.bias"]
-                    )
+                    x = functional.layer_norm(x, x.shape[-1:], params[f"{i}.norm.weight"], params[f"{i}.norm.bias"])
                 x = activation(x)
         return x
 

@@ -52,7 +52,7 @@ class Adam:
         denominator = state["exp_avg_sq"].sqrt().div_((1 - self.beta2**step).sqrt()).add_(self.eps)
         flat.sub_(state["exp_avg"].div(denominator).mul_(size))
 
-    def decay(self, flat: torch.Tensor, gradient: torch.Tensor, lr: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
+    def decay(self, flat: torch.Tensor, gradient: torch.Tensor, lr: torch.Tensor) -> torch.Tensor:
         """The gradient with the penalty's."""
         return gradient.add(flat, alpha=self.weight_decay) if self.weight_decay else gradient
 

@@ -66,9 +66,7 @@ def _env_id(root: Node, path: Path) -> Iterator[Problem]:
     if node is None or not isinstance(node.value, str) or ":" not in node.value:
         return
     module, _, name = node.value.partition(":")
-    message = (
-        f"expected an environment id without a module, got {node.value!r}: recipes import nothing unasked"
-    )
+    message = f"expected an environment id without a module, got {node.value!r}: recipes import nothing unasked"
     cure = f"write {name or 'the id'} here and declare the module: imports: [{module}], or --import {module}"
     yield Problem("E102", path, message, cure)
 

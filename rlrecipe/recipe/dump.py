@@ -70,7 +70,7 @@ def _take_away(plain: dict[str, Any], defaults: Mapping[str, Any]) -> None:
 class Dumper(yaml.SafeDumper):
     """Writes what ``rlrecipe.recipe.yaml`` reads."""
 
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the dumper gives it
+    def ignore_aliases(self, data: Any) -> bool:
         """Shared values are written out: recipes have no aliases."""
         return True
 

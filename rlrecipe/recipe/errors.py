@@ -123,9 +123,7 @@ class PlacedProblem:
             lines += _excerpt(number, place)
         if problem.suggestion:
             word = " " not in problem.suggestion
-            lines.append(
-                printable(f"  did you mean {problem.suggestion}?" if word else f"  {problem.suggestion}")
-            )
+            lines.append(printable(f"  did you mean {problem.suggestion}?" if word else f"  {problem.suggestion}"))
         return "\n".join(lines)
 
 

@@ -91,9 +91,7 @@ def _load_module(name: str) -> Imported:
         raise
     except BaseException as error:
         if isinstance(error, ModuleNotFoundError) and error.name == name.split(".")[0]:
-            raise ImportProblem(
-                f"no module named {name!r} is installed; a file is written as ./{name}.py"
-            ) from None
+            raise ImportProblem(f"no module named {name!r} is installed; a file is written as ./{name}.py") from None
         raise ImportProblem(_failure(error, None)) from error
     file = getattr(module, "__file__", None)
     return Imported(name, Path(file) if file else None, name)

@@ -13,9 +13,7 @@ from rlrecipe.recipe.shape import fields
 
 Schema = dict[str, Any]
 #: The kinds whose slot in the recipe takes a component where a mapping gives no name.
-_DEFAULTS = {
-    shape.slot.kind: shape.slot for shape in fields(Recipe).values() if shape.slot and shape.slot.default
-}
+_DEFAULTS = {shape.slot.kind: shape.slot for shape in fields(Recipe).values() if shape.slot and shape.slot.default}
 
 
 def json_schema() -> Schema:
@@ -37,20 +35,12 @@ def _kind(kind: str) -> Schema:
     """A bare string, a mapping with a name, or a mapping that changes a lower layer's component."""
     components = [_component(component) for component in search(kind)]
     slot = _DEFAULTS.get(kind)
-    names = (
-        {}
-        if slot and slot.bare != "name"
-        else {"enum": [c["properties"]["name"]["const"] for c in components]}
-    )
+    names = {} if slot and slot.bare != "name" else {"enum": [c["properties"]["name"]["const"] for c in components]}
     alternatives: list[Schema] = [{"type": "string", **names}]
     if components:
         alternatives.append({"oneOf": components})
-    nameless = next(
-        (c for c in components if slot and c["properties"]["name"]["const"] == slot.default), None
-    )
-    keys = sorted(
-        {key for c in ([nameless] if nameless else components) for key in c["properties"]} - {"name"}
-    )
+    nameless = next((c for c in components if slot and c["properties"]["name"]["const"] == slot.default), None)
+    keys = sorted({key for c in ([nameless] if nameless else components) for key in c["properties"]} - {"name"})
     if nameless is not None:
         options = {key: value for key, value in nameless["properties"].items() if key != "name"}
         alternatives.append({"type": "object", "properties": options, "additionalProperties": False})

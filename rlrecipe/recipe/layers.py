@@ -95,26 +95,20 @@ def read_bytes(file: Path) -> bytes:
     try:
         mode = file.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise RecipeNotFound(
-                f"{file} is a folder: expected a recipe file, such as {file / 'recipe.yaml'}"
-            )
+            raise RecipeNotFound(f"{file} is a folder: expected a recipe file, such as {file / 'recipe.yaml'}")
         if not stat.S_ISREG(mode):
             raise RecipeNotFound(f"{file} is no regular file: expected a recipe file")
         with file.open("rb") as stream:
             return stream.read(LARGEST_TEXT + 1)
     except FileNotFoundError:
-        raise RecipeNotFound(
-            f"there is no file {file}; `rlrecipe list recipe` names the bundled recipes"
-        ) from None
+        raise RecipeNotFound(f"there is no file {file}; `rlrecipe list recipe` names the bundled recipes") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise RecipeNotFound(f"{file} cannot be read: {reason}") from None
 
 
 def _read(result: Layers, text: str, name: str) -> Node | None:
-    if any(
-        problem.place.line is None or not text for problem in result.problems if problem.place.file == name
-    ):
+    if any(problem.place.line is None or not text for problem in result.problems if problem.place.file == name):
         return None
     found = read(text, name)
     result.problems += found.problems

@@ -107,6 +107,9 @@ def _merged(layers: Layers) -> tuple[Node, Component | None, list[PlacedProblem]
             break
     defaults = component.traits.get("defaults", {}) if component is not None else {}
     root, problems = merge(roots, unmarked(defaults))
+    if layers.top("env") is None:
+        # An algorithm may say how many environments there are, never which.
+        root = _without(root, ("env",))
     return root, component, problems
 
 

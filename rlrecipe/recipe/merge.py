@@ -105,11 +105,7 @@ def _renamed(low: Node, high: Node, shape: Shape | None) -> bool:
     if shape is None:
         return _changed(low, high, "name")
     if shape.duration:
-        return (
-            set(low.value) <= set(UNITS)
-            and set(high.value) <= set(UNITS)
-            and set(low.value) != set(high.value)
-        )
+        return set(low.value) <= set(UNITS) and set(high.value) <= set(UNITS) and set(low.value) != set(high.value)
     if shape.slot is None or "name" not in high.value:
         return False
     lower, higher = shape.name(low), shape.name(high)

@@ -152,16 +152,12 @@ def _unknown(root: Node, path: Path, details: list[dict[str, Any]]) -> Problem:
     path = (*path, "name") if root.get(*path, "name") is not None else path
     name = context["name"].strip("'\"")
     listed = f"expected one of {', '.join(names)}" if names else "there is none yet"
-    return Problem(
-        "E201", path, f"no {context['kind']} is named {context['name']}; {listed}", nearest(name, names)
-    )
+    return Problem("E201", path, f"no {context['kind']} is named {context['name']}; {listed}", nearest(name, names))
 
 
 def _nameless(_: Node, path: Path, details: list[dict[str, Any]]) -> Problem:
     kind = details[0]["ctx"]["kind"]
-    return Problem(
-        "E103", (*path, "name"), f"{'.'.join(map(str, path))} names no {kind}", f"add name: a {kind}"
-    )
+    return Problem("E103", (*path, "name"), f"{'.'.join(map(str, path))} names no {kind}", f"add the name of a {kind}")
 
 
 def _own(_: Node, path: Path, details: list[dict[str, Any]]) -> Problem:

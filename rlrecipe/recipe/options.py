@@ -120,8 +120,6 @@ class Slot:
             self.read, serialization=core_schema.plain_serializer_function_ser_schema(self.write)
         )
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         # No $ref: Pydantic insists on knowing what it points to. ``json_schema`` turns it into one.
         return {"x-component": self.kind}

@@ -23,9 +23,7 @@ def override(text: str) -> tuple[Node | None, list[PlacedProblem]]:
     for part in parts:
         if not part.strip() or part != part.strip():
             return None, [
-                _malformed(
-                    source, column, len(part), "expected a dotted key such as trainer.total_frames", ()
-                )
+                _malformed(source, column, len(part), "expected a dotted key such as trainer.total_frames", ())
             ]
         marks.append(Mark(source, 0, column, len(part)))
         column += len(part) + 1
@@ -43,6 +41,4 @@ def override(text: str) -> tuple[Node | None, list[PlacedProblem]]:
 
 def _malformed(source: Source, column: int, width: int, message: str, path: Path) -> PlacedProblem:
     suggestion = "write -s trainer.total_frames=1e6, quoted where the value has spaces"
-    return PlacedProblem(
-        Problem("E102", path, message, suggestion), Mark(source, 0, column, max(1, width)).place()
-    )
+    return PlacedProblem(Problem("E102", path, message, suggestion), Mark(source, 0, column, max(1, width)).place())

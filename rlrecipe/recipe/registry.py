@@ -136,9 +136,7 @@ def _options_of(build: Callable[..., Any]) -> type[Options]:
         holder = type("_Holder", (), {"__annotations__": {"first": annotation}})
         annotation = get_type_hints(holder, globalns=getattr(build, "__globals__", {}))["first"]
     if not (isinstance(annotation, type) and issubclass(annotation, Options)):
-        raise TypeError(
-            f"{build.__qualname__}: annotate the first parameter with the Options model of this component"
-        )
+        raise TypeError(f"{build.__qualname__}: annotate the first parameter with the Options model of this component")
     return annotation
 
 

@@ -85,18 +85,12 @@ class Recipe(Options):
     networks: dict[str, NetworkSlot] = option({}, "One network for each slot of the algorithm.")
     algorithm: Annotated[Options, Slot("algorithm")] = option(..., "The algorithm.")
     optimizer: Annotated[Options, Slot("optimizer")] = option(..., "What turns gradients into steps.")
-    collector: Annotated[Options, Slot("collector", default="sync")] = option(
-        ..., "How frames are collected."
-    )
-    replay_buffer: Annotated[Options, Slot("replay_buffer")] | None = option(
-        None, "Where transitions are kept."
-    )
+    collector: Annotated[Options, Slot("collector", default="sync")] = option(..., "How frames are collected.")
+    replay_buffer: Annotated[Options, Slot("replay_buffer")] | None = option(None, "Where transitions are kept.")
     exploration: Annotated[Options, Slot("exploration")] | None = option(None, "What makes actions explore.")
     trainer: TrainerOptions = option(..., "How long to train.")
     evaluation: EvaluationOptions = option({}, "How the policy is evaluated.")
     checkpoint: CheckpointOptions = option({}, "When checkpoints are written.")
-    loggers: list[Annotated[Options, Slot("logger")]] = option(
-        ["csv"], "Where rows go besides metrics.jsonl."
-    )
+    loggers: list[Annotated[Options, Slot("logger")]] = option(["csv"], "Where rows go besides metrics.jsonl.")
     hooks: list[Annotated[Options, Slot("hook")]] = option([], "Functions called at points of the loop.")
     runtime: RuntimeOptions = option({}, "Device, threads and compilation.")

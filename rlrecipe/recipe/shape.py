@@ -96,13 +96,12 @@ def shape_of(annotation: Any, metadata: tuple[Any, ...] = (), required: bool = F
         return shape_of(arguments[0], (*arguments[1:], *metadata), required)
     if origin in (Union, types.UnionType):
         shapes = [shape_of(argument, (), required) for argument in arguments]
-        return next(
-            (shape for shape in shapes if shape != Shape(required=required)), Shape(required=required)
-        )
+        return next((shape for shape in shapes if shape != Shape(required=required)), Shape(required=required))
     if origin is dict:
         items = shape_of(arguments[1])
-        # A component in a mapping has no default of its own: an algorithm's networks.
-        return Shape(items=replace(items, required=items.slot is not None), required=required)
+        # Components in a mapping, an algorithm's networks, have no default but the algorithm's.
+        components = items.slot is not None
+        return Shape(items=replace(items, required=components), required=required or components)
     if origin in (list, tuple):
         return Shape(items=shape_of(arguments[0]), required=required)
     if isinstance(annotation, type) and issubclass(annotation, Options):

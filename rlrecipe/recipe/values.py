@@ -63,9 +63,7 @@ class Duration:
         )
 
     @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         number = {"type": "number", "exclusiveMinimum": 0}
         one = {"type": "object", "properties": dict.fromkeys(UNITS, number), "minProperties": 1}
         return {"anyOf": [number, {**one, "maxProperties": 1, "additionalProperties": False}]}
@@ -99,9 +97,7 @@ class _Schedulable:
             self.read, serialization=core_schema.plain_serializer_function_ser_schema(self.write)
         )
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         bounds = {"minimum": self.low, "maximum": self.high}
         number = {"type": "number", **{key: bound for key, bound in bounds.items() if bound is not None}}
         return {"anyOf": [number, {"x-component": "schedule"}]}

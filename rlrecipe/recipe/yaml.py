@@ -69,14 +69,8 @@ def read(text: str, file: str) -> Text:
     result = _Reader(source).read(text)
     if not result.problems and (result.root is None or not isinstance(result.root.value, dict)):
         message = "expected a mapping with env, algorithm and trainer"
-        place = (
-            result.root.mark.place()
-            if result.root and result.root.mark
-            else Place(file, 1, 1, source.lines[0])
-        )
-        result.problems.append(
-            _refused(place, f"{message}, got {_kind(result.root)}", "write key: value lines")
-        )
+        place = result.root.mark.place() if result.root and result.root.mark else Place(file, 1, 1, source.lines[0])
+        result.problems.append(_refused(place, f"{message}, got {_kind(result.root)}", "write key: value lines"))
     return result
 
 
@@ -110,9 +104,7 @@ class _Reader:
 
     def _check_characters(self, text: str) -> None:
         if len(text) > LARGEST_TEXT:
-            raise self._refuse(
-                Mark(self.source, 0, 0), "more than 1 MiB of text", "recipes of at most 1 MiB are read"
-            )
+            raise self._refuse(Mark(self.source, 0, 0), "more than 1 MiB of text", "recipes of at most 1 MiB are read")
         found = _REFUSED.search(text)
         if found:
             line, column = _position(text[: found.start()])

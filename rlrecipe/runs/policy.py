@@ -79,7 +79,9 @@ class LoadedPolicy:
         observation = np.asarray(observation)
         shape = tuple(self.observation_space.shape)
         if observation.shape[observation.ndim - len(shape) :] != shape or observation.ndim > len(shape) + 1:
-            raise ValueError(f"an observation has the shape {shape} (or one dimension before it), not {observation.shape}")
+            raise ValueError(
+                f"an observation has the shape {shape} (or one dimension before it), not {observation.shape}"
+            )
         single = observation.ndim == len(shape)
         rows = observation[None] if single else observation
         for transform in self.transforms:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ class Recorder:
         self._row: dict[str, Any] = {}
         self._mark = (trainer.clock.frames, time.monotonic())
 
-    def open(self, loggers: list[Callable[[list[dict[str, Any]]], Logger]]) -> None:
+    def open(self, loggers: Sequence[Callable[[list[dict[str, Any]]], Logger]]) -> None:
         """Start the loggers from the rows that are there, so that each row reaches them once."""
         rows = self.metrics.rows()
         self.loggers = [make(rows) for make in loggers]
@@ -82,7 +82,10 @@ class Recorder:
         return {
             "alarm": self.alarm.state_dict(),
             "episodes": [list(map(float, episode)) for episode in self.open_episodes],
-            "files": {"metrics.jsonl": self.metrics.state_dict(), "episodes.jsonl": self.episodes.state_dict()},
+            "files": {
+                "metrics.jsonl": self.metrics.state_dict(),
+                "episodes.jsonl": self.episodes.state_dict(),
+            },
         }
 
     def load_state_dict(self, state: State) -> None:

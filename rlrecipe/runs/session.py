@@ -83,7 +83,12 @@ class Session:
         self._limit_from = 0.0
         self.trainer.register_module("recorder", self.recorder)
         self.trainer.register_module("session", self)
-        self.trainer.boundaries = [self.recorder.boundary, self._evaluate_if_due, self._checkpoint_if_due, self._stop_if_due]
+        self.trainer.boundaries = [
+            self.recorder.boundary,
+            self._evaluate_if_due,
+            self._checkpoint_if_due,
+            self._stop_if_due,
+        ]
 
     def _seen_in_evaluation(self, name: str) -> bool:
         phases = {t.component.name: t.phase for t in self.recipe.env.transforms}  # type: ignore[attr-defined]
@@ -112,15 +117,14 @@ class Session:
         changed = [f"{k} {there.get(k)} -> {v}" for k, v in here.items() if k != "rlrecipe" and there.get(k) != v]
         if changed:
             self.assembly.exact = "continue"
-            self.assembly.exact_reason = f"the checkpoint was written with another machine or version: {', '.join(changed)}"
+            self.assembly.exact_reason = (
+                f"the checkpoint was written with another machine or version: {', '.join(changed)}"
+            )
             self.display.say(f"warning: {self.assembly.exact_reason}; the run goes on, but not bit for bit")
 
     def train(self) -> Outcome:
         """Train to the end or to the next stop; always leaves the directory in order."""
-        loggers = [
-            lambda rows, options=options: options.component.build(options, self.run.path, rows)
-            for options in self.recipe.loggers
-        ]
+        loggers = [partial(o.component.build, o, self.run.path) for o in self.recipe.loggers]
         outcome = Outcome(FAILED, "failed", "the run was cut short")
         self._limit_from = self.clock.count(self.limit) if self.limit else 0.0
         self._status("running", "training")
@@ -132,7 +136,7 @@ class Session:
                 outcome = self._finish()
             except Diverged as error:
                 outcome = Outcome(DIVERGED, "failed", str(error), error=error)
-            except Exception as error:  # noqa: BLE001 - reported as the run's outcome, with its traceback in run.log
+            except Exception as error:
                 (self.run.path / "run.log").open("a").write(traceback.format_exc())
                 outcome = Outcome(FAILED, "failed", f"{type(error).__name__}: {error}", error=error)
             finally:
@@ -150,10 +154,10 @@ class Session:
             return Outcome(RESUMABLE, "stopped", "trainer.time_limit was reached")
         if self.recorder.pending:
             self.recorder.row()
-        if self.last is None or self.last[0] != self.clock.frames:
-            if self._evaluate() is None:
-                self._checkpoint()
-                return Outcome(self.signals.exit_code or FAILED, "stopped", "stopped in the last evaluation")
+        evaluated = self.last is not None and self.last[0] == self.clock.frames
+        if not evaluated and self._evaluate() is None:
+            self._checkpoint()
+            return Outcome(self.signals.exit_code or FAILED, "stopped", "stopped in the last evaluation")
         self._checkpoint()
         summary = self._summary()
         self.run.write("summary.json", as_json(summary))
@@ -176,10 +180,15 @@ class Session:
         }
 
     def _close(self) -> None:
-        for close in (self.display.stop, self.recorder.close, self.evaluator.close, self.trainer.collector.close):
+        for close in (
+            self.display.stop,
+            self.recorder.close,
+            self.evaluator.close,
+            self.trainer.collector.close,
+        ):
             try:
                 close()
-            except Exception as error:  # noqa: BLE001 - one that cannot be closed must not keep the others open
+            except Exception as error:
                 self.display.say(f"while closing: {type(error).__name__}: {error}")
 
     # -- boundaries, in the order in which they are called after a batch
@@ -261,7 +270,7 @@ class Session:
             self.assembly.exact,
             self.assembly.exact_reason,
             reason=reason,
-            total=[self.clock.total.amount, self.clock.total.unit],
+            total={self.clock.total.unit: self.clock.total.amount},
             wall_seconds=round(self.clock.seconds, 3),
             checkpoint=self.store.pointer("latest"),
         )

@@ -34,7 +34,7 @@ class Signals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         received = signal.Signals(number)
         if self.received is not None:
             os._exit(AT_ONCE[received])

@@ -142,12 +142,19 @@ def _own_imports(folder: Path, imports: Sequence[str]) -> list[str]:
 
 
 def _go_on(
-    folder: Path, own: Recipe, changed: Recipe, display: Display, *, name: str | None = None, horizon: bool = False
+    folder: Path,
+    own: Recipe,
+    changed: Recipe,
+    display: Display,
+    *,
+    name: str | None = None,
+    horizon: bool = False,
 ) -> Result:
     refused = [line for key, line in differences(own, changed) if not _changeable(key)]
     if refused:
         raise RefusedChange(
-            f"{folder} was started with another recipe:\n  " + "\n  ".join(refused)
+            f"{folder} was started with another recipe:\n  "
+            + "\n  ".join(refused)
             + f"\nmay change: {', '.join(CHANGEABLE)}; start a new run for the rest"
         )
     directory = RunDirectory(folder)
@@ -162,7 +169,9 @@ def _go_on(
             summary = folder / "summary.json"
             display.say(f"{folder} is finished; there is nothing to resume")
             return Result(Outcome(0, "finished", "was finished already", _read(summary)), folder)
-        display.say(f"resuming {folder} from {checkpoint.folder.name if checkpoint else 'the start: it has no checkpoint'}")
+        display.say(
+            f"resuming {folder} from {checkpoint.folder.name if checkpoint else 'the start: it has no checkpoint'}"
+        )
         directory.write("resolved.yaml", dump(changed))
         return _train(directory, lambda: make_trainer(changed), checkpoint, display, horizon)
     finally:
@@ -224,4 +233,3 @@ def _longer(own: Recipe, changed: Recipe) -> bool:
 def _read(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
     return content
-

@@ -16,7 +16,7 @@ class VideoUnavailable(Refusal):
     exit_code = 4
 
 
-class RecordFirstEpisode(gymnasium.Wrapper):  # type: ignore[type-arg]
+class RecordFirstEpisode(gymnasium.Wrapper):
     """Writes the frames of the first episode; later ones are not rendered.
 
     Args:
@@ -51,7 +51,7 @@ class RecordFirstEpisode(gymnasium.Wrapper):  # type: ignore[type-arg]
         self._frame()
         if result[2] or result[3]:
             self._finish()
-        return result  # type: ignore[return-value]
+        return result
 
     def _frame(self) -> None:
         if self.recording:

@@ -24,13 +24,12 @@ def to_tensordict(batch: Batch, time_major: bool) -> Any:
 
     dims = 2 if time_major else 1
     views = {
-        key: (tensor.unsqueeze(-1) if _column(key) and tensor.ndim == dims else tensor)
-        for key, tensor in batch.items()
+        key: (tensor.unsqueeze(-1) if _column(key) and tensor.ndim == dims else tensor) for key, tensor in batch.items()
     }
     if time_major:
         views = {key: tensor.transpose(0, 1) for key, tensor in views.items()}
     size = next(iter(views.values())).shape[:dims]
-    return TensorDict({key: view for key, view in views.items()}, batch_size=size)
+    return TensorDict(views, batch_size=size)
 
 
 def from_tensordict(data: Any, time_major: bool) -> Batch:

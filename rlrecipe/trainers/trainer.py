@@ -71,12 +71,15 @@ class Trainer:
         self.coefficients = dict(coefficients or {})
         flat = update.parameters.flat
         self.device = flat.device
-        self.inputs: Scalars = {name: torch.zeros((), dtype=flat.dtype, device=flat.device) for name in self.coefficients}
+        self.inputs: Scalars = {
+            name: torch.zeros((), dtype=flat.dtype, device=flat.device) for name in self.coefficients
+        }
         self.minibatches = Minibatches(algorithm, streams.generator(Stream.PERMUTATION))
         self.losses, self.logged, self.progress = Averages(), Averages(), dict[str, float]()
         self.points = Points()
         self.modules: dict[str, Stateful] = {}
-        for name, module in {"clock": clock, "streams": streams, "update": update, "collector": collector}.items():
+        own: dict[str, Stateful] = {"clock": clock, "streams": streams, "update": update, "collector": collector}
+        for name, module in own.items():
             self.register_module(name, module)
         self.register_module("losses", self.losses)
         self.register_module("logged", self.logged)

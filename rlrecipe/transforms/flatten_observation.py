@@ -15,10 +15,10 @@ class FlattenObservationOptions(TransformOptions):
 
 @register("transform", "flatten_observation", wraps=True)
 def make_flatten_observation(
-    options: FlattenObservationOptions,  # noqa: ARG001
+    options: FlattenObservationOptions,
     env: gymnasium.Env[Any, Any],
 ) -> gymnasium.Env[Any, Any]:
-    """gymnasium's FlattenObservation around ``env``."""
+    """Gymnasium's FlattenObservation around ``env``."""
     from gymnasium.wrappers import FlattenObservation
 
     return FlattenObservation(env)

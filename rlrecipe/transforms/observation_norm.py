@@ -57,8 +57,8 @@ class ObservationNorm:
 def make_observation_norm(
     options: ObservationNormOptions,
     space: gymnasium.spaces.Box,
-    num_envs: int,  # noqa: ARG001
-    gamma: float,  # noqa: ARG001
+    num_envs: int,
+    gamma: float,
 ) -> Transform:
     """Normalisation of observations of ``space``."""
     return ObservationNorm(options, space.shape)

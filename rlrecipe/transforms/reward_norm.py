@@ -58,7 +58,7 @@ class RewardNorm:
 @register("transform", "reward_norm")
 def make_reward_norm(
     options: RewardNormOptions,
-    space: gymnasium.spaces.Box,  # noqa: ARG001
+    space: gymnasium.spaces.Box,
     num_envs: int,
     gamma: float,
 ) -> Transform:

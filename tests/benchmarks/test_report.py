@@ -29,9 +29,7 @@ def write_run(folder: Path, shift: float) -> Path:
 
 
 def test_learning_table_has_a_line_per_card_and_library() -> None:
-    table = learning_table(
-        rows("sb3", "ppo/cartpole", [500.0] * 10) + rows("rlrecipe", "ppo/cartpole", [400.0])
-    )
+    table = learning_table(rows("sb3", "ppo/cartpole", [500.0] * 10) + rows("rlrecipe", "ppo/cartpole", [400.0]))
     lines = table.splitlines()
     assert len(lines) == 4
     assert "| ppo/cartpole | sb3 | 10 | 100,096 | 7,820 | 500 [500, 500] | 500.0 |" in lines[3]

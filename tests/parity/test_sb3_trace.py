@@ -27,9 +27,7 @@ def mlp(parameters: dict[str, Tensor], slot: str, x: Tensor) -> Tensor:
     return x
 
 
-def log_prob_and_entropy(
-    parameters: dict[str, Tensor], batch: Minibatch, discrete: bool
-) -> tuple[Tensor, Tensor]:
+def log_prob_and_entropy(parameters: dict[str, Tensor], batch: Minibatch, discrete: bool) -> tuple[Tensor, Tensor]:
     head = mlp(parameters, "policy", batch.observations)
     if discrete:
         every = functional.log_softmax(head, -1)
@@ -85,9 +83,7 @@ def test_holds_a_hundred_updates_whose_numbers_agree_with_each_other(env_id: str
     assert len({update.clip_range for update in trace.updates}) == 5
 
 
-@pytest.mark.parametrize(
-    ("env_id", "clip_norm"), [("CartPole-v1", 0.5), ("Pendulum-v1", 0.5), ("Pendulum-v1", 20.0)]
-)
+@pytest.mark.parametrize(("env_id", "clip_norm"), [("CartPole-v1", 0.5), ("Pendulum-v1", 0.5), ("Pendulum-v1", 20.0)])
 def test_an_independent_update_arrives_at_the_same_parameters(env_id: str, clip_norm: float) -> None:
     assert deviation(trace_of(env_id, clip_norm)) < 1e-10
 

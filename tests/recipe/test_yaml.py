@@ -98,9 +98,7 @@ def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
     assert decode(b"\xef\xbb\xbfa: 1", "f") == ("a: 1", [])
 
 
-@pytest.mark.parametrize(
-    "text", ["{a: " * 200_000, "[" * 2**20, "a: " + "1" * (2**20 - 3), "a: " + "'" * 999_999]
-)
+@pytest.mark.parametrize("text", ["{a: " * 200_000, "[" * 2**20, "a: " + "1" * (2**20 - 3), "a: " + "'" * 999_999])
 def test_hostile_texts_cost_little(text: str) -> None:
     started = time.process_time()
     assert read(text, "f").problems
@@ -113,9 +111,7 @@ plain = st.recursive(
     | st.integers(-(2**53), 2**53)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text("abz_1. ", min_size=1), inner, max_size=3)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abz_1. ", min_size=1), inner, max_size=3),
     max_leaves=12,
 )
 

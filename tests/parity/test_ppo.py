@@ -1,0 +1,67 @@
+"""Trace parity: stable-baselines3's weights and minibatches in, its parameters out, update by update."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from rlrecipe.algorithms.ppo import PPOOptions, make_ppo
+from rlrecipe.distributions.categorical import Categorical
+from rlrecipe.distributions.normal import Normal
+from rlrecipe.interfaces import Batch
+from rlrecipe.networks.mlp import MLPOptions, make_mlp
+from rlrecipe.optim.adam import AdamOptions, make_adam
+from rlrecipe.parameters import Parameters
+from rlrecipe.update import Update
+from tests.parity.sb3_trace import Trace, record
+
+
+def updater(trace: Trace, observations: int) -> Update:
+    """This package's update, starting from the trace's parameters."""
+    import gymnasium
+
+    box = gymnasium.spaces.Box(-2.0, 2.0, (1,))
+    distribution = Categorical(2, 0) if trace.discrete else Normal(box, 0.0)
+    networks = {
+        "policy": make_mlp(MLPOptions(), observations, distribution.features),
+        "value": make_mlp(MLPOptions(), observations, 1),
+    }
+    algorithm = make_ppo(PPOOptions(), networks, distribution)
+    nested: dict[str, dict[str, torch.Tensor]] = {"policy": {}, "value": {}}
+    for name, tensor in trace.initial.items():
+        slot, _, rest = name.partition(".")
+        nested[slot][rest] = tensor
+    parameters = Parameters(nested, trace.dtype)
+    optimizer = make_adam(AdamOptions(lr=1.0, betas=list(trace.adam_betas), eps=trace.adam_eps))
+    return Update(algorithm.loss, parameters, optimizer)
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
+def test_a_hundred_updates_equal_those_of_stable_baselines3(env_id: str, dtype: torch.dtype) -> None:
+    trace = record(env_id, dtype=dtype)
+    assert len(trace.updates) == 100
+    ours = updater(trace, trace.updates[0].minibatch.observations.shape[-1])
+    for number, update in enumerate(trace.updates):
+        rows = update.minibatch
+        batch: Batch = {
+            "observation": rows.observations,
+            "action": rows.actions,
+            "sample_log_prob": rows.old_log_prob,
+            "advantage": rows.advantages,
+            "value_target": rows.returns,
+        }
+        inputs = {
+            "clip_epsilon": torch.tensor(update.clip_range, dtype=dtype),
+            "entropy_coeff": torch.tensor(trace.entropy_coeff, dtype=dtype),
+            "critic_coeff": torch.tensor(trace.critic_coeff, dtype=dtype),
+        }
+        ours.scale_lr(update.learning_rate)
+        gradient, _, metrics = ours.gradient(batch, inputs)
+        torch.testing.assert_close(float(gradient.norm()), update.grad_norm, rtol=1e-3, atol=1e-5)
+        assert float(metrics["clip_fraction"]) == pytest.approx(update.clip_fraction, abs=0.04)
+        ours.apply(gradient, trace.clip_norm)
+        worst = max(
+            float((tensor - update.parameters[name]).abs().max()) for name, tensor in ours.parameters.named().items()
+        )
+        assert worst <= 1e-5, f"update {number}: parameters differ by {worst}"
