@@ -110,8 +110,13 @@ class PPO:
         policy_loss = -torch.min(advantage * ratio, advantage * clipped).mean()
         value = self.value(params["value"], observation).squeeze(-1)
         value_loss = torch.nn.functional.mse_loss(value, batch["value_target"])
-        entropy = self.distribution.entropy(params["policy"], outputs).mean()
-        loss = policy_loss + inputs["critic_coeff"] * value_loss - inputs["entropy_coeff"] * entropy
+        loss = policy_loss + inputs["critic_coeff"] * value_loss
+        if self.options.entropy_coeff == 0:
+            # Reported only: its gradient, times zero, would cost a tenth of the update.
+            entropy = self.distribution.entropy(params["policy"], outputs.detach()).mean()
+        else:
+            entropy = self.distribution.entropy(params["policy"], outputs).mean()
+            loss = loss - inputs["entropy_coeff"] * entropy
         return loss, self._metrics(policy_loss, value_loss, entropy, log_ratio, ratio, clip)
 
     def _metrics(

@@ -153,8 +153,8 @@ def test_null_restores_what_the_algorithm_says(layers: list[dict[str, Any]], cha
 
 
 def test_layers_merge_from_the_lowest() -> None:
-    layers = [{"optimizer": {"name": "sgd"}}, {"optimizer": {"name": "adam", "lr": 7}}]
-    assert merged(*layers, defaults=DEFAULTS)["optimizer"] == {"name": "adam", "lr": 7}
+    found = merged({"optimizer": "sgd"}, {"optimizer": {"name": "adam", "lr": 7}}, defaults=DEFAULTS)
+    assert found["optimizer"] == {"name": "adam", "lr": 7}
 
 
 def changed(data: dict[str, Any], *options: str) -> Any:

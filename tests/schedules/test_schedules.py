@@ -9,7 +9,7 @@ from rlrecipe.recipe.values import Duration
 @pytest.mark.parametrize(("name", "middle"), [("linear", 1.25), ("cosine", 1.25), ("exponential", 1.0)])
 def test_values_along_the_run(name: str, middle: float) -> None:
     component = find("schedule", name)
-    value = component.build(component.options(start=2.0, end=0.5))
+    value = component.build(component.options.model_validate({"start": 2.0, "end": 0.5}))
     assert (value(0.0), value(1.0)) == (2.0, 0.5)
     assert value(0.5) == pytest.approx(middle)
 
