@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cards import CARDS, Card
+from benchmarks.episodes import returns_of
 
-EVALUATION_SEED = 1_000_000  # of the first evaluation episode; no training seed comes near
 PACKAGES = ("stable-baselines3", "torch", "gymnasium", "numpy")
 
 
@@ -41,25 +41,6 @@ def build(card: Card, seed: int) -> Any:
         seed=seed,
         device="cpu",
     )
-
-
-def evaluate(model: Any, env_id: str, episodes: int) -> list[float]:
-    """Returns of the deterministic policy, in a plain environment, with the same seeds each time."""
-    import gymnasium
-
-    env = gymnasium.make(env_id)
-    returns = []
-    for episode in range(episodes):
-        observation, _ = env.reset(seed=EVALUATION_SEED + episode)
-        total, done = 0.0, False
-        while not done:
-            action, _ = model.predict(observation, deterministic=True)
-            observation, reward, terminated, truncated, _ = env.step(action)
-            total += float(reward)
-            done = terminated or truncated
-        returns.append(total)
-    env.close()
-    return returns
 
 
 def optimizer_steps(model: Any) -> int:
@@ -93,7 +74,7 @@ def run(card: Card, seed: int, threads: int, out: Path, episodes: int) -> dict[s
     if episodes:
         import numpy as np
 
-        returns = np.array(evaluate(model, card.env_id, episodes))
+        returns = np.array(returns_of(lambda seen: model.predict(seen, deterministic=True)[0], card.env_id, episodes))
         row |= {"eval_episodes": episodes, "eval_return_mean": float(returns.mean())}
         row |= {"eval_return_std": float(returns.std())}
     return row

@@ -1,1 +1,1 @@
-"""To be described."""
+"""Algorithms as data and pure functions, one a file."""

@@ -1,1 +1,1 @@
-"""To be described."""
+"""Writing, verifying and pruning checkpoints."""

@@ -117,13 +117,12 @@ class CheckpointStore:
         name = name_of(facts["frames"], facts["updates"])
         self.folder.mkdir(parents=True, exist_ok=True)
         self._sweep()
-        previous = self.names()[-1:]
         files = self._files(state, policy)
         manifest: dict[str, Any] = {
             "format": FORMAT,
             **facts,
             "files": {file: {"sha256": digest(data), "bytes": len(data)} for file, data in files.items()},
-            "previous": self._digest_of(previous[0]) if previous and previous[0] != name else None,
+            "previous": self._before(name),
         }
         manifest["digest"] = digest(canonical(manifest))
         staging = self.folder / f".staging-{name}-{os.getpid()}"
@@ -229,12 +228,17 @@ class CheckpointStore:
             raise DamagedCheckpoint(f"{folder / file} does not match its digest")
         return content
 
-    def _digest_of(self, name: str) -> str | None:
+    def _before(self, name: str) -> str | None:
+        """Digest of the checkpoint before ``name``; saved again at the same frame, it keeps its own."""
+        newest = max((other for other in self.names() if other <= name), default=None)
+        if newest is None:
+            return None
         try:
-            manifest = json.loads((self.folder / name / "manifest.json").read_bytes())
-            return str(manifest["digest"])
+            manifest = json.loads((self.folder / newest / "manifest.json").read_bytes())
+            found: str | None = manifest["previous" if newest == name else "digest"]
         except (OSError, ValueError, KeyError):
             return None
+        return found
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())

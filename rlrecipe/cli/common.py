@@ -19,7 +19,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -110,20 +110,23 @@ def complain(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
-def print_problems(problems: tuple[PlacedProblem, ...]) -> None:
-    """A recipe's problems: JSON on standard output if asked for, else text on standard error."""
+def print_problems(problems: tuple[PlacedProblem, ...], stream: TextIO | None = None) -> None:
+    """A recipe's problems: JSON on standard output if asked for, else text on standard error.
+
+    ``validate``, whose result they are, gives standard output as the ``stream`` of the text.
+    """
     if settings.json:
         print_json(document(problems))
         return
+    stream = stream or sys.stderr
     for problem in problems:
-        complain(coloured(problem) if colours() else problem.text())
-    count = len(problems)
-    complain(f"{count} problem{'s' if count > 1 else ''}")
+        stream.write((coloured(problem) if colours(stream) else problem.text()) + "\n")
+    stream.write(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}\n")
 
 
-def colours() -> bool:
-    """Whether standard error is a terminal whose reader has nothing against colours."""
-    return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def colours(stream: TextIO) -> bool:
+    """Whether a stream is a terminal whose reader has nothing against colours."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def coloured(problem: PlacedProblem) -> str:

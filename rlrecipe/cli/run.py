@@ -54,6 +54,7 @@ def command(
 def finish(result: Result) -> None:
     """Print what a session came to and what can be done next; end with its exit code."""
     outcome, folder = result.outcome, result.run_dir
+    trust = " --trust-imports" if result.imports else ""
     if common.settings.json:
         common.print_json({"run_dir": str(folder), "state": outcome.state, "reason": outcome.reason, **outcome.summary})
     elif outcome.state == "finished" and outcome.summary:
@@ -63,11 +64,11 @@ def finish(result: Result) -> None:
             f"{facts['wall_seconds']:.1f} s\n"
             f"return {facts['eval_return_mean']:.2f} +- {facts['eval_return_std']:.2f} over "
             f"{facts['eval_episodes']} episodes of the final policy\n\n"
-            f"  rlrecipe evaluate {folder}\n"
-            f"  rlrecipe resume {folder} -s trainer.total_frames={2 * facts['frames']}\n"
+            f"  rlrecipe evaluate {folder}{trust}\n"
+            f"  rlrecipe resume {folder}{trust} -s trainer.total_frames={2 * facts['frames']}\n"
         )
     elif outcome.state == "stopped":
-        common.complain(f"{outcome.reason}; go on with\n\n  rlrecipe resume {folder}\n")
+        common.complain(f"{outcome.reason}; go on with\n\n  rlrecipe resume {folder}{trust}\n")
     if outcome.state == "failed":
         if common.settings.debug and outcome.error is not None:
             raise outcome.error

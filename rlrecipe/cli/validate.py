@@ -63,8 +63,8 @@ def command(
     for recipe in recipes:
         found += problems(recipe, overrides or (), imports=imports or (), trust_imports=trust_imports, static=static)
     if found or common.settings.json:
-        common.print_problems(tuple(found))
-    else:
-        common.note("\n".join(f"{recipe}: valid" for recipe in recipes))
+        common.print_problems(tuple(found), sys.stdout)
+    elif not common.settings.quiet:
+        common.print_text("\n".join(f"{recipe}: valid" for recipe in recipes))
     if found:
         raise typer.Exit(exit_code(found))

@@ -1,1 +1,1 @@
-"""To be described."""
+"""Collectors of frames, one a file."""

@@ -1,1 +1,1 @@
-"""To be described."""
+"""Action distributions, one a file."""

@@ -1,1 +1,1 @@
-"""To be described."""
+"""Kinds of environments, one a file."""

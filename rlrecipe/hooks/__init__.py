@@ -1,1 +1,1 @@
-"""To be described."""
+"""Hooks of the training loop, one a file."""

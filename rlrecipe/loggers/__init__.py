@@ -1,1 +1,1 @@
-"""To be described."""
+"""Where rows go, one a file."""

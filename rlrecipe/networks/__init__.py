@@ -1,1 +1,1 @@
-"""To be described."""
+"""Networks as pure functions of named parameters, one a file."""

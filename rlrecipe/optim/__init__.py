@@ -1,1 +1,1 @@
-"""To be described."""
+"""Optimizers on one flat vector, one a file."""

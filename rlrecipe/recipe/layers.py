@@ -101,7 +101,7 @@ def read_bytes(file: Path) -> bytes:
         with file.open("rb") as stream:
             return stream.read(LARGEST_TEXT + 1)
     except FileNotFoundError:
-        raise RecipeNotFound(f"there is no file {file}; `rlrecipe list recipe` names the bundled recipes") from None
+        raise RecipeNotFound(f"there is no file {file}; `rlrecipe list recipes` names the bundled recipes") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise RecipeNotFound(f"{file} cannot be read: {reason}") from None

@@ -69,6 +69,7 @@ def load(
     Raises:
         RecipeError: the recipe has problems; all of them, placed.
         RecipeNotFound: there is no such recipe.
+        TypeError: a mapping holds something else than text, numbers, booleans, lists and mappings.
     """
     loaded, placed = load_given(imports)
     layers = read_layers(source, overrides)

@@ -47,8 +47,8 @@ _EXPECTED = {
     "string_too_long": "a text of at most {max_length} characters",
     "too_short": "at least {min_length} entries",
     "too_long": "at most {max_length} entries",
-    "component_type": "the name of a {kind} or a mapping with its name",
-    "name_type": "the name of a {kind} as text",
+    "component_type": "the name of {a_kind} or a mapping with its name",
+    "name_type": "the name of {a_kind} as text",
 }
 
 
@@ -157,7 +157,9 @@ def _unknown(root: Node, path: Path, details: list[dict[str, Any]]) -> Problem:
 
 def _nameless(_: Node, path: Path, details: list[dict[str, Any]]) -> Problem:
     kind = details[0]["ctx"]["kind"]
-    return Problem("E103", (*path, "name"), f"{'.'.join(map(str, path))} names no {kind}", f"add the name of a {kind}")
+    return Problem(
+        "E103", (*path, "name"), f"{'.'.join(map(str, path))} names no {kind}", f"add the name of {with_article(kind)}"
+    )
 
 
 def _own(_: Node, path: Path, details: list[dict[str, Any]]) -> Problem:
@@ -204,6 +206,11 @@ def _cure(path: Path, value: Any, details: list[dict[str, Any]]) -> str | None:
     return None
 
 
+def with_article(kind: str) -> str:
+    """``a schedule``, ``an optimizer``."""
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+
 def run_name(text: str) -> str:
     """A text as the name of a run."""
     return re.sub(r"[^a-z0-9._-]", "-", text.lower()) or "unnamed"
@@ -211,7 +218,9 @@ def run_name(text: str) -> str:
 
 def _shown(detail: dict[str, Any]) -> dict[str, str]:
     """An error's context as text: 0 rather than 0.0, and names without quotes."""
-    context = detail.get("ctx", {})
+    context = dict(detail.get("ctx", {}))
+    if "kind" in context:
+        context["a_kind"] = with_article(context["kind"])
     return {
         key: f"{value:.15g}" if isinstance(value, int | float) else str(value).replace("'", "")
         for key, value in context.items()

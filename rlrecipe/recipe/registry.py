@@ -166,8 +166,18 @@ def search(kind: str) -> list[Component]:
             for module in pkgutil.iter_modules(package.__path__):
                 importlib.import_module(f"{KINDS[kind]}.{module.name}")
         for entry_point in metadata.entry_points(group=ENTRY_POINTS):
-            entry_point.load()
+            _load(entry_point)
     return sorted((c for c in _components.values() if c.kind == kind), key=lambda c: c.name)
+
+
+def _load(entry_point: metadata.EntryPoint) -> None:
+    try:
+        entry_point.load()
+    except Exception as error:
+        package = entry_point.dist.name if entry_point.dist is not None else entry_point.value
+        raise ImportError(
+            f"the installed package {package} offers components and fails to load: {error}; repair or remove it"
+        ) from error
 
 
 def _exists(module: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -26,11 +27,19 @@ class Display:
         self.console = console or Console(stderr=True, soft_wrap=not sys.stderr.isatty(), highlight=False)
         self.quiet = quiet
         self._bar: Progress | None = None
+        self._log: Path | None = None
         self._last = -PAUSE
         self._line = ""
 
+    def log_to(self, path: Path) -> None:
+        """Keep every line in a file, too, with its time."""
+        self._log = path
+
     def say(self, text: str) -> None:
         """A line that stays."""
+        if self._log is not None:
+            with self._log.open("a") as file:
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
         if not self.quiet:
             self.console.print(text, markup=False, soft_wrap=True)
 
@@ -45,8 +54,6 @@ class Display:
 
     def update(self, fraction: float, speed: float, row: Mapping[str, Any], shown: Mapping[str, float]) -> None:
         """Show how far the run is, its speed in frames/s, and the newest row."""
-        if self.quiet:
-            return
         text = describe(row, speed, shown)
         if self._bar is not None:
             self._bar.update(self._task, completed=fraction, description=text)

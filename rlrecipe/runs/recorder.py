@@ -73,9 +73,10 @@ class Recorder:
     def write(self, values: Mapping[str, float]) -> None:
         """Write a row with the counters in front."""
         row = {"frames": self.trainer.clock.frames, "updates": self.trainer.clock.updates, **values}
-        self.metrics.write(row)
+        # As a resumed run reads it back: what a logger makes of a row does not depend on a stop.
+        written = self.metrics.write(row)
         for logger in self.loggers:
-            logger.write(row)
+            logger.write(written)
 
     def state_dict(self) -> State:
         """Where the files end and what waits for the next row."""
@@ -102,5 +103,7 @@ class Recorder:
 
     def close(self) -> None:
         """Close every file and logger."""
-        for closing in (*self.loggers, self.metrics, self.episodes):
-            closing.close()
+        for logger in self.loggers:
+            logger.close()
+        self.metrics.close()
+        self.episodes.close()

@@ -21,11 +21,12 @@ class Records:
         self.path = path
         self._file = path.open("ab")
 
-    def write(self, row: Mapping[str, Any]) -> None:
-        """Append one row; NaN becomes null. It is on its way to disk when this returns."""
+    def write(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Append one row, and return it as ``rows`` will; NaN becomes null. It is on its way to disk."""
         clean = {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in row.items()}
         self._file.write(json.dumps(clean).encode() + b"\n")
         self._file.flush()
+        return clean
 
     def rows(self) -> list[dict[str, Any]]:
         """Every row of the file."""

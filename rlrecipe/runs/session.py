@@ -137,7 +137,8 @@ class Session:
             except Diverged as error:
                 outcome = Outcome(DIVERGED, "failed", str(error), error=error)
             except Exception as error:
-                (self.run.path / "run.log").open("a").write(traceback.format_exc())
+                with (self.run.path / "run.log").open("a") as log:
+                    log.write(traceback.format_exc())
                 outcome = Outcome(FAILED, "failed", f"{type(error).__name__}: {error}", error=error)
             finally:
                 self._close()

@@ -32,10 +32,11 @@ class RefusedChange(Refusal):
 
 @dataclass(frozen=True)
 class Result:
-    """A session's outcome and the run directory."""
+    """A session's outcome, the run directory, and the imports that the run declares."""
 
     outcome: Outcome
     run_dir: Path
+    imports: tuple[str, ...] = ()
 
 
 def run(
@@ -162,13 +163,16 @@ def _go_on(
     try:
         store = CheckpointStore(directory.checkpoints)
         checkpoint = store.load(name) if name else store.newest(display.say)
-        if name:
-            store.set_aside_after(name)
         before = directory.status()
-        if checkpoint is not None and before["state"] == "finished" and not _longer(own, changed):
+        # Naming an older checkpoint asks to go on from there, whatever came after it.
+        older = name is not None and name != max(store.names())
+        if checkpoint is not None and before["state"] == "finished" and not older and not _longer(own, changed):
             summary = folder / "summary.json"
             display.say(f"{folder} is finished; there is nothing to resume")
-            return Result(Outcome(0, "finished", "was finished already", _read(summary)), folder)
+            outcome = Outcome(0, "finished", "was finished already", _read(summary))
+            return Result(outcome, folder, tuple(changed.imports))
+        if name is not None:
+            store.set_aside_after(name)
         display.say(
             f"resuming {folder} from {checkpoint.folder.name if checkpoint else 'the start: it has no checkpoint'}"
         )
@@ -188,18 +192,25 @@ def _train(
     directory.lock()
     try:
         assembly = build()
+        display.log_to(directory.path / "run.log")
         session = Session(assembly, directory, display)
         session.begin(checkpoint, horizon)
         recipe, level = assembly.recipe, f"{assembly.exact} ({assembly.exact_reason})"
         display.say(f"{directory.path}: {recipe.name}, seed {recipe.seed}; resume level {level}")
-        return Result(session.train(), directory.path)
+        return Result(session.train(), directory.path, tuple(recipe.imports))
     finally:
         directory.unlock()
 
 
 def _initialise(assembly: Assembly, start: Checkpoint) -> None:
     """Weights and statistics of another run; counters, optimizer and streams begin anew."""
-    assembly.trainer.update.parameters.load(start.parameters)
+    try:
+        assembly.trainer.update.parameters.load(start.parameters)
+    except (KeyError, ValueError) as error:
+        raise RefusedChange(
+            f"the weights of {start.folder} do not fit this recipe's networks: {error.args[0]}; give both "
+            "runs the same networks and environment"
+        ) from None
     for name, transform in assembly.transforms.items():
         statistics = start.statistics(name)
         if statistics:

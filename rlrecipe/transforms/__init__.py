@@ -1,1 +1,1 @@
-"""To be described."""
+"""What stands between environments and everything else, one a file."""

@@ -1,5 +1,6 @@
 """The commands that need no torch: what they print, where, and how they end."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def call(capsys: pytest.CaptureFixture[str]) -> Any:
 
 
 def test_a_valid_recipe(call: Any, recipe: str) -> None:
-    assert call("validate", "--static", recipe) == (0, "", f"{recipe}: valid\n")
+    assert call("validate", "--static", recipe) == (0, f"{recipe}: valid\n", "")
     assert call("-q", "validate", "--static", recipe) == (0, "", "")
     assert call("validate", "--static", recipe, "-q") == (0, "", "")
 
@@ -55,12 +56,14 @@ def test_json_is_all_that_standard_output_has(call: Any, recipe: str, arguments:
     ]  # fmt: skip
 
 
-def test_problems_go_to_standard_error(call: Any) -> None:
-    code, out, err = call("validate", "--static", str(FIXTURES / "six_mistakes.yaml"))
-    assert (code, out) == (3, "")
-    assert "six_mistakes.yaml:1:30: E101 at env.num_env" in err
-    assert err.endswith("6 problems\n")
-    assert "\x1b" not in err
+def test_problems_are_the_result_of_validate_and_an_error_elsewhere(call: Any) -> None:
+    file = str(FIXTURES / "six_mistakes.yaml")
+    code, out, err = call("validate", "--static", file)
+    assert (code, err) == (3, "")
+    assert "six_mistakes.yaml:1:30: E101 at env.num_env" in out
+    assert out.endswith("6 problems\n")
+    assert "\x1b" not in out
+    assert call("show", file) == (3, "", out)
 
 
 def test_several_recipes_are_one_document(call: Any, recipe: str) -> None:
@@ -71,9 +74,9 @@ def test_several_recipes_are_one_document(call: Any, recipe: str) -> None:
 
 
 def test_problems_of_this_machine_alone_have_a_code_of_their_own(call: Any, recipe: str) -> None:
-    code, _, err = call("validate", "--static", recipe, "-s", "imports=[./gone.py]")
+    code, out, _ = call("validate", "--static", recipe, "-s", "imports=[./gone.py]")
     assert code == 4
-    assert "E403" in err
+    assert "E403" in out
 
 
 def test_consent_by_option(call: Any) -> None:
@@ -136,12 +139,14 @@ def test_a_command_may_end_with_a_line_and_a_code(call: Any, recipe: str, monkey
 
 
 def test_colours_are_for_terminals_whose_reader_wants_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    assert common.colours()
+    assert common.colours(terminal)
+    assert not common.colours(io.StringIO())
     monkeypatch.setenv("NO_COLOR", "1")
-    assert not common.colours()
+    assert not common.colours(terminal)
 
 
 # -- the other commands

@@ -77,8 +77,8 @@ class Shaped(Options):
     extra: dict[str, float] = option({}, "A mapping that an algorithm's defaults may fill.")
 
 
-def test_tuples_and_taken_away_defaults_survive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_components", dict(registry._components))
+@pytest.mark.usefixtures("own_registry")
+def test_tuples_and_taken_away_defaults_survive() -> None:
     defaults = {
         "optimizer": {"name": "shaped", "extra": {"a": 1, "b": 2}},
         "collector": {"name": "sync", "frames_per_batch": 8},

@@ -193,10 +193,10 @@ def problems(tmp_path: Path, changed: str, *options: str) -> tuple[PlacedProblem
             "optimizer: 3",
             "E102",
             "optimizer",
-            "expected the name of a optimizer or a mapping with its name, got 3",
+            "expected the name of an optimizer or a mapping with its name, got 3",
             None,
         ),
-        ("optimizer: {name: 3}", "E102", "optimizer.name", "expected the name of a optimizer as text", None),
+        ("optimizer: {name: 3}", "E102", "optimizer.name", "expected the name of an optimizer as text", None),
         (
             "env: maze:Maze-v0",
             "E102",

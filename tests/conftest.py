@@ -1,0 +1,21 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import small
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of everything that has a state; read it, never write to it."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    assert small.train(small.STATEFUL, folder).outcome.code == 0
+    return folder
+
+
+@pytest.fixture
+def own_components() -> Iterator[None]:
+    """Components that the test registers are forgotten after it."""
+    with small.own_components():
+        yield
