@@ -82,12 +82,6 @@ def make_transforms(options: Any, space: Any, gamma: float) -> dict[str, Transfo
     return transforms
 
 
-def evaluation_env(recipe: Recipe) -> Any:
-    """Options of ``env`` as evaluation sees them."""
-    slot = Slot("env", default="gym", bare="env_name")
-    return slot.read({**slot.write(recipe.env), **recipe.evaluation.env})
-
-
 # -- the policy and what it learns from
 
 

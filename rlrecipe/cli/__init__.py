@@ -95,7 +95,7 @@ def _failed(error: Exception) -> int:
         common.print_problems(error.problems)
         return error.exit_code
     if isinstance(error, Refusal):
-        common.complain(printable(str(error)))
+        common.complain("\n".join(printable(line) for line in str(error).splitlines()))
         return error.exit_code
     if isinstance(error, common.Stop):
         common.complain(printable(str(error)))

@@ -48,6 +48,9 @@ def _lengths(root: Node) -> Iterator[Problem]:
     if not any(root.get("trainer", key) for key in ("total_frames", "total_updates")):
         message = "the length of the run is missing: one of trainer.total_frames and trainer.total_updates"
         yield Problem("E103", ("trainer", "total_frames"), message, "add trainer: {total_frames: 1e6}")
+    if all(root.get("trainer", key) for key in ("total_frames", "total_updates")):
+        message = "the run's length is given twice, by total_frames and by total_updates"
+        yield Problem("E302", ("trainer", "total_updates"), message, "keep one of them")
 
 
 def _slots(root: Node) -> Iterator[Problem]:

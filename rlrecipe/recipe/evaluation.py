@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from rlrecipe.recipe.merge import merge
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.schema import EnvSlot, Recipe
@@ -14,13 +17,17 @@ class Holder(Options):
     env: EnvSlot
 
 
-def merged_env(recipe: Recipe) -> Node:
-    """``env`` with ``evaluation.env`` merged over it, before validation."""
+def merged_env(recipe: Recipe, changes: Mapping[str, Any] | None = None) -> Node:
+    """``env`` with ``evaluation.env`` and then ``changes`` merged over it, before validation."""
     env = unmarked({"env": recipe.model_dump(include={"env"})["env"]})
-    root, _ = merge([env, unmarked({"env": recipe.evaluation.env})])
+    root, _ = merge([env, unmarked({"env": recipe.evaluation.env}), unmarked({"env": dict(changes or {})})])
     return root.value["env"]  # type: ignore[no-any-return]
 
 
-def evaluation_env(recipe: Recipe) -> Options:
-    """The options of the environment that the policy is evaluated in."""
-    return Holder.model_validate({"env": merged_env(recipe).data()}).env
+def evaluation_env(recipe: Recipe, changes: Mapping[str, Any] | None = None) -> Options:
+    """The options of the environment that the policy is evaluated in.
+
+    Raises:
+        pydantic.ValidationError: a change does not fit the options.
+    """
+    return Holder.model_validate({"env": merged_env(recipe, changes).data()}).env

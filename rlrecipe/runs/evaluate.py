@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
-from rlrecipe.build import evaluation_env, make_env
-from rlrecipe.recipe.options import Options, Slot
+from rlrecipe.build import make_env
+from rlrecipe.errors import Refusal
+from rlrecipe.recipe.evaluation import evaluation_env, merged_env
+from rlrecipe.recipe.messages import problems_of
+from rlrecipe.recipe.options import Options
+from rlrecipe.recipe.tree import unmarked
 from rlrecipe.runs.evaluation import Evaluation, Evaluator
 from rlrecipe.runs.policy import LoadedPolicy
 from rlrecipe.streams import Streams
@@ -34,10 +39,14 @@ def env_options(policy: LoadedPolicy, changes: Mapping[str, Any]) -> Options:
     """The evaluation environment's options with some of them changed.
 
     Raises:
-        pydantic.ValidationError: a change does not fit the options.
+        Refusal: a change does not fit the options.
     """
-    slot = Slot("env", default="gym", bare="env_name")
-    return slot.read({**slot.write(evaluation_env(policy.recipe)), **changes})
+    try:
+        return evaluation_env(policy.recipe, changes)
+    except ValidationError as error:
+        found = problems_of(error, unmarked({"env": merged_env(policy.recipe, changes).data()}))
+        lines = [f"{'.'.join(map(str, problem.path[1:]))}: {problem.message}" for problem in found]
+        raise Refusal("the environment cannot be changed like that: " + "; ".join(lines)) from None
 
 
 def evaluate(

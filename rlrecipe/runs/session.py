@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from rlrecipe.build import Assembly, evaluation_env, make_env
+from rlrecipe.build import Assembly, make_env
 from rlrecipe.checkpoint.store import Checkpoint, CheckpointStore, name_of
 from rlrecipe.clock import Alarm
 from rlrecipe.interfaces import State
 from rlrecipe.recipe.dump import data
+from rlrecipe.recipe.evaluation import evaluation_env
 from rlrecipe.runs.directory import RunDirectory, as_json, status
 from rlrecipe.runs.evaluation import Evaluation, Evaluator
 from rlrecipe.runs.progress import Display

@@ -17,6 +17,8 @@ class Averages:
 
     def add(self, values: Mapping[str, torch.Tensor]) -> None:
         """Take 0-dimensional tensors in."""
+        if not values:
+            return
         names = tuple(values)
         row = torch.stack([value.detach().to(torch.float32).reshape(()) for value in values.values()])
         if names in self._sums:

@@ -15,20 +15,20 @@ class Minibatches:
 
     def __init__(self, algorithm: Algorithm, rng: np.random.Generator) -> None:
         self.algorithm, self.rng = algorithm, rng
-        self._batch: Batch | None = None
         self._rows: Batch = {}
         self._order: Iterator[np.ndarray] = iter(())
 
-    def take(self, batch: Batch) -> Batch:
-        """The next sub-batch ``[B, ...]`` of a batch ``[T, N, ...]``; a new batch starts a new order."""
-        if batch is not self._batch:
-            self._batch = batch
-            self._rows = {
-                key: tensor.reshape(-1, *tensor.shape[2:])
-                for key, tensor in batch.items()
-                if key in self.algorithm.reads
-            }
-            frames = len(next(iter(self._rows.values())))
-            self._order = self.algorithm.sub_batches(frames, self.rng)
+    def begin(self, batch: Batch) -> None:
+        """Start a new order over the rows of a batch ``[T, N, ...]``."""
+        self._rows = {
+            key: tensor.reshape(-1, *tensor.shape[2:])
+            for key, tensor in batch.items()
+            if key in self.algorithm.reads
+        }
+        frames = len(next(iter(self._rows.values())))
+        self._order = self.algorithm.sub_batches(frames, self.rng)
+
+    def take(self) -> Batch:
+        """The next sub-batch ``[B, ...]``."""
         index = torch.from_numpy(next(self._order))
         return {key: tensor.index_select(0, index.to(tensor.device)) for key, tensor in self._rows.items()}

@@ -98,8 +98,9 @@ class Trainer:
             self.algorithm.prepare(self.update.params, batch)
             self._log("pre_steps_log", batch, time_major=True)
             self._operate("pre_optim_steps")
+            self.minibatches.begin(batch)
             for j in range(self.algorithm.updates_per_batch(batch["action"].shape[:2].numel())):
-                sub_batch = self._data("process_optim_batch", self.minibatches.take(batch))
+                sub_batch = self._data("process_optim_batch", self.minibatches.take())
                 losses = self._loss(sub_batch)
                 if losses is None:
                     break
