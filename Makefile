@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RECIPE ?= ppo/cartpole
 
-.PHONY: help train install test lint clean
+.PHONY: help train install test lint docs bench-learning bench-speed bench-report clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,6 +20,18 @@ lint: .venv/installed-dev  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: .venv/installed-dev  ## docs/reference.md from the options of every component
+	$(BIN)/python -m docs.make_reference
+
+bench-learning: .venv/installed-dev  ## learning beside stable-baselines3; can be stopped and goes on
+	$(BIN)/python -m benchmarks.learning
+
+bench-speed: .venv/installed-dev  ## speed of whole processes for RECIPE beside stable-baselines3
+	$(BIN)/python -m benchmarks.speed $(RECIPE)
+
+bench-report: .venv/installed-dev  ## the learning comparison as a table
+	$(BIN)/python -m benchmarks.report table
 
 clean:  ## remove what these targets made (runs/ stays)
 	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,6 +7,7 @@ so that nothing is lost in silence. Nothing is pickled.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,11 @@ from typing import Any
 from rlrecipe.lazy import np, torch
 
 Arrays = dict[str, "torch.Tensor"]
+#: What numpy, torch and safetensors all know.
+_DTYPES = frozenset(
+    ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+    + ("float16", "float32", "float64", "complex64")
+)
 
 
 def split(state: Any, path: str, arrays: Arrays) -> Any:
@@ -24,17 +30,20 @@ def split(state: Any, path: str, arrays: Arrays) -> Any:
     """
     if state is None or isinstance(state, bool | int | str):
         return state if not isinstance(state, np.generic) else {"$scalar": [str(state.dtype), state.item()]}
-    if isinstance(state, np.generic):
+    if isinstance(state, np.generic) and not isinstance(state.item(), np.generic):
         return {"$scalar": [str(state.dtype), split(state.item(), path, arrays)]}
     if isinstance(state, float):
         return state if math.isfinite(state) else {"$float": repr(state)}
     if isinstance(state, torch.Tensor):
-        arrays[path] = state.detach().cpu().contiguous()
-        return {"$tensor": path}
-    if isinstance(state, np.ndarray) and state.dtype != object:
-        # from_numpy knows no unsigned wide integers and no negative strides; a copy has neither.
-        arrays[path] = torch.from_numpy(np.array(state, order="C"))
-        return {"$array": path}
+        # Copied: two names may stand for the same memory, which safetensors refuses.
+        name = _unused(path, arrays)
+        arrays[name] = state.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        return {"$tensor": name}
+    if isinstance(state, np.ndarray) and str(state.dtype.newbyteorder("=")) in _DTYPES:
+        # from_numpy knows no negative strides and no foreign byte order; a copy has neither.
+        name = _unused(path, arrays)
+        arrays[name] = torch.from_numpy(np.array(state, state.dtype.newbyteorder("="), order="C"))
+        return {"$array": name}
     if isinstance(state, np.random.Generator):
         return {"$generator": split(state.bit_generator.state, path, arrays)}
     if isinstance(state, tuple):
@@ -44,6 +53,12 @@ def split(state: Any, path: str, arrays: Arrays) -> Any:
     if isinstance(state, Mapping) and all(isinstance(key, str) and not key.startswith("$") for key in state):
         return {key: split(item, f"{path}.{key}" if path else key, arrays) for key, item in state.items()}
     raise TypeError(f"state at {path or 'its root'} is a {type(state).__name__}, which cannot be saved")
+
+
+def _unused(path: str, arrays: Arrays) -> str:
+    """``path``, or the first of its variations: ``{"a.b": x}`` and ``{"a": {"b": y}}`` have the same."""
+    tries = (path if i == 0 else f"{path}#{i}" for i in itertools.count())
+    return next(name for name in tries if name not in arrays)
 
 
 def join(tree: Any, arrays: Mapping[str, torch.Tensor]) -> Any:

@@ -41,7 +41,7 @@ def problems(
         return error.problems
     if static:
         return ()
-    from rlrecipe.build import probe
+    from rlrecipe.probe import probe
 
     # What an environment prints is not what a reader of standard output asked for.
     with contextlib.redirect_stdout(sys.stderr):

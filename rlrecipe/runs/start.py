@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.build import Assembly, make_trainer, probe, resolve, total_of
+from rlrecipe.build import Assembly, make_trainer, resolve, total_of
 from rlrecipe.checkpoint.store import Checkpoint, CheckpointStore
 from rlrecipe.errors import Refusal
+from rlrecipe.probe import probe
 from rlrecipe.recipe.dump import data, dump
 from rlrecipe.recipe.load import Loaded, load
 from rlrecipe.recipe.schema import Recipe

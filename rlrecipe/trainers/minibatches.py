@@ -21,9 +21,7 @@ class Minibatches:
     def begin(self, batch: Batch) -> None:
         """Start a new order over the rows of a batch ``[T, N, ...]``."""
         self._rows = {
-            key: tensor.reshape(-1, *tensor.shape[2:])
-            for key, tensor in batch.items()
-            if key in self.algorithm.reads
+            key: tensor.reshape(-1, *tensor.shape[2:]) for key, tensor in batch.items() if key in self.algorithm.reads
         }
         frames = len(next(iter(self._rows.values())))
         self._order = self.algorithm.sub_batches(frames, self.rng)

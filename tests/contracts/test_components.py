@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rlrecipe.build import probe
+from rlrecipe.probe import probe
 from rlrecipe.interfaces import Batch, State
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Options
