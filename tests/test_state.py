@@ -136,7 +136,8 @@ class Unknown:
 
 @pytest.mark.parametrize(
     "value",
-    [Unknown(), b"bytes", {1, 2}, 1j, np.array([Unknown()]), np.array(["text"]), {1: "x"}, {"$tensor": "x"}, print],
+    [Unknown(), b"bytes", {1, 2}, 1j, np.array([Unknown()]), np.array(["text"]), np.longdouble(1),
+     np.zeros(1, np.longdouble), np.zeros(1, complex), {1: "x"}, {"$tensor": "x"}, print],  # fmt: skip
     ids=lambda value: type(value).__name__,
 )
 def test_what_cannot_be_saved_is_refused_by_its_path(value: Any) -> None:

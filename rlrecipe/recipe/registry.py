@@ -117,7 +117,7 @@ def register(
             kind, name, options, build, code.co_filename, code.co_firstlineno, requires or {}, check, traits
         )
         other = _components.get((kind, name))
-        if other is not None and Path(other.file).resolve() != Path(component.file).resolve():
+        if other is not None and not _same_file(Path(other.file), Path(component.file)):
             raise ValueError(
                 f"two files register the {kind} {name!r}: {other.file}:{other.line} and "
                 f"{component.file}:{component.line}; rename one of them"
@@ -126,6 +126,16 @@ def register(
         return build
 
     return decorate
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    """Whether two files are one, or hold the same bytes: a run keeps a copy of its user's files."""
+    if one.resolve() == other.resolve():
+        return True
+    try:
+        return one.read_bytes() == other.read_bytes()
+    except OSError:
+        return False
 
 
 def _options_of(build: Callable[..., Any]) -> type[Options]:

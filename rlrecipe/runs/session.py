@@ -149,18 +149,18 @@ class Session:
     def _finish(self) -> Outcome:
         stopped = self.trainer.stopped
         if self.signals.exit_code is not None:
-            self._checkpoint()
+            self.checkpoint()
             return Outcome(self.signals.exit_code, "stopped", f"stopped by {self.signals.received.name}")  # type: ignore[union-attr]
         if stopped == "time limit":
-            self._checkpoint()
+            self.checkpoint()
             return Outcome(RESUMABLE, "stopped", "trainer.time_limit was reached")
         if self.recorder.pending:
             self.recorder.row()
         evaluated = self.last is not None and self.last[0] == self.clock.frames
         if not evaluated and self._evaluate() is None:
-            self._checkpoint()
+            self.checkpoint()
             return Outcome(self.signals.exit_code or FAILED, "stopped", "stopped in the last evaluation")
-        self._checkpoint()
+        self.checkpoint()
         summary = self._summary()
         self.run.write("summary.json", as_json(summary))
         return Outcome(DONE, "finished", stopped or "trained to the end", summary)
@@ -211,12 +211,12 @@ class Session:
         self.last = (self.clock.frames, mean, std)
         if self.recipe.checkpoint.keep_best and (self.best is None or mean > self.best):
             self.best = mean
-            self.store.mark_best(self._checkpoint())
+            self.store.mark_best(self.checkpoint())
         return evaluation
 
     def _checkpoint_if_due(self) -> None:
         if self.checkpoint_alarm.fires():
-            self._checkpoint()
+            self.checkpoint()
 
     def _stop_if_due(self) -> None:
         if self.signals.received is not None:
@@ -224,7 +224,7 @@ class Session:
         elif self.limit is not None and self.clock.count(self.limit) - self._limit_from >= self.limit.amount:
             self.trainer.stop("time limit")
 
-    def _checkpoint(self) -> str:
+    def checkpoint(self) -> str:
         """Write a checkpoint of everything as it is."""
         facts = {
             "frames": self.clock.frames,

@@ -8,27 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.build import Assembly, make_trainer, resolve, total_of
+from rlrecipe.build import Assembly, make_trainer, resolve
 from rlrecipe.checkpoint.store import Checkpoint, CheckpointStore
-from rlrecipe.errors import Refusal
 from rlrecipe.probe import probe
-from rlrecipe.recipe.dump import data, dump
-from rlrecipe.recipe.load import Loaded, load
+from rlrecipe.recipe.dump import dump
+from rlrecipe.recipe.load import load
 from rlrecipe.recipe.schema import Recipe
+from rlrecipe.runs.changes import RefusedChange, as_resolved, longer, refuse_changes
 from rlrecipe.runs.directory import RunDirectory, RunDirectoryError, as_json, status
 from rlrecipe.runs.imports import consented, copied
 from rlrecipe.runs.policy import find_checkpoint
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.provenance import provenance
 from rlrecipe.runs.session import Outcome, Session
-
-#: What may change when a run goes on: nothing that the frames already seen depend on.
-CHANGEABLE = ("trainer.total_frames", "trainer.total_updates", "trainer.time_limit", "checkpoint", "loggers",
-              "evaluation", "runtime.device")  # fmt: skip
-
-
-class RefusedChange(Refusal):
-    """A resumed recipe differs where it may not (exit 2)."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +30,11 @@ class Result:
     outcome: Outcome
     run_dir: Path
     imports: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Content of ``summary.json``; empty for a run that is not finished."""
+        return self.outcome.summary
 
 
 def run(
@@ -69,8 +66,9 @@ def run(
     """
     display = display or Display()
     if go_on and run_dir is not None and (run_dir / "resolved.yaml").is_file():
+        own = load(run_dir / "resolved.yaml", imports=_own_imports(run_dir, imports), trust_imports=trust_imports)
         given = load(source, overrides, imports=imports, trust_imports=trust_imports)
-        return _continue(run_dir, given, display)
+        return _go_on(run_dir, own.recipe, as_resolved(given.recipe, own.recipe), display)
     loaded = load(source, overrides, imports=imports, trust_imports=trust_imports)
     problems = probe(loaded.recipe)
     if problems:
@@ -92,7 +90,7 @@ def run(
     }
     path = run_dir or RunDirectory.default(recipe.name)
     directory = RunDirectory.create(path, contents, files)
-    return _train(directory, lambda: assembly, None, display)
+    return _train(directory, lambda: assembly, None, display, keep_start=start is not None)
 
 
 def resume(
@@ -130,14 +128,6 @@ def resume(
     return _go_on(folder, own.recipe, changed.recipe, display, name=name, horizon=horizon)
 
 
-def _continue(folder: Path, given: Loaded, display: Display) -> Result:
-    """Go on with the run in ``folder`` if it is a run of the given recipe."""
-    own = load(folder / "resolved.yaml", imports=_own_imports(folder, []), trust_imports=True)
-    declared = [name for name in own.recipe.imports if name]
-    changed = resolve(given.recipe).model_copy(update={"imports": declared})
-    return _go_on(folder, own.recipe, changed, display)
-
-
 def _own_imports(folder: Path, imports: Sequence[str]) -> list[str]:
     copies = [f"./imports/{file.name}" for file in sorted((folder / "imports").glob("*.py"))]
     return consented(folder, copies, imports)
@@ -152,13 +142,7 @@ def _go_on(
     name: str | None = None,
     horizon: bool = False,
 ) -> Result:
-    refused = [line for key, line in differences(own, changed) if not _changeable(key)]
-    if refused:
-        raise RefusedChange(
-            f"{folder} was started with another recipe:\n  "
-            + "\n  ".join(refused)
-            + f"\nmay change: {', '.join(CHANGEABLE)}; start a new run for the rest"
-        )
+    refuse_changes(folder, own, changed)
     directory = RunDirectory(folder)
     directory.lock()
     try:
@@ -167,7 +151,7 @@ def _go_on(
         before = directory.status()
         # Naming an older checkpoint asks to go on from there, whatever came after it.
         older = name is not None and name != max(store.names())
-        if checkpoint is not None and before["state"] == "finished" and not older and not _longer(own, changed):
+        if checkpoint is not None and before["state"] == "finished" and not older and not longer(own, changed):
             summary = folder / "summary.json"
             display.say(f"{folder} is finished; there is nothing to resume")
             outcome = Outcome(0, "finished", "was finished already", _read(summary))
@@ -178,7 +162,7 @@ def _go_on(
             f"resuming {folder} from {checkpoint.folder.name if checkpoint else 'the start: it has no checkpoint'}"
         )
         directory.write("resolved.yaml", dump(changed))
-        return _train(directory, lambda: make_trainer(changed), checkpoint, display, horizon)
+        return _train(directory, lambda: make_trainer(changed), checkpoint, display, horizon=horizon)
     finally:
         directory.unlock()
 
@@ -188,7 +172,9 @@ def _train(
     build: Callable[[], Assembly],
     checkpoint: Checkpoint | None,
     display: Display,
+    *,
     horizon: bool = False,
+    keep_start: bool = False,
 ) -> Result:
     directory.lock()
     try:
@@ -196,6 +182,9 @@ def _train(
         display.log_to(directory.path / "run.log")
         session = Session(assembly, directory, display)
         session.begin(checkpoint, horizon)
+        if keep_start:
+            # The recipe alone does not lead back to weights that came from elsewhere.
+            session.checkpoint()
         recipe, level = assembly.recipe, f"{assembly.exact} ({assembly.exact_reason})"
         display.say(f"{directory.path}: {recipe.name}, seed {recipe.seed}; resume level {level}")
         return Result(session.train(), directory.path, tuple(recipe.imports))
@@ -216,30 +205,6 @@ def _initialise(assembly: Assembly, start: Checkpoint) -> None:
         statistics = start.statistics(name)
         if statistics:
             transform.load_state_dict({**transform.state_dict(), "statistics": statistics})
-
-
-def differences(one: Recipe, other: Recipe) -> list[tuple[str, str]]:
-    """Dotted keys in which two recipes differ, each with a line that shows both."""
-    before, after = _flat(data(one)), _flat(data(other))
-    return [
-        (key, f"{key}: {before.get(key)!r} became {after.get(key)!r}")
-        for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key)
-    ]
-
-
-def _flat(value: Any, path: str = "") -> dict[str, Any]:
-    if isinstance(value, Mapping) and value:
-        return {k: v for key, item in value.items() for k, v in _flat(item, f"{path}.{key}" if path else key).items()}
-    return {path: value}
-
-
-def _changeable(key: str) -> bool:
-    return any(key == allowed or key.startswith(allowed + ".") for allowed in CHANGEABLE)
-
-
-def _longer(own: Recipe, changed: Recipe) -> bool:
-    return total_of(changed).amount > total_of(own).amount
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,0 +1,79 @@
+"""What may change in a recipe when its run goes on, and what may not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rlrecipe.build import total_of
+from rlrecipe.errors import Refusal
+from rlrecipe.recipe.dump import data
+from rlrecipe.recipe.schema import Recipe
+
+#: What may change when a run goes on: nothing that the frames already seen depend on.
+CHANGEABLE = (
+    "trainer.total_frames",
+    "trainer.total_updates",
+    "trainer.time_limit",
+    "checkpoint",
+    "loggers",
+    "evaluation",
+    "runtime.device",
+)
+
+
+class RefusedChange(Refusal):
+    """A resumed recipe differs where it may not (exit 2)."""
+
+
+def refuse_changes(folder: Path, own: Recipe, changed: Recipe) -> None:
+    """Let a run go on with a changed recipe only if the changes are allowed.
+
+    Raises:
+        RefusedChange: they are not; the message holds each of them.
+    """
+    refused = [line for key, line in differences(own, changed) if not _changeable(key)]
+    if refused:
+        raise RefusedChange(
+            f"{folder} was started with another recipe:\n  "
+            + "\n  ".join(refused)
+            + f"\nmay change: {', '.join(CHANGEABLE)}; start a new run for the rest"
+        )
+
+
+def differences(one: Recipe, other: Recipe) -> list[tuple[str, str]]:
+    """Dotted keys in which two recipes differ, each with a line that shows both."""
+    before, after = _flat(data(one)), _flat(data(other))
+    return [
+        (key, f"{key}: {before.get(key)!r} became {after.get(key)!r}")
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+
+
+def as_resolved(given: Recipe, own: Recipe) -> Recipe:
+    """A recipe as written, with a run's own choice wherever it leaves one to the machine."""
+    runtime = {key: getattr(own.runtime, key) for key, value in given.runtime.model_dump().items() if value == "auto"}
+    networks = dict(given.networks)
+    for slot, options in networks.items():
+        mine: Any = own.networks.get(slot)
+        if getattr(options, "distribution", None) is None and mine is not None and mine.component is options.component:
+            networks[slot] = options.model_copy(update={"distribution": mine.distribution})
+    changed = {"networks": networks, "runtime": given.runtime.model_copy(update=runtime), "imports": own.imports}
+    return given.model_copy(update=changed)
+
+
+def longer(own: Recipe, changed: Recipe) -> bool:
+    """Whether a changed recipe trains for longer."""
+    return total_of(changed).amount > total_of(own).amount
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    if isinstance(value, Mapping) and value:
+        return {k: v for key, item in value.items() for k, v in _flat(item, f"{path}.{key}" if path else key).items()}
+    return {path: value}
+
+
+def _changeable(key: str) -> bool:
+    return any(key == allowed or key.startswith(allowed + ".") for allowed in CHANGEABLE)
