@@ -21,13 +21,13 @@ class Clock:
     def __init__(self, total: Duration) -> None:
         self.total = self.horizon = total
         self.frames = self.updates = self.episodes = 0
-        self._seconds_before = 0.0
+        self.seconds_before = 0.0
         self._started = time.monotonic()
 
     @property
     def seconds(self) -> float:
         """Wall time of all sessions of the run."""
-        return self._seconds_before + time.monotonic() - self._started
+        return self.seconds_before + time.monotonic() - self._started
 
     def count(self, duration: Duration) -> float:
         """How far the run is, in the unit of ``duration``."""
@@ -52,19 +52,18 @@ class Clock:
         return min(1.0, reached / whole)
 
     def state_dict(self) -> State:
-        """The counters, and the seconds of all sessions so far."""
+        """The counters and the horizon; seconds differ between two runs that are the same, so they are not state."""
         return {
             "frames": self.frames,
             "updates": self.updates,
             "episodes": self.episodes,
-            "seconds": self.seconds,
             "horizon": [self.horizon.amount, self.horizon.unit],
         }
 
     def load_state_dict(self, state: State) -> None:
         """Go on counting from where ``state`` was taken."""
         self.frames, self.updates, self.episodes = state["frames"], state["updates"], state["episodes"]
-        self._seconds_before, self._started = state["seconds"], time.monotonic()
+        self._started = time.monotonic()
         self.horizon = Duration(*state["horizon"])
 
 

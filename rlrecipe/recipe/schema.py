@@ -6,9 +6,11 @@ component, whose own options stand in the component's file.
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from rlrecipe.recipe.options import Options, Slot, option
 from rlrecipe.recipe.values import Duration
@@ -52,13 +54,33 @@ class EvaluationOptions(Options):
     env: dict[str, Any] = option({}, "Options of env that differ in evaluation.")
 
 
+def _known_backend(value: Any) -> Any:
+    if value == "torchsnapshot":
+        raise PydanticCustomError(
+            "torchsnapshot",
+            "torchsnapshot has had no release since 2022; dcp (torch.distributed.checkpoint) replaces it",
+        )
+    return value
+
+
+def _default_backend() -> Any:
+    return os.environ.get("CKPT_BACKEND", "safetensors")
+
+
+Backend = Annotated[Literal["safetensors", "torch", "dcp"], BeforeValidator(_known_backend)]
+
+
 class CheckpointOptions(Options):
     """When checkpoints are written and which are kept."""
 
     every: Duration = option(Duration(100_000), "How often a checkpoint is written; one ends every run.")
     keep_last: int = option(3, "How many of the newest checkpoints stay.", gt=0)
     keep_best: bool = option(True, "Also keep the checkpoint with the best evaluation.")
-    backend: Literal["safetensors"] = option("safetensors", "The file format of tensors.")
+    keep_every: Duration | None = option(None, "Also keep the first checkpoint after each of these, for good.")
+    backend: Backend = Field(
+        default_factory=_default_backend,
+        description="The file format of tensors; CKPT_BACKEND in the environment sets the default.",
+    )
 
 
 class RuntimeOptions(Options):

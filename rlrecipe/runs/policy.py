@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from rlrecipe.build import Spaces, make_distribution, make_networks, make_parameters, make_transforms
-from rlrecipe.checkpoint.store import Checkpoint, CheckpointStore, NoCheckpoint
+from rlrecipe.checkpoint.content import Checkpoint
+from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint
 from rlrecipe.interfaces import Transform
 from rlrecipe.lazy import torch
 from rlrecipe.policy import Policy

@@ -79,27 +79,25 @@ class Recorder:
             logger.write(written)
 
     def state_dict(self) -> State:
-        """Where the files end and what waits for the next row."""
+        """The alarm, and what waits for the next row."""
         return {
             "alarm": self.alarm.state_dict(),
             "episodes": [list(map(float, episode)) for episode in self.open_episodes],
-            "files": {
-                "metrics.jsonl": self.metrics.state_dict(),
-                "episodes.jsonl": self.episodes.state_dict(),
-            },
         }
 
     def load_state_dict(self, state: State) -> None:
-        """Cut the files back to the checkpoint."""
+        """Go on from a saved state."""
         self.alarm.load_state_dict(state["alarm"])
         self.open_episodes = [list(episode) for episode in state["episodes"]]
-        self.metrics.load_state_dict(state["files"]["metrics.jsonl"])
-        self.episodes.load_state_dict(state["files"]["episodes.jsonl"])
 
-    def clear(self) -> None:
-        """Begin with empty files: what an earlier session wrote before its first checkpoint is redone."""
+    def positions(self) -> dict[str, int]:
+        """Lengths of the files in bytes, once their content is on disk."""
+        return {records.path.name: records.position() for records in (self.metrics, self.episodes)}
+
+    def cut(self, positions: Mapping[str, int]) -> None:
+        """Cut off what was written after a checkpoint; without one, everything: it is done again."""
         for records in (self.metrics, self.episodes):
-            records.load_state_dict({"bytes": 0})
+            records.cut(positions.get(records.path.name, 0))
 
     def close(self) -> None:
         """Close every file and logger."""

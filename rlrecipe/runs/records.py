@@ -32,14 +32,20 @@ class Records:
         """Every row of the file."""
         return [json.loads(line) for line in self.path.read_bytes().splitlines()]
 
-    def state_dict(self) -> dict[str, Any]:
+    def position(self) -> int:
         """The file's length, once its content is on disk."""
         os.fsync(self._file.fileno())
-        return {"bytes": self._file.tell()}
+        return self._file.tell()
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Cut off what was written after the checkpoint."""
-        self._file.truncate(state["bytes"])
+    def cut(self, position: int) -> None:
+        """Cut off what was written after a position.
+
+        Raises:
+            ValueError: the file is shorter than that: rows are missing.
+        """
+        if self._file.tell() < position:
+            raise ValueError(f"{self.path} has {self._file.tell()} bytes where a checkpoint counted {position}")
+        self._file.truncate(position)
         self._file.seek(0, os.SEEK_END)
 
     def close(self) -> None:

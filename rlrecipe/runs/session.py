@@ -6,28 +6,21 @@ shutdown, which leaves every file closed and ``status.json`` true.
 
 from __future__ import annotations
 
-import time
 import traceback
 import warnings
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from rlrecipe.build import Assembly, make_env
-from rlrecipe.checkpoint.store import Checkpoint, CheckpointStore, name_of
-from rlrecipe.clock import Alarm
-from rlrecipe.interfaces import State
-from rlrecipe.recipe.dump import data
-from rlrecipe.recipe.evaluation import evaluation_env
+from rlrecipe.build import Assembly
+from rlrecipe.checkpoint.content import Checkpoint
+from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.runs.directory import RunDirectory, as_json, status
-from rlrecipe.runs.evaluation import Evaluation, Evaluator
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.provenance import versions
 from rlrecipe.runs.recorder import Recorder
+from rlrecipe.runs.scheduled import ScheduledCheckpoint, ScheduledEvaluation
 from rlrecipe.runs.signals import Signals
-from rlrecipe.runs.spaces import space_to_json
 from rlrecipe.trainers.errors import Diverged
 
 DONE, FAILED, DIVERGED, RESUMABLE = 0, 1, 6, 75
@@ -64,36 +57,16 @@ class Session:
     def __init__(self, assembly: Assembly, run: RunDirectory, display: Display) -> None:
         self.assembly, self.run, self.display = assembly, run, display
         self.recipe, self.trainer, self.clock = assembly.recipe, assembly.trainer, assembly.trainer.clock
+        self.signals = Signals(display.say)
         self.store = CheckpointStore(run.checkpoints)
         self.recorder = Recorder(run.path, self.trainer, self.recipe.trainer.log_interval, display)
-        every = self.recipe.evaluation.every
-        self.evaluation_alarm = Alarm(every, self.clock) if every is not None else None
-        self.checkpoint_alarm = Alarm(self.recipe.checkpoint.every, self.clock)
+        self.evaluation = ScheduledEvaluation(assembly, self.recorder, lambda: self.signals.received is not None)
+        self.checkpoints = ScheduledCheckpoint(assembly, self.store, self.evaluation, self._own, display.say)
         self.limit = self.recipe.trainer.time_limit
-        self.signals = Signals(self._signalled)
-        self.evaluator = Evaluator(
-            partial(make_env, evaluation_env(self.recipe), "eval"),
-            assembly.policy,
-            [t for name, t in assembly.transforms.items() if self._seen_in_evaluation(name)],
-            self.trainer.streams,
-            lambda: self.signals.received is not None,
-        )
-        self.best: float | None = None
-        self.last: tuple[int, float, float] | None = None
-        self.started = time.monotonic()
         self._limit_from = 0.0
-        self.trainer.register_module("recorder", self.recorder)
-        self.trainer.register_module("session", self)
-        self.trainer.boundaries = [
-            self.recorder.boundary,
-            self._evaluate_if_due,
-            self._checkpoint_if_due,
-            self._stop_if_due,
-        ]
-
-    def _seen_in_evaluation(self, name: str) -> bool:
-        phases = {t.component.name: t.phase for t in self.recipe.env.transforms}  # type: ignore[attr-defined]
-        return phases[name.split(".")[0]] in ("eval", "both")
+        for name in ("recorder", "evaluation", "checkpoints"):
+            self.trainer.register_module(name, getattr(self, name))
+        self.trainer.boundaries = [self.recorder.boundary, self._boundary]
 
     # -- from start to end
 
@@ -105,11 +78,14 @@ class Session:
             horizon: let schedules reach to the run's new end.
         """
         if checkpoint is None:
-            self.recorder.clear()
+            self.recorder.cut({})
             return
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             self.trainer.load_state_dict(checkpoint.state())
+        self.recorder.cut(checkpoint.session["files"])
+        self.clock.seconds_before = checkpoint.session["seconds"]
+        self.checkpoints.mark_best()
         for warning in caught:
             self.display.say(f"warning: {warning.message}")
         if horizon:
@@ -136,7 +112,8 @@ class Session:
                 self.trainer.train()
                 outcome = self._finish()
             except Diverged as error:
-                outcome = Outcome(DIVERGED, "failed", str(error), error=error)
+                last = self.store.pointer("latest")
+                outcome = Outcome(DIVERGED, "failed", f"{error}; the checkpoint before is {last}", error=error)
             except Exception as error:
                 with (self.run.path / "run.log").open("a") as log:
                     log.write(traceback.format_exc())
@@ -147,27 +124,26 @@ class Session:
         return outcome
 
     def _finish(self) -> Outcome:
+        """The last row, evaluation and checkpoint of a run that is complete; only a checkpoint of another."""
         stopped = self.trainer.stopped
-        if self.signals.exit_code is not None:
-            self.checkpoint()
-            return Outcome(self.signals.exit_code, "stopped", f"stopped by {self.signals.received.name}")  # type: ignore[union-attr]
-        if stopped == "time limit":
-            self.checkpoint()
+        resumable = stopped in ("signal", "time limit")
+        if not resumable:
+            if self.recorder.pending:
+                self.recorder.row()
+            resumable = not self.evaluation.is_current and not self.evaluation.run()
+        if not self.checkpoints.save():
+            return Outcome(FAILED, "failed", "the last checkpoint could not be written")
+        if resumable and self.signals.received is not None:
+            return Outcome(self.signals.exit_code or RESUMABLE, "stopped", f"stopped by {self.signals.received.name}")
+        if resumable:
             return Outcome(RESUMABLE, "stopped", "trainer.time_limit was reached")
-        if self.recorder.pending:
-            self.recorder.row()
-        evaluated = self.last is not None and self.last[0] == self.clock.frames
-        if not evaluated and self._evaluate() is None:
-            self.checkpoint()
-            return Outcome(self.signals.exit_code or FAILED, "stopped", "stopped in the last evaluation")
-        self.checkpoint()
         summary = self._summary()
         self.run.write("summary.json", as_json(summary))
         return Outcome(DONE, "finished", stopped or "trained to the end", summary)
 
     def _summary(self) -> dict[str, Any]:
-        assert self.last is not None, "the last evaluation comes before the summary"
-        _, mean, std = self.last
+        assert self.evaluation.last is not None, "the last evaluation comes before the summary"
+        _, mean, std = self.evaluation.last
         return {
             "name": self.recipe.name,
             "seed": self.recipe.seed,
@@ -182,87 +158,35 @@ class Session:
         }
 
     def _close(self) -> None:
-        for close in (
-            self.display.stop,
-            self.recorder.close,
-            self.evaluator.close,
-            self.trainer.collector.close,
-        ):
+        parts = (self.display.stop, self.recorder.close, self.evaluation.evaluator.close, self.trainer.collector.close)
+        for close in parts:
             try:
                 close()
             except Exception as error:
+                # One that cannot be closed must not keep the others open.
                 self.display.say(f"while closing: {type(error).__name__}: {error}")
 
-    # -- boundaries, in the order in which they are called after a batch
+    # -- after every batch
 
-    def _evaluate_if_due(self) -> None:
-        if self.evaluation_alarm is not None and self.evaluation_alarm.fires():
-            self._evaluate()
-
-    def _evaluate(self) -> Evaluation | None:
-        """Evaluate the policy as it is, write the row, keep the best; None if it was cut short."""
-        options = self.recipe.evaluation
-        evaluation = self.evaluator.run(options.episodes, options.deterministic)
-        if evaluation is None:
-            return None
-        mean, std = evaluation.mean, evaluation.std
-        self.recorder.write({"eval/episode_return_mean": mean, "eval/episode_return_std": std,
-                             "eval/episode_length_mean": float(np.mean(evaluation.lengths))})  # fmt: skip
-        self.last = (self.clock.frames, mean, std)
-        if self.recipe.checkpoint.keep_best and (self.best is None or mean > self.best):
-            self.best = mean
-            self.store.mark_best(self.checkpoint())
-        return evaluation
-
-    def _checkpoint_if_due(self) -> None:
-        if self.checkpoint_alarm.fires():
-            self.checkpoint()
-
-    def _stop_if_due(self) -> None:
+    def _boundary(self) -> None:
+        """After the rows: evaluation, the best, checkpoint; then whether to stop."""
+        best = self.evaluation.best
+        if self.evaluation.is_due():
+            self.evaluation.run()
+        better = self.recipe.checkpoint.keep_best and self.evaluation.best != best
+        due = self.checkpoints.is_due()
         if self.signals.received is not None:
             self.trainer.stop("signal")
         elif self.limit is not None and self.clock.count(self.limit) - self._limit_from >= self.limit.amount:
             self.trainer.stop("time limit")
+        # The last batch's checkpoint follows the last evaluation.
+        if (due or better) and not self.clock.done and self.trainer.stopped is None:
+            self.checkpoints.save()
+            self._status("running", "training")
 
-    def checkpoint(self) -> str:
-        """Write a checkpoint of everything as it is."""
-        facts = {
-            "frames": self.clock.frames,
-            "updates": self.clock.updates,
-            "recipe": data(self.recipe),
-            "exact": self.assembly.exact,
-            "exact_reason": self.assembly.exact_reason,
-            "versions": versions(),
-        }
-        spaces = self.assembly.spaces
-        policy = {
-            "observation_space": space_to_json(spaces.observation),
-            "action_space": space_to_json(spaces.action),
-            "transforms": [name for name in self.assembly.transforms if self._seen_in_evaluation(name)],
-        }
-        self.store.save(self.trainer.state_dict(), policy, facts, self.recipe.checkpoint.keep_last)
-        self._status("running", "training")
-        return name_of(self.clock.frames, self.clock.updates)
-
-    # -- state
-
-    def state_dict(self) -> State:
-        """Alarms and what the evaluations found."""
-        alarm = self.evaluation_alarm.state_dict() if self.evaluation_alarm else None
-        return {
-            "evaluation_alarm": alarm,
-            "checkpoint_alarm": self.checkpoint_alarm.state_dict(),
-            "best": self.best,
-            "last": list(self.last) if self.last else None,
-        }
-
-    def load_state_dict(self, state: State) -> None:
-        """Go on from a saved state."""
-        if self.evaluation_alarm is not None and state["evaluation_alarm"] is not None:
-            self.evaluation_alarm.load_state_dict(state["evaluation_alarm"])
-        self.checkpoint_alarm.load_state_dict(state["checkpoint_alarm"])
-        self.best = state["best"]
-        self.last = tuple(state["last"]) if state["last"] else None
+    def _own(self) -> dict[str, Any]:
+        """What a checkpoint holds of this session only."""
+        return {"seconds": self.clock.seconds, "files": self.recorder.positions()}
 
     def _status(self, state: str, reason: str) -> None:
         facts = status(
@@ -277,6 +201,3 @@ class Session:
             checkpoint=self.store.pointer("latest"),
         )
         self.run.write("status.json", as_json(facts))
-
-    def _signalled(self, text: str) -> None:
-        self.display.say(text)

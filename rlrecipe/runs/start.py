@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from rlrecipe.build import Assembly, make_trainer, resolve
-from rlrecipe.checkpoint.store import Checkpoint, CheckpointStore
+from rlrecipe.checkpoint.content import Checkpoint
+from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.probe import probe
 from rlrecipe.recipe.dump import dump
 from rlrecipe.recipe.load import load
@@ -147,6 +148,7 @@ def _go_on(
     directory.lock()
     try:
         store = CheckpointStore(directory.checkpoints)
+        store.sweep()
         checkpoint = store.load(name) if name else store.newest(display.say)
         before = directory.status()
         # Naming an older checkpoint asks to go on from there, whatever came after it.
@@ -184,7 +186,7 @@ def _train(
         session.begin(checkpoint, horizon)
         if keep_start:
             # The recipe alone does not lead back to weights that came from elsewhere.
-            session.checkpoint()
+            session.checkpoints.save()
         recipe, level = assembly.recipe, f"{assembly.exact} ({assembly.exact_reason})"
         display.say(f"{directory.path}: {recipe.name}, seed {recipe.seed}; resume level {level}")
         return Result(session.train(), directory.path, tuple(recipe.imports))

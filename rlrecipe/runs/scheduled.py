@@ -1,0 +1,168 @@
+"""What happens at the end of some batches: an evaluation, a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from rlrecipe.build import Assembly, make_env
+from rlrecipe.checkpoint.content import pack
+from rlrecipe.checkpoint.store import CheckpointStore, name_of
+from rlrecipe.clock import Alarm
+from rlrecipe.interfaces import State
+from rlrecipe.recipe.dump import data
+from rlrecipe.recipe.evaluation import evaluation_env
+from rlrecipe.runs.evaluation import Evaluator
+from rlrecipe.runs.provenance import versions
+from rlrecipe.runs.recorder import Recorder
+from rlrecipe.runs.spaces import space_to_json
+
+
+def seen_in_evaluation(assembly: Assembly) -> list[str]:
+    """Names of the transforms that stand before the policy in evaluation."""
+    phases = {t.component.name: t.phase for t in assembly.recipe.env.transforms}  # type: ignore[attr-defined]
+    return [name for name in assembly.transforms if phases[name.split(".")[0]] in ("eval", "both")]
+
+
+class ScheduledEvaluation:
+    """Evaluates the policy as it is, writes the row, remembers the best.
+
+    Args:
+        assembly: what is trained.
+        recorder: takes the row.
+        interrupted: asked at every step of an evaluation, which is then cut short.
+    """
+
+    def __init__(self, assembly: Assembly, recorder: Recorder, interrupted: Callable[[], bool]) -> None:
+        self.options, self.recorder, self.clock = assembly.recipe.evaluation, recorder, assembly.trainer.clock
+        self.alarm = Alarm(self.options.every, self.clock) if self.options.every is not None else None
+        make = partial(make_env, evaluation_env(assembly.recipe), "eval")
+        transforms = [assembly.transforms[name] for name in seen_in_evaluation(assembly)]
+        self.evaluator = Evaluator(make, assembly.policy, transforms, assembly.trainer.streams, interrupted)
+        #: Frames, mean and standard deviation of the newest evaluation.
+        self.last: tuple[int, float, float] | None = None
+        #: Mean return of the best one, and the name of its checkpoint.
+        self.best: tuple[float, str] | None = None
+
+    def is_due(self) -> bool:
+        """Whether it is time for one."""
+        return self.alarm is not None and self.alarm.fires()
+
+    def run(self) -> bool:
+        """Evaluate; False if it was cut short, and nothing was written."""
+        evaluation = self.evaluator.run(self.options.episodes, self.options.deterministic)
+        if evaluation is None:
+            return False
+        mean, std = evaluation.mean, evaluation.std
+        lengths = float(np.mean(evaluation.lengths))
+        row = {"return_mean": mean, "return_std": std, "length_mean": lengths}
+        self.recorder.write({f"eval/episode_{name}": value for name, value in row.items()})
+        self.last = (self.clock.frames, mean, std)
+        if self.best is None or mean > self.best[0]:
+            self.best = (mean, name_of(self.clock.frames, self.clock.updates))
+        return True
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the newest evaluation is of the policy as it is."""
+        return self.last is not None and self.last[0] == self.clock.frames
+
+    def state_dict(self) -> State:
+        """The alarm, the newest and the best evaluation."""
+        alarm = self.alarm.state_dict() if self.alarm else None
+        return {"alarm": alarm, "last": self.last, "best": self.best}
+
+    def load_state_dict(self, state: State) -> None:
+        """Go on from a saved state."""
+        if self.alarm is not None and state["alarm"] is not None:
+            self.alarm.load_state_dict(state["alarm"])
+        self.last, self.best = state["last"], state["best"]
+
+
+class ScheduledCheckpoint:
+    """Writes checkpoints of everything as it is.
+
+    Args:
+        assembly: what is trained.
+        store: where they go.
+        evaluation: says which is the best.
+        session: what belongs to this session only, asked at each save.
+        say: tells of a save that failed.
+    """
+
+    def __init__(
+        self,
+        assembly: Assembly,
+        store: CheckpointStore,
+        evaluation: ScheduledEvaluation,
+        session: Callable[[], dict[str, Any]],
+        say: Callable[[str], None],
+    ) -> None:
+        self.assembly, self.store, self.evaluation = assembly, store, evaluation
+        self.session, self.say = session, say
+        self.options, self.clock = assembly.recipe.checkpoint, assembly.trainer.clock
+        self.alarm = Alarm(self.options.every, self.clock)
+        every = self.options.keep_every
+        self.anchor_alarm = Alarm(every, self.clock) if every is not None else None
+        self.anchors: list[str] = []
+
+    def is_due(self) -> bool:
+        """Whether it is time for one."""
+        return self.alarm.fires()
+
+    def save(self) -> bool:
+        """Write a checkpoint and prune; False, loudly, if it could not be written."""
+        name = name_of(self.clock.frames, self.clock.updates)
+        if self.anchor_alarm is not None and self.anchor_alarm.fires():
+            self.anchors.append(name)
+        files = pack(
+            self.assembly.trainer.state_dict(), self._policy(), self.session(), self._facts(name), self.options.backend
+        )
+        try:
+            self.store.save(name, files)
+            self.mark_best()
+            self.store.prune(self.options.keep_last, self.anchors.__contains__)
+        except OSError as error:
+            self.say(f"ERROR: the checkpoint {name} could not be written: {error.strerror}; the one before it is kept")
+            return False
+        return True
+
+    def mark_best(self) -> None:
+        """Let ``best`` name the checkpoint of the best evaluation, if that is kept."""
+        best = self.evaluation.best
+        if self.options.keep_best and best and best[1] in self.store.names() and self.store.pointer("best") != best[1]:
+            self.store.point("best", best[1])
+
+    def _facts(self, name: str) -> dict[str, Any]:
+        return {
+            "frames": self.clock.frames,
+            "updates": self.clock.updates,
+            "recipe": data(self.assembly.recipe),
+            "exact": self.assembly.exact,
+            "exact_reason": self.assembly.exact_reason,
+            "versions": versions(),
+            "previous": self.store.previous(name),
+        }
+
+    def _policy(self) -> dict[str, Any]:
+        spaces = self.assembly.spaces
+        return {
+            "observation_space": space_to_json(spaces.observation),
+            "action_space": space_to_json(spaces.action),
+            "transforms": seen_in_evaluation(self.assembly),
+        }
+
+    def state_dict(self) -> State:
+        """The alarms and the anchors so far."""
+        anchor = self.anchor_alarm.state_dict() if self.anchor_alarm else None
+        return {"alarm": self.alarm.state_dict(), "anchor_alarm": anchor, "anchors": self.anchors}
+
+    def load_state_dict(self, state: State) -> None:
+        """Go on from a saved state."""
+        self.alarm.load_state_dict(state["alarm"])
+        if self.anchor_alarm is not None and state["anchor_alarm"] is not None:
+            self.anchor_alarm.load_state_dict(state["anchor_alarm"])
+        self.anchors = list(state["anchors"])
