@@ -12,7 +12,7 @@ import gymnasium
 import numpy as np
 import torch
 
-from rlrecipe.capture import choose
+from rlrecipe.capture import Choice, choose
 from rlrecipe.clock import Clock
 from rlrecipe.interfaces import Algorithm, Collector, Distribution, Network, Transform
 from rlrecipe.parameters import Parameters
@@ -153,8 +153,7 @@ def make_collector(
 ) -> Collector:
     """The collector over its environments."""
     n = recipe.env.num_envs  # type: ignore[attr-defined]
-    seeds = [streams.integer(Stream.ENVIRONMENT, i) for i in range(n)]
-    envs = Vector([partial(make_env, recipe.env)] * n, seeds, capture)
+    envs = Vector([partial(make_env, recipe.env)] * n, partial(streams.integer, Stream.ENVIRONMENT), capture)
     options = recipe.collector
     collector: Collector = options.component.build(
         options,
@@ -204,10 +203,10 @@ def make_trainer(recipe: Recipe) -> Assembly:
     algorithm = make_loss(recipe, networks, distribution)
     policy = Policy(networks["policy"], distribution, parameters)
     transforms = make_transforms(recipe.env, spaces.observation, getattr(recipe.algorithm, "gamma", 1.0))
-    capture, reason = choose(partial(make_env, recipe.env))
+    capture = choose(partial(make_env, recipe.env))
     schedule = recipe.optimizer.schedule  # type: ignore[attr-defined]
     trainer = Trainer(
-        collector=make_collector(recipe, policy, transforms, streams, clock, capture),
+        collector=make_collector(recipe, policy, transforms, streams, clock, capture.method),
         algorithm=algorithm,
         update=make_update(recipe, algorithm, parameters),
         clock=clock,
@@ -220,14 +219,12 @@ def make_trainer(recipe: Recipe) -> Assembly:
         trainer.register_module(name, transform)
     for options in recipe.hooks:
         options.component.build(options).register(trainer, options.component.name)
-    exact, reason = _exactness(recipe, capture, reason, device)
+    exact, reason = _exactness(recipe, capture, device)
     return Assembly(recipe, trainer, policy, transforms, spaces, exact, reason)
 
 
-def _exactness(recipe: Recipe, capture: str | None, reason: str, device: torch.device) -> tuple[str, str]:
+def _exactness(recipe: Recipe, capture: Choice, device: torch.device) -> tuple[str, str]:
     """Level at which this run can be resumed, and why."""
-    if capture is None:
-        return "continue", reason + ": a resumed run starts new episodes"
     if device.type != "cpu":
         return "continue", f"sums on {device.type} have no fixed order"
     for place, every in (
@@ -236,7 +233,7 @@ def _exactness(recipe: Recipe, capture: str | None, reason: str, device: torch.d
     ):
         if every is not None and every.unit == "seconds":
             return "continue", f"{place} depends on the wall clock"
-    return "exact", reason
+    return capture.level, capture.reason
 
 
 # -- what the recipe leaves to the machine

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
@@ -153,15 +154,27 @@ Capture = Attributes | Replay
 METHODS: dict[str, type[Attributes] | type[Replay]] = {m.name: m for m in (Attributes, MuJoCo, Replay)}
 
 
-def choose(make: MakeEnv, seed: int = 0) -> tuple[str | None, str]:
-    """The first method that an environment passes the probe with, and why.
+@dataclass(frozen=True)
+class Choice:
+    """How an environment is saved.
+
+    Attributes:
+        method: name of the method, or None if none serves.
+        level: "exact"; "boundary" where only whole episodes can be repeated; "continue" where nothing can.
+        reason: in words.
+    """
+
+    method: str | None
+    level: str
+    reason: str
+
+
+def choose(make: MakeEnv, seed: int = 0) -> Choice:
+    """The first method that an environment passes the probe with, or what is possible without one.
 
     Args:
         make: builds one environment; called a few times.
         seed: of the probe's own random actions.
-
-    Returns:
-        The method's name, or None if every one failed; and the reason in words.
     """
     failures = []
     for name, method in METHODS.items():
@@ -170,9 +183,24 @@ def choose(make: MakeEnv, seed: int = 0) -> tuple[str | None, str]:
         except Exception as error:
             difference = f"{type(error).__name__}: {error}"
         if difference is None:
-            return name, f"environments are captured by {name}, probed"
+            return Choice(name, "exact", f"environments are captured by {name}, probed")
         failures.append(f"{name}: {difference}")
-    return None, "environments cannot be captured (" + "; ".join(failures) + ")"
+    reason = "environments cannot be captured (" + "; ".join(failures) + ")"
+    if _repeats(make, seed):
+        return Choice(None, "boundary", reason + ": every scheduled checkpoint starts new episodes")
+    return Choice(None, "continue", reason + ", and a seed does not repeat an episode")
+
+
+def _repeats(make: MakeEnv, seed: int) -> bool:
+    """Whether a seeded reset leads to the same episode in another instance."""
+    try:
+        one, other = make(), make()
+        one.action_space.seed(seed)
+        actions = [one.action_space.sample() for _ in range(40)]
+        starts = [env.reset(seed=seed)[0] for env in (one, other)]
+        return _same(*starts) and _same(_walk(one, actions), _walk(other, actions))
+    except Exception:
+        return False
 
 
 def _probe(make: MakeEnv, method: type[Attributes] | type[Replay], seed: int) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,28 +27,29 @@ class Vector:
 
     Args:
         makes: builds each environment.
-        seeds: of each environment's own generator.
+        seed: of an environment's own generator, by index; every start takes N new ones.
         capture: name of the method that saves an environment, or None if none can.
     """
 
     def __init__(
         self,
         makes: Sequence[Callable[[], gymnasium.Env[Any, Any]]],
-        seeds: Sequence[int],
+        seed: Callable[[int], int],
         capture: str | None = None,
     ) -> None:
         if capture == "replay":
             makes = [lambda make=make: Tape(make()) for make in makes]  # type: ignore[misc]
         self.inner = _Vector(list(makes), autoreset_mode=AutoresetMode.SAME_STEP, copy=False)
-        self.num_envs = len(makes)
-        self.seeds: list[int | None] = list(seeds)
+        self.num_envs, self.seed, self.starts = len(makes), seed, 0
         self.single_observation_space = self.inner.single_observation_space
         self.single_action_space = self.inner.single_action_space
         self.captures = [METHODS[capture](env) for env in self.inner.envs] if capture else None
 
     def start(self) -> np.ndarray:
-        """First observations ``[N, ...]``, each environment seeded."""
-        observation, _ = self.inner.reset(seed=self.seeds)
+        """First observations ``[N, ...]``, each environment seeded; another start has other seeds."""
+        first = self.starts * self.num_envs
+        observation, _ = self.inner.reset(seed=[self.seed(first + i) for i in range(self.num_envs)])
+        self.starts += 1
         return np.asarray(observation)
 
     def advance(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -69,20 +69,20 @@ class Vector:
         return np.asarray(observation), reward, terminated, truncated, np.asarray(final)
 
     def state_dict(self) -> State:
-        """Each environment's state, if there is a way to save it."""
-        if self.captures is None:
-            return {"states": None}
-        return {"states": [capture.save() for capture in self.captures]}
+        """How often they were started, and each environment's state, if there is a way to save it."""
+        states = None if self.captures is None or not self.starts else [capture.save() for capture in self.captures]
+        return {"starts": self.starts, "states": states}
 
     def load_state_dict(self, state: State) -> bool:
-        """Put every environment back; False if their states were not saved or cannot be loaded."""
+        """Put every environment back; False if their states were not saved, so that they have to start anew."""
+        self.starts = state["starts"]
         if self.captures is None or state["states"] is None:
-            warnings.warn("environments start new episodes: their state was not saved", stacklevel=2)
             return False
         # A reset first: it makes what a state refers to, such as a wrapper's episode.
         self.start()
         for capture, saved in zip(self.captures, state["states"], strict=True):
             capture.load(saved)
+        self.starts = state["starts"]
         return True
 
     def close(self) -> None:

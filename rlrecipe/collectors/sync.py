@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -135,6 +136,13 @@ class SyncCollector:
         if self.envs.load_state_dict(state["envs"]):
             self.observation = state["observation"]
             self.episodes.returns, self.episodes.lengths = state["returns"], state["lengths"]
+        elif state["observation"] is not None:
+            warnings.warn("environments start new episodes: their state could not be saved", stacklevel=2)
+
+    def restart(self) -> None:
+        """Give up the episodes at hand: the next batch starts new ones, in this run and in a resumed one."""
+        self.observation = None
+        self.episodes = EpisodeCounter(self.envs.num_envs)
 
     def close(self) -> None:
         """Close the environments."""

@@ -27,13 +27,22 @@ class RefusedChange(Refusal):
     """A resumed recipe differs where it may not (exit 2)."""
 
 
-def refuse_changes(folder: Path, own: Recipe, changed: Recipe) -> None:
+def refuse_changes(folder: Path, own: Recipe, changed: Recipe, level: str = "exact") -> None:
     """Let a run go on with a changed recipe only if the changes are allowed.
+
+    Args:
+        folder: of the run.
+        own: the recipe that it was started with.
+        changed: the recipe that it is to go on with.
+        level: at "boundary" scheduled checkpoints start new episodes, so their schedule is part of the work.
 
     Raises:
         RefusedChange: they are not; the message holds each of them.
     """
-    refused = [line for key, line in differences(own, changed) if not _changeable(key)]
+    fixed = ("checkpoint.every",) if level == "boundary" else ()
+    refused = [
+        line for key, line in differences(own, changed) if (fixed and key.startswith(fixed)) or not _changeable(key)
+    ]
     if refused:
         raise RefusedChange(
             f"{folder} was started with another recipe:\n  "

@@ -88,6 +88,8 @@ class Session:
         self.checkpoints.mark_best()
         for warning in caught:
             self.display.say(f"warning: {warning.message}")
+        if caught:
+            self.assembly.exact, self.assembly.exact_reason = "continue", str(caught[0].message)
         if horizon:
             self.clock.horizon = self.clock.total
         here, there = versions(), checkpoint.manifest["versions"]
@@ -110,7 +112,7 @@ class Session:
                 self.recorder.open(loggers)
                 self.display.start()
                 self.trainer.train()
-                outcome = self._finish()
+                outcome = self.finish()
             except Diverged as error:
                 last = self.store.pointer("latest")
                 outcome = Outcome(DIVERGED, "failed", f"{error}; the checkpoint before is {last}", error=error)
@@ -119,11 +121,11 @@ class Session:
                     log.write(traceback.format_exc())
                 outcome = Outcome(FAILED, "failed", f"{type(error).__name__}: {error}", error=error)
             finally:
-                self._close()
+                self.close()
                 self._status(outcome.state, outcome.reason)
         return outcome
 
-    def _finish(self) -> Outcome:
+    def finish(self) -> Outcome:
         """The last row, evaluation and checkpoint of a run that is complete; only a checkpoint of another."""
         stopped = self.trainer.stopped
         resumable = stopped in ("signal", "time limit")
@@ -157,7 +159,8 @@ class Session:
             "exact": self.assembly.exact,
         }
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close every file, display and environment."""
         parts = (self.display.stop, self.recorder.close, self.evaluation.evaluator.close, self.trainer.collector.close)
         for close in parts:
             try:
@@ -180,6 +183,9 @@ class Session:
         elif self.limit is not None and self.clock.count(self.limit) - self._limit_from >= self.limit.amount:
             self.trainer.stop("time limit")
         # The last batch's checkpoint follows the last evaluation.
+        if due and self.assembly.exact == "boundary":
+            # Where episodes cannot be saved in the middle, this run starts new ones where a resumed one has to.
+            self.trainer.collector.restart()
         if (due or better) and not self.clock.done and self.trainer.stopped is None:
             self.checkpoints.save()
             self._status("running", "training")

@@ -91,7 +91,7 @@ def run(
     }
     path = run_dir or RunDirectory.default(recipe.name)
     directory = RunDirectory.create(path, contents, files)
-    return _train(directory, lambda: assembly, None, display, keep_start=start is not None)
+    return _train(directory, lambda: assembly, None, display)
 
 
 def resume(
@@ -143,8 +143,8 @@ def _go_on(
     name: str | None = None,
     horizon: bool = False,
 ) -> Result:
-    refuse_changes(folder, own, changed)
     directory = RunDirectory(folder)
+    refuse_changes(folder, own, changed, directory.status()["exact"])
     directory.lock()
     try:
         store = CheckpointStore(directory.checkpoints)
@@ -176,7 +176,6 @@ def _train(
     display: Display,
     *,
     horizon: bool = False,
-    keep_start: bool = False,
 ) -> Result:
     directory.lock()
     try:
@@ -184,8 +183,8 @@ def _train(
         display.log_to(directory.path / "run.log")
         session = Session(assembly, directory, display)
         session.begin(checkpoint, horizon)
-        if keep_start:
-            # The recipe alone does not lead back to weights that came from elsewhere.
+        if checkpoint is None:
+            # Whatever happens from here on, there is a checkpoint from before it.
             session.checkpoints.save()
         recipe, level = assembly.recipe, f"{assembly.exact} ({assembly.exact_reason})"
         display.say(f"{directory.path}: {recipe.name}, seed {recipe.seed}; resume level {level}")

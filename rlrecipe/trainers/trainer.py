@@ -32,6 +32,7 @@ from rlrecipe.clock import Clock
 from rlrecipe.interfaces import Algorithm, Batch, Collector, Scalars, State, Stateful
 from rlrecipe.streams import Stream, Streams
 from rlrecipe.trainers.averages import Averages
+from rlrecipe.trainers.guard import check_batch, check_gradient
 from rlrecipe.trainers.minibatches import Minibatches
 from rlrecipe.trainers.points import HookError, Op, Points
 from rlrecipe.trainers.tensordicts import from_tensordict, to_tensordict
@@ -94,6 +95,7 @@ class Trainer:
     def train(self) -> None:
         """Run the loop until the clock is done or somebody called ``stop``."""
         for batch in self._batches():
+            check_batch(batch)
             batch = self._data("batch_process", batch, time_major=True)
             self.algorithm.prepare(self.update.params, batch)
             self._log("pre_steps_log", batch, time_major=True)
@@ -143,6 +145,7 @@ class Trainer:
         else:
             result, total, metrics = self.update.gradient(sub_batch, self.inputs)
             metrics = {**metrics, "total": total}
+            check_gradient(result, metrics, self.update.parameters)
         if self.algorithm.stop(metrics):
             return None
         self.losses.add(metrics)

@@ -125,9 +125,7 @@ def test_a_state_comes_back(store: CheckpointStore) -> None:
     (name,) = save(store, 10)
     checkpoint = store.load(name)
     state = checkpoint.state()
-    assert torch.equal(
-        state["update"]["parameters"]["policy.0.weight"], checkpoint.parameters["policy.0.weight"]
-    )
+    assert torch.equal(state["update"]["parameters"]["policy.0.weight"], checkpoint.parameters["policy.0.weight"])
     assert state["streams"] == STATE["streams"]
     assert checkpoint.statistics("observation_norm")["count"] == 2.0
     assert checkpoint.statistics("reward_norm") == {}
@@ -204,9 +202,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
-def test_a_damaged_checkpoint_is_moved_aside_and_the_one_before_used(
-    kind: str, store: CheckpointStore
-) -> None:
+def test_a_damaged_checkpoint_is_moved_aside_and_the_one_before_used(kind: str, store: CheckpointStore) -> None:
     sound, damaged = save(store, 10, 20)
     DAMAGES[kind](store.folder / damaged)
     with pytest.raises(DamagedCheckpoint, match=damaged):

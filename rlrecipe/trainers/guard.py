@@ -1,0 +1,51 @@
+"""The numerical guard: a run ends at the first number that is not finite, and says which."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from rlrecipe.interfaces import Batch, Scalars
+from rlrecipe.parameters import Parameters
+from rlrecipe.trainers.errors import Diverged
+
+CURE = "lower optimizer.lr, set trainer.clip_norm, or check the environment's observations and rewards"
+
+
+def check_batch(batch: Batch) -> None:
+    """Look at what was collected, before anything is learned from it.
+
+    Raises:
+        Diverged: an entry is not finite.
+    """
+    wrong = [_dotted(key) for key, tensor in batch.items() if not _finite(tensor)]
+    if wrong:
+        raise Diverged(f"not finite in the collected batch: {', '.join(wrong)}; {CURE}")
+
+
+def check_gradient(gradient: torch.Tensor, metrics: Scalars, parameters: Parameters) -> None:
+    """Look at an update's gradient, before the step.
+
+    One sum and one number read back: a NaN or an infinity anywhere makes the sum one.
+
+    Raises:
+        Diverged: a loss or a part of the gradient is not finite.
+    """
+    if math.isfinite(float(gradient.sum())):
+        return
+    losses = [f"loss/{name}" for name, value in metrics.items() if not _finite(value)]
+    parts = [
+        f"gradient of {part.slot}.{part.name}"
+        for part, view in zip(parameters.parts, parameters.views(gradient), strict=True)
+        if not _finite(view)
+    ]
+    raise Diverged(f"not finite: {', '.join(losses + parts) or 'the sum of the gradient'}; {CURE}")
+
+
+def _finite(tensor: torch.Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
+
+
+def _dotted(key: str | tuple[str, ...]) -> str:
+    return key if isinstance(key, str) else ".".join(key)
