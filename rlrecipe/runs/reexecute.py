@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def verify(
     """
     store = CheckpointStore(run_dir / "checkpoints")
     names = store.names()
-    pairs = list(zip(names, names[1:], strict=False))
+    pairs = list(pairwise(names))
     if not pairs:
         raise Refusal(
             f"{run_dir} has {len(names)} checkpoints; a stretch lies between two (checkpoint.keep_every keeps more)"
