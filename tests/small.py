@@ -104,8 +104,8 @@ def snapshots(recipe: Recipe, folder: Path, *overrides: str) -> tuple[Path, list
         taken.append(folder / f"killed{len(taken):02d}")
         shutil.copytree(run_dir, taken[-1])
 
-    rows, evaluation, checkpoint, stop = session.trainer.boundaries
-    session.trainer.boundaries = [rows, take, evaluation, checkpoint, take, stop]
+    rows, evaluation_and_checkpoint = session.trainer.boundaries
+    session.trainer.boundaries = [rows, take, evaluation_and_checkpoint, take]
     assert session.train().code == 0
     return run_dir, taken
 

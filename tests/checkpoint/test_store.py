@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from rlrecipe.checkpoint.files import canonical, digest
-from rlrecipe.checkpoint.store import CheckpointStore, DamagedCheckpoint, NoCheckpoint, name_of
+from rlrecipe.checkpoint.content import DamagedCheckpoint, pack
+from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint, name_of
 
 STATE: dict[str, Any] = {
     "update": {"parameters": {"policy.0.weight": torch.arange(6.0).reshape(2, 3)}, "optimizer": {"step": 1}},
@@ -39,7 +40,12 @@ def store(tmp_path: Path) -> CheckpointStore:
 
 
 def save(store: CheckpointStore, *frames: int, keep_last: int = 100) -> list[str]:
-    return [store.save(STATE, POLICY, facts(one), keep_last) for one in frames]
+    names = [name_of(one, one // 10) for one in frames]
+    for one, name in zip(frames, names, strict=True):
+        stated = {**facts(one), "previous": store.previous(name)}
+        store.save(name, pack(STATE, POLICY, {"seconds": 1.0}, stated, "safetensors"))
+        store.prune(keep_last)
+    return names
 
 
 def manifest(store: CheckpointStore, name: str) -> dict[str, Any]:
@@ -60,7 +66,7 @@ def test_the_manifest_says_what_is_in_the_checkpoint(store: CheckpointStore) -> 
     (name,) = save(store, 2048)
     content = manifest(store, name)
     assert set(content) == {
-        "format", "frames", "updates", "recipe", "exact", "exact_reason", "versions", "files", "digest", "previous"
+        "format", "backend", "frames", "updates", "recipe", "exact", "exact_reason", "versions", "files", "digest", "previous"
     }  # fmt: skip
     assert content["format"] == 1
     assert {key: content[key] for key in facts(2048)} == facts(2048)
@@ -147,7 +153,7 @@ def test_a_checkpoint_saved_again_keeps_the_one_before(store: CheckpointStore) -
 
 def test_the_chain_of_a_run_is_whole(finished_run: Path) -> None:
     store = CheckpointStore(finished_run / "checkpoints")
-    manifests = [store.load(name).manifest for name in store]
+    manifests = [store.load(name).manifest for name in store.names()]
     assert len(manifests) == 8
     assert [m["previous"] for m in manifests] == [None] + [m["digest"] for m in manifests[:-1]]
 
@@ -157,7 +163,7 @@ def test_the_chain_of_a_run_is_whole(finished_run: Path) -> None:
 
 def test_latest_and_best_are_plain_text_with_a_bare_name(store: CheckpointStore) -> None:
     names = save(store, 10, 20)
-    store.mark_best(names[0])
+    store.point("best", names[0])
     assert (store.folder / "latest").read_text() == names[1] + "\n"
     assert (store.folder / "best").read_text() == names[0] + "\n"
     assert (store.pointer("latest"), store.pointer("best")) == (names[1], names[0])
@@ -165,7 +171,7 @@ def test_latest_and_best_are_plain_text_with_a_bare_name(store: CheckpointStore)
 
 def test_only_the_newest_and_the_best_stay(store: CheckpointStore) -> None:
     (best,) = save(store, 10)
-    store.mark_best(best)
+    store.point("best", best)
     names = save(store, 20, 30, 40, 50, keep_last=2)
     assert store.names() == [best, *names[-2:]]
 
@@ -182,7 +188,7 @@ def test_what_a_killed_writer_left_is_no_checkpoint_and_goes(store: CheckpointSt
     staging.mkdir(parents=True)
     (staging / "manifest.json").write_text("{}")
     assert store.names() == []
-    save(store, 10)
+    store.sweep()
     assert not staging.exists()
 
 
