@@ -91,7 +91,8 @@ class SyncCollector:
             first = self.envs.start()
             for transform in self.transforms:
                 first = transform.reset(first)
-            self.observation = np.asarray(first, np.float32)
+            # A copy: the environments write the next observations into the memory of the first.
+            self.observation = np.array(first, np.float32)
         start, n = self.frames(), self.envs.num_envs
         for t in range(len(self.arrays["reward"])):
             self.observation = self._step(t, self.observation, start + (t + 1) * n)

@@ -46,7 +46,26 @@ def make_gym(options: GymOptions, render_mode: str | None) -> gymnasium.Env[Any,
     spec = gymnasium.registry.get(options.env_name)
     if spec is not None and "mujoco" in str(spec.entry_point):
         _route_mujoco_warnings()
-    return gymnasium.make(options.env_name, render_mode=render_mode, disable_env_checker=True, **options.kwargs)
+    env = gymnasium.make(options.env_name, render_mode=render_mode, disable_env_checker=True, **options.kwargs)
+    if type(env.unwrapped).__name__ == "BipedalWalker":
+        _renew_world(env.unwrapped)
+    return env
+
+
+def _renew_world(env: Any) -> None:
+    """Begin each episode in a new Box2D world, as gymnasium's LunarLander does and its BipedalWalker does not.
+
+    A world remembers in which order its bodies ever touched, so that the same seed and actions would give
+    another episode after other episodes: no evaluation and no resumed run could be repeated exactly.
+    """
+    reset = env.reset
+
+    def renewed(**arguments: Any) -> Any:
+        env._destroy()
+        env.world = type(env.world)(gravity=env.world.gravity)
+        return reset(**arguments)
+
+    env.reset = renewed
 
 
 def _route_mujoco_warnings() -> None:
