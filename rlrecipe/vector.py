@@ -48,7 +48,12 @@ class Vector:
     def start(self) -> np.ndarray:
         """First observations ``[N, ...]``, each environment seeded; another start has other seeds."""
         first = self.starts * self.num_envs
-        observation, _ = self.inner.reset(seed=[self.seed(first + i) for i in range(self.num_envs)])
+        seeds: list[int | None] = [self.seed(first + i) for i in range(self.num_envs)]
+        for env, seed in zip(self.inner.envs, seeds, strict=True):
+            # An environment may sample its own spaces; unseeded, they draw from the system's entropy.
+            env.action_space.seed(seed)
+            env.observation_space.seed(seed)
+        observation, _ = self.inner.reset(seed=seeds)
         self.starts += 1
         return np.asarray(observation)
 

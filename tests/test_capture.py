@@ -61,23 +61,25 @@ def saved_and_continued(make: Callable[[], Any], method: str, before: int, after
 @pytest.mark.parametrize("env_name", ENVIRONMENTS)
 def test_an_environment_is_captured_through_an_episodes_end(env_name: str) -> None:
     make = maker(env_name)
-    method, reason = choose(make)
-    assert method is not None, reason
-    assert method in reason
+    choice = choose(make)
+    method = choice.method
+    assert method is not None, choice.reason
+    assert method in choice.reason
+    assert choice.level == "exact"
     expected, actual = saved_and_continued(make, method, before=10, after=ENVIRONMENTS[env_name] + 20)
     assert any(isinstance(step, bytes) for step in expected), "no episode ended"
     assert expected == actual
 
 
 def test_the_cheapest_method_that_works_is_chosen() -> None:
-    assert choose(maker("CartPole-v1"))[0] == "attributes"
-    assert choose(maker("HalfCheetah-v5"))[0] == "mujoco"
-    assert choose(maker("LunarLander-v3"))[0] == "replay"
+    assert choose(maker("CartPole-v1")).method == "attributes"
+    assert choose(maker("HalfCheetah-v5")).method == "mujoco"
+    assert choose(maker("LunarLander-v3")).method == "replay"
 
 
 def test_wrappers_are_captured_with_their_environment() -> None:
     make = maker("CartPole-v1", frame_skip=2, transforms=["flatten_observation"])
-    method, _ = choose(make)
+    method = choose(make).method
     assert method is not None
     expected, actual = saved_and_continued(make, method, before=3, after=200)
     assert expected == actual
@@ -105,8 +107,9 @@ class Hidden(gymnasium.Env[Any, Any]):
 
 
 def test_an_environment_that_cannot_be_captured_is_told_with_the_reason() -> None:
-    method, reason = choose(lambda: Hidden(lambda: float(time.perf_counter_ns())))
-    assert method is None
+    choice = choose(lambda: Hidden(lambda: float(time.perf_counter_ns())))
+    reason = choice.reason
+    assert (choice.method, choice.level) == (None, "continue")
     assert reason.startswith("environments cannot be captured (")
     assert all(f"{name}: " in reason for name in METHODS)
     assert "step 1 after restoring differs" in reason
@@ -117,7 +120,8 @@ def test_a_generator_behind_a_closure_is_no_state_that_can_be_saved() -> None:
         return Hidden(np.random.default_rng(0).standard_normal)
 
     # Two equal copies drift apart as soon as one has drawn more: no probe may believe them.
-    assert choose(make)[0] is None
+    choice = choose(make)
+    assert (choice.method, choice.level) == (None, "boundary")
 
 
 def test_a_restored_state_does_not_move_with_the_environment() -> None:

@@ -11,7 +11,7 @@ make_cartpole = partial(gymnasium.make, "CartPole-v1", disable_env_checker=True)
 
 
 def vector(capture: str | None = "attributes") -> Vector:
-    return Vector([make_cartpole] * 3, [11, 12, 13], capture)
+    return Vector([make_cartpole] * 3, lambda i: 11 + i, capture)
 
 
 def walk(envs: Vector, steps: int, seed: int) -> list[list[list[float]]]:
@@ -43,7 +43,7 @@ def test_each_environment_equals_one_stepped_alone() -> None:
 
 
 def test_resets_are_in_the_same_step_and_keep_the_last_observation() -> None:
-    envs = Vector([partial(Counting, [(2, False, True)]), partial(Counting, [(3, True, False)])], [0, 1])
+    envs = Vector([partial(Counting, [(2, False, True)]), partial(Counting, [(3, True, False)])], int)
     envs.start()
     envs.advance(np.zeros(2, int))
     observation, reward, terminated, truncated, final = envs.advance(np.zeros(2, int))
@@ -65,8 +65,9 @@ def test_saved_environments_go_on_bit_for_bit(capture: str) -> None:
 
 
 def test_without_a_capture_it_says_that_episodes_begin_anew() -> None:
-    envs = vector(None)
-    envs.start()
-    assert envs.state_dict() == {"states": None}
-    with pytest.warns(UserWarning, match="start new episodes"):
-        assert not envs.load_state_dict(envs.state_dict())
+    envs, other = vector(None), vector(None)
+    first = np.array(envs.start())
+    assert envs.state_dict() == {"starts": 1, "states": None}
+    assert not other.load_state_dict(envs.state_dict())
+    # And they are other episodes than the first ones.
+    assert not np.array_equal(other.start(), first)

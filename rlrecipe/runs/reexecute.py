@@ -184,7 +184,7 @@ def replay(
     first: int,
     last: int,
     *,
-    hooks: Sequence[str] = (),
+    hooks: Sequence[str | Mapping[str, Any]] = (),
     video: bool = False,
     imports: Sequence[str] = (),
     trust_imports: bool = False,
@@ -195,7 +195,7 @@ def replay(
         run_dir: a run whose level is exact.
         first: the newest checkpoint at or before these frames is where it starts.
         last: the batch that reaches these frames is the last.
-        hooks: names of observer hooks to add.
+        hooks: observer hooks to add, by name or with their options.
         video: also an episode of the policy as it stands at the end.
         imports: files or modules with components.
         trust_imports: load those that the run declares.

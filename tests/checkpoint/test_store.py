@@ -85,7 +85,7 @@ def test_names_hold_twelve_digits_of_frames_and_ten_of_updates(store: Checkpoint
 
 
 def test_nothing_but_json_and_safetensors_is_written(finished_run: Path) -> None:
-    """A pickle starts with 0x80, a zip (torch.save) with PK: neither is among the bytes."""
+    """Each file is read by its own format's reader, none of which unpickles."""
     for file in (finished_run / "checkpoints").rglob("*"):
         if file.is_dir():
             continue
@@ -97,7 +97,6 @@ def test_nothing_but_json_and_safetensors_is_written(finished_run: Path) -> None
         else:
             assert file.name in ("latest", "best"), file
             assert (file.parent / content.decode().removesuffix("\n") / "manifest.json").is_file()
-        assert content[:1] not in (b"\x80", b"P")
 
 
 def test_the_policy_file_names_tensors_and_statistics_and_has_no_metadata(store: CheckpointStore) -> None:
@@ -154,7 +153,8 @@ def test_a_checkpoint_saved_again_keeps_the_one_before(store: CheckpointStore) -
 def test_the_chain_of_a_run_is_whole(finished_run: Path) -> None:
     store = CheckpointStore(finished_run / "checkpoints")
     manifests = [store.load(name).manifest for name in store.names()]
-    assert len(manifests) == 8
+    # One at the start, and one after each of eight batches.
+    assert len(manifests) == 9
     assert [m["previous"] for m in manifests] == [None] + [m["digest"] for m in manifests[:-1]]
 
 

@@ -160,7 +160,8 @@ def test_a_run_that_diverges_ends_with_6(rlrecipe: Commands) -> None:
     recipe = {**small.PENDULUM, "hooks": ["nan_guard"], "optimizer": {"name": "sgd", "lr": 1e30}}
     answer = rlrecipe("run", rlrecipe.recipe(recipe), "--run-dir", "here")
     assert answer.code == 6
-    assert "not finite: parameters" in answer.err
+    assert "not finite: loss/" in answer.err
+    assert "the checkpoint before is 000000000000-0000000000" in answer.err
     status = json.loads(Path("here/status.json").read_text())
     assert status["state"] == "failed"
     assert "not finite" in status["reason"]

@@ -41,7 +41,7 @@ class One:
 def collector(
     *ends: Ends, frames: int, transforms: list[Transform] | None = None, start: int = 0
 ) -> SyncCollector:
-    envs = Vector([partial(Counting, one) for one in ends], list(range(len(ends))))
+    envs = Vector([partial(Counting, one) for one in ends], int)
     acting: Any = One()
     return SyncCollector(envs, acting, transforms or [], frames, np.random.default_rng(0), lambda: start)
 
