@@ -260,7 +260,7 @@ def resolve(recipe: Recipe) -> Recipe:
     if recipe.runtime.device == "auto":
         runtime["device"] = "cpu"
     if recipe.runtime.threads == "auto":
-        widths = [width for network in networks.values() for width in getattr(network, "num_cells", [WIDE])]
+        widths = [width for network in networks.values() for width in getattr(network, "num_cells", [])]
         runtime["threads"] = min(2, os.cpu_count() or 1) if max(widths, default=0) >= WIDE else 1
     if recipe.runtime.compile == "auto":
         runtime["compile"] = "off"

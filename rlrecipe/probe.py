@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import re
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,8 @@ import torch
 from rlrecipe.build import spaces_of
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.schema import Recipe
+
+ATARI = "pip install 'rlrecipe[atari]'"
 
 
 def probe(recipe: Recipe) -> list[Problem]:
@@ -55,9 +58,13 @@ def _environment_problem(recipe: Recipe, error: Exception) -> Problem:
     if isinstance(error, gymnasium.error.DependencyNotInstalled | ModuleNotFoundError):
         cure = f"pip install 'rlrecipe[{extra[1]}]'" if extra else f"pip install what it needs: {text}"
         return Problem("E401", where, f"{name} needs a package that is not installed: {text}", cure)
+    if str(name).startswith("ALE/") and importlib.util.find_spec("ale_py") is None:
+        return Problem("E401", where, f"{name} needs the Atari emulator, which is not installed", ATARI)
     if isinstance(error, gymnasium.error.UnregisteredEnv | gymnasium.error.DeprecatedEnv):
         near = difflib.get_close_matches(str(name), list(gymnasium.registry), n=1, cutoff=0.5)
         return Problem("E102", where, f"no environment is registered as {name!r}", near[0] if near else None)
+    if getattr(recipe.env, "kwargs", None):
+        where = ("env", "kwargs")
     return Problem("E102", where, f"{name} cannot be built: {type(error).__name__}: {text}", "check env.kwargs")
 
 

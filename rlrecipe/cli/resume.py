@@ -32,6 +32,6 @@ def command(
             horizon=horizon,
             imports=imports or (),
             trust_imports=trust_imports,
-            display=Display(common.settings.quiet),
+            display=Display(common.settings.quiet, verbose=common.settings.verbose),
         )
     finish(result)

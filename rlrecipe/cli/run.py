@@ -46,7 +46,7 @@ def command(
             init_from=init_from,
             imports=imports or (),
             trust_imports=trust_imports,
-            display=Display(common.settings.quiet),
+            display=Display(common.settings.quiet, verbose=common.settings.verbose),
         )
     finish(result)
 
@@ -65,7 +65,7 @@ def finish(result: Result) -> None:
             f"return {facts['eval_return_mean']:.2f} +- {facts['eval_return_std']:.2f} over "
             f"{facts['eval_episodes']} episodes of the final policy\n\n"
             f"  rlrecipe evaluate {folder}{trust}\n"
-            f"  rlrecipe resume {folder}{trust} -s trainer.total_frames={2 * facts['frames']}\n"
+            f"  rlrecipe resume {folder}{trust} -s {result.longer}\n"
         )
     elif outcome.state == "stopped":
         common.complain(f"{outcome.reason}; go on with\n\n  rlrecipe resume {folder}{trust}\n")

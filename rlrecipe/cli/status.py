@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 import os
+import socket
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,7 +31,23 @@ def status(run_dir: Path) -> dict[str, Any]:
         raise common.Stop(f"{run_dir / 'status.json'} cannot be read: {error}") from None
     if not isinstance(told, dict):
         raise common.Stop(f"{run_dir / 'status.json'} holds no mapping: expected state and frames")
-    return {**told, "metrics": last_row(run_dir / "metrics.jsonl"), "size_bytes": size(run_dir)}
+    row = last_row(run_dir / "metrics.jsonl")
+    if told.get("state") == "running":
+        # The file is written at checkpoints; the rows know better how far the run is.
+        told["frames"] = max(told.get("frames", 0), (row or {}).get("frames", 0))
+        if told.get("host") == socket.gethostname() and not _alive(told.get("pid")):
+            told["state"] = f"cut short: process {told.get('pid')} is gone; go on with rlrecipe resume {run_dir}"
+    return {**told, "metrics": row, "size_bytes": size(run_dir)}
+
+
+def _alive(pid: Any) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, TypeError, ValueError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def last_row(file: Path) -> dict[str, Any] | None:

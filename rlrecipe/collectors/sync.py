@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -154,11 +155,13 @@ def check(recipe: Recipe) -> Iterable[Problem]:
     """What in a recipe cannot go with this collector."""
     frames, n = getattr(recipe.collector, "frames_per_batch", 0), getattr(recipe.env, "num_envs", 1)
     if frames % n:
+        # A cure that the algorithm's minibatches can share out, too.
+        step = math.lcm(n, getattr(recipe.algorithm, "minibatch_size", 1))
         yield Problem(
             "E302",
             ("collector", "frames_per_batch"),
             f"{frames} frames cannot be shared among {n} environments: {frames} = {frames // n} x {n} + {frames % n}",
-            f"make frames_per_batch {max(1, round(frames / n)) * n}",
+            f"make frames_per_batch {max(1, round(frames / step)) * step}",
         )
 
 

@@ -50,7 +50,9 @@ def _lengths(root: Node) -> Iterator[Problem]:
         yield Problem("E103", ("trainer", "total_frames"), message, "add trainer: {total_frames: 1e6}")
     if all(root.get("trainer", key) for key in ("total_frames", "total_updates")):
         message = "the run's length is given twice, by total_frames and by total_updates"
-        yield Problem("E302", ("trainer", "total_updates"), message, "keep one of them")
+        yield Problem(
+            "E302", ("trainer", "total_updates"), message, "keep one of them; -s KEY=null takes the other away"
+        )
 
 
 def _slots(root: Node) -> Iterator[Problem]:

@@ -81,6 +81,9 @@ def load(
     if found:
         # What an unloaded file would have registered cannot be told from a mistake.
         problems = [problem for problem in problems if problem.code != "E201"]
+    if any(problem.code == "E105" or problem.path == "extends" for problem in layers.problems):
+        # A layer that could not be read may hold what seems to be missing.
+        problems = [problem for problem in problems if problem.code != "E103"]
     placed += [tree.place(root, problem, layers.name) for problem in found + problems]
     if placed or recipe is None:
         raise RecipeError(dict.fromkeys(placed))

@@ -55,7 +55,9 @@ class RunDirectory:
             RunDirectoryError: the folder is not empty, or cannot be made.
         """
         try:
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            if path.exists() and not path.is_dir():
+                raise RunDirectoryError(f"{path} is a file; --run-dir names a new folder")
+            if path.exists() and any(path.iterdir()):
                 raise RunDirectoryError(
                     f"{path} is not empty; choose another --run-dir, or add --continue to go on with the run in it"
                 )

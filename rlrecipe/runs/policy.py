@@ -11,6 +11,7 @@ import numpy as np
 from rlrecipe.build import Spaces, make_distribution, make_networks, make_parameters, make_transforms
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint
+from rlrecipe.errors import Refusal
 from rlrecipe.interfaces import Transform
 from rlrecipe.lazy import torch
 from rlrecipe.policy import Policy
@@ -29,6 +30,8 @@ def find_checkpoint(path: Path, best: bool = False) -> Checkpoint:
         NoCheckpoint: there is none that can be used.
         DamagedCheckpoint: the one that was named is damaged.
     """
+    if not path.exists():
+        raise Refusal(f"{path} does not exist; name a run directory or one of its checkpoints")
     if (path / "manifest.json").is_file():
         return CheckpointStore(path.parent).load(path.name)
     store = CheckpointStore(path / "checkpoints")

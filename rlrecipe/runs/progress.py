@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -10,9 +11,20 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 #: Seconds between two plain lines, so that a short run does not flood a log.
 PAUSE = 2.0
+
+
+class _Console(Console):
+    """A console whose reader may go away; training goes on without one."""
+
+    def on_broken_pipe(self) -> None:
+        """Say nothing from now on."""
+        self.quiet = True
+        # Where Python's own last flush would meet the broken pipe again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 class Display:
@@ -20,11 +32,13 @@ class Display:
 
     Args:
         quiet: show nothing.
+        verbose: show every row, however fast they come.
         console: where to show it; standard error by default.
     """
 
-    def __init__(self, quiet: bool = False, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True, soft_wrap=not sys.stderr.isatty(), highlight=False)
+    def __init__(self, quiet: bool = False, console: Console | None = None, *, verbose: bool = False) -> None:
+        self.pause = 0.0 if verbose else PAUSE
+        self.console = console or _Console(stderr=True, soft_wrap=not sys.stderr.isatty(), highlight=False)
         self.quiet = quiet
         self._bar: Progress | None = None
         self._log: Path | None = None
@@ -47,8 +61,18 @@ class Display:
         """Show the bar, where there is a terminal for it."""
         if self.quiet or not self.console.is_terminal:
             return
-        columns = (TaskProgressColumn(), BarColumn(bar_width=16), TimeRemainingColumn(compact=True))
-        self._bar = Progress(*columns, TextColumn("{task.description}", markup=False), console=self.console)
+        # Percent and time keep their width on a narrow terminal; the bar gives way, then the text.
+        columns = (
+            TaskProgressColumn(table_column=Column(no_wrap=True, min_width=4)),
+            BarColumn(bar_width=16 if self.console.width >= 80 else 8),
+            TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
+            TextColumn(
+                "{task.description}",
+                markup=False,
+                table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
+            ),
+        )
+        self._bar = Progress(*columns, console=self.console, expand=True)
         self._task = self._bar.add_task("", total=1.0)
         self._bar.start()
 
@@ -63,7 +87,7 @@ class Display:
         if 0 < fraction < 1 and speed > 0:
             left = f"  {_clock(row.get('frames', 0) * (1 - fraction) / fraction / speed)} left"
         self._line = f"{fraction:4.0%}  {row.get('frames', 0):>9,} frames  {text}{left}"
-        if now - self._last >= PAUSE:
+        if now - self._last >= self.pause:
             self._last = now
             self.say(self._line)
             self._line = ""

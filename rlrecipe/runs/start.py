@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.build import Assembly, make_trainer, resolve
+from rlrecipe.build import Assembly, make_trainer, resolve, total_of
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.probe import probe
@@ -26,11 +26,25 @@ from rlrecipe.runs.session import Outcome, Session
 
 @dataclass(frozen=True)
 class Result:
-    """A session's outcome, the run directory, and the imports that the run declares."""
+    """A session's outcome, the run directory, and the recipe that it was run with."""
 
     outcome: Outcome
     run_dir: Path
-    imports: tuple[str, ...] = ()
+    recipe: Recipe
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """The user's files and modules that the run declares."""
+        return tuple(self.recipe.imports)
+
+    @property
+    def longer(self) -> str:
+        """What to change in order to go on for as long again."""
+        total = total_of(self.recipe)
+        again = f"trainer.total_{total.unit}={2 * int(total.amount)}"
+        # A schedule that has come to its end would stay there.
+        scheduled = self.recipe.optimizer.schedule is not None  # type: ignore[attr-defined]
+        return f"{again} --horizon" if scheduled else again
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -122,7 +136,8 @@ def resume(
     folder = path.parent.parent if (path / "manifest.json").is_file() else path
     resolved = folder / "resolved.yaml"
     if not resolved.is_file():
-        raise RunDirectoryError(f"{folder} is no run directory: it has no resolved.yaml")
+        what = "is no run directory: it has no resolved.yaml" if folder.is_dir() else "does not exist"
+        raise RunDirectoryError(f"{folder} {what}; name the folder of a run, or one of its checkpoints")
     own = load(resolved, imports=_own_imports(folder, imports), trust_imports=trust_imports)
     changed = load(resolved, overrides, imports=_own_imports(folder, imports), trust_imports=trust_imports)
     name = path.name if folder != path else None
@@ -157,7 +172,7 @@ def _go_on(
             summary = folder / "summary.json"
             display.say(f"{folder} is finished; there is nothing to resume")
             outcome = Outcome(0, "finished", "was finished already", _read(summary))
-            return Result(outcome, folder, tuple(changed.imports))
+            return Result(outcome, folder, changed)
         if name is not None:
             store.set_aside_after(name)
         display.say(
@@ -188,7 +203,7 @@ def _train(
             session.checkpoints.save()
         recipe, level = assembly.recipe, f"{assembly.exact} ({assembly.exact_reason})"
         display.say(f"{directory.path}: {recipe.name}, seed {recipe.seed}; resume level {level}")
-        return Result(session.train(), directory.path, tuple(recipe.imports))
+        return Result(session.train(), directory.path, recipe)
     finally:
         directory.unlock()
 

@@ -72,13 +72,16 @@ def inputs(entropy_coeff: float) -> Scalars:
 
 
 def plain_loss(
-    policy: nn.Module, value: nn.Module, log_std: torch.Tensor | None, batch: Batch, entropy_coeff: float, normalize: bool
+    policy: nn.Module,
+    value: nn.Module,
+    log_std: torch.Tensor | None,
+    batch: Batch,
+    entropy_coeff: float,
+    normalize: bool,
 ) -> torch.Tensor:
     """Equation 9 of the paper, written with torch.distributions."""
     mean = policy(batch["observation"])
-    distribution: Any = (
-        Categorical(logits=mean) if log_std is None else Independent(Normal(mean, log_std.exp()), 1)
-    )
+    distribution: Any = Categorical(logits=mean) if log_std is None else Independent(Normal(mean, log_std.exp()), 1)
     ratio = (distribution.log_prob(batch["action"]) - batch["sample_log_prob"]).exp()
     advantage = batch["advantage"]
     if normalize:

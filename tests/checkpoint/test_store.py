@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rlrecipe.checkpoint.files import canonical, digest
 from rlrecipe.checkpoint.content import DamagedCheckpoint, pack
+from rlrecipe.checkpoint.files import canonical, digest
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint, name_of
 
 STATE: dict[str, Any] = {

@@ -181,7 +181,9 @@ def test_a_time_limit_ends_with_75_and_can_be_resumed(rlrecipe: Commands) -> Non
 def test_a_failure_of_the_environment_ends_with_1_and_without_a_traceback(
     rlrecipe: Commands, own_components: None
 ) -> None:
-    Path("broken.py").write_text(MAZE.read_text().replace('"""One cell left or right."""', "1 / 0").replace('"maze"', '"broken"'))
+    Path("broken.py").write_text(
+        MAZE.read_text().replace('"""One cell left or right."""', "1 / 0").replace('"maze"', '"broken"')
+    )
     recipe = {**SHORT, "env": {"name": "broken", "num_envs": 2}}
     answer = rlrecipe("run", rlrecipe.recipe(recipe), "--run-dir", "here", "--import", "broken.py")
     assert answer.code == 1

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from rlrecipe.probe import probe
 from rlrecipe.interfaces import Batch, State
+from rlrecipe.probe import probe
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import Component, register, search

@@ -35,9 +35,7 @@ def make(name: str, **options: Any) -> Distribution:
 
 def own_parameters(distribution: Distribution) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
-    return {
-        name: torch.randn(value.shape, generator=generator) for name, value in distribution.init().items()
-    }
+    return {name: torch.randn(value.shape, generator=generator) for name, value in distribution.init().items()}
 
 
 def outputs(distribution: Distribution) -> torch.Tensor:

@@ -114,5 +114,5 @@ def test_a_stretch_before_every_checkpoint_is_refused(tmp_path: Path) -> None:
 
 def test_observers_change_nothing(tmp_path: Path) -> None:
     small.train(small.CARTPOLE, tmp_path / "plain")
-    small.train(small.CARTPOLE, tmp_path / "observed", 'hooks=[nan_guard, {name: log_scalar, key: action}]')
+    small.train(small.CARTPOLE, tmp_path / "observed", "hooks=[nan_guard, {name: log_scalar, key: action}]")
     assert small.policy_bytes(tmp_path / "plain") == small.policy_bytes(tmp_path / "observed")
