@@ -45,9 +45,9 @@ leaves = (
 keys = st.text(string.ascii_letters + string.digits + "._", max_size=4)
 states = st.recursive(
     leaves,
-    lambda inner: st.lists(inner, max_size=3)
-    | st.lists(inner, max_size=3).map(tuple)
-    | st.dictionaries(keys, inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple) | st.dictionaries(keys, inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
@@ -136,8 +136,10 @@ class Unknown:
 
 @pytest.mark.parametrize(
     "value",
-    [Unknown(), b"bytes", {1, 2}, 1j, np.array([Unknown()]), np.array(["text"]), np.longdouble(1),
-     np.zeros(1, np.longdouble), np.zeros(1, complex), {1: "x"}, {"$tensor": "x"}, print],  # fmt: skip
+    [
+        *(Unknown(), b"bytes", {1, 2}, 1j, np.longdouble(1), {1: "x"}, {"$tensor": "x"}, print),
+        *(np.array([Unknown()]), np.array(["text"]), np.zeros(1, np.longdouble), np.zeros(1, complex)),
+    ],
     ids=lambda value: type(value).__name__,
 )
 def test_what_cannot_be_saved_is_refused_by_its_path(value: Any) -> None:

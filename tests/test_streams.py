@@ -93,7 +93,7 @@ def test_a_hook_that_draws_does_not_move_training(own_components: None, tmp_path
 
         def __call__(self, batch: Batch) -> None:
             self.streams.generator(Stream.HOOK).random(10)
-            np.random.random(10)  # noqa: NPY002 - what a hook of somebody else's may do
+            np.random.random(10)
             torch.rand(10)
 
     @register("hook", "drawing")

@@ -17,8 +17,7 @@ def vector(capture: str | None = "attributes") -> Vector:
 def walk(envs: Vector, steps: int, seed: int) -> list[list[list[float]]]:
     rng = np.random.default_rng(seed)
     return [
-        [np.array(part, float).ravel().tolist() for part in envs.advance(rng.integers(0, 2, 3))]
-        for _ in range(steps)
+        [np.array(part, float).ravel().tolist() for part in envs.advance(rng.integers(0, 2, 3))] for _ in range(steps)
     ]
 
 

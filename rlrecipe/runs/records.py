@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,10 @@ class Records:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Cut off what was written after the checkpoint."""
-        self._file.truncate(state["bytes"])
+        there = self._file.seek(0, os.SEEK_END)
+        if there < state["bytes"]:
+            warnings.warn(f"{self.path} is shorter than when it was saved; its rows from then are lost", stacklevel=2)
+        self._file.truncate(min(there, state["bytes"]))
         self._file.seek(0, os.SEEK_END)
 
     def close(self) -> None:

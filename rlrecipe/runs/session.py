@@ -156,6 +156,9 @@ class Session:
             return Outcome(RESUMABLE, "stopped", "trainer.time_limit was reached")
         if self.recorder.pending:
             self.recorder.row()
+        # With or without a nan_guard: what ended like this has not trained to its end.
+        if not bool(self.trainer.update.parameters.flat.isfinite().all()):
+            raise Diverged("the final parameters are not finite; the hook nan_guard ends such a run where it begins")
         evaluated = self.last is not None and self.last[0] == self.clock.frames
         if not evaluated and self._evaluate() is None:
             self.checkpoint()

@@ -51,9 +51,7 @@ def test_gae_equals_torchrls(batch: dict[str, np.ndarray], gamma: float, lmbda: 
 
 @settings(deadline=None, max_examples=100)
 @given(batch=batches(), gamma=st.floats(0.1, 1), lmbda=st.floats(0.1, 1))
-def test_gae_equals_torchrls_vectorised_one(
-    batch: dict[str, np.ndarray], gamma: float, lmbda: float
-) -> None:
+def test_gae_equals_torchrls_vectorised_one(batch: dict[str, np.ndarray], gamma: float, lmbda: float) -> None:
     """Which cannot compute decays near zero (torchrl 0.14.1)."""
     assert_equal_to(vec_generalized_advantage_estimate, batch, gamma, lmbda)
 

@@ -125,9 +125,7 @@ def test_a_state_comes_back(store: CheckpointStore) -> None:
     (name,) = save(store, 10)
     checkpoint = store.load(name)
     state = checkpoint.state()
-    assert torch.equal(
-        state["update"]["parameters"]["policy.0.weight"], checkpoint.parameters["policy.0.weight"]
-    )
+    assert torch.equal(state["update"]["parameters"]["policy.0.weight"], checkpoint.parameters["policy.0.weight"])
     assert state["streams"] == STATE["streams"]
     assert checkpoint.statistics("observation_norm")["count"] == 2.0
     assert checkpoint.statistics("reward_norm") == {}
@@ -191,7 +189,7 @@ def test_what_a_killed_writer_left_is_no_checkpoint_and_goes(store: CheckpointSt
 # -- damage
 
 
-DAMAGES: dict[str, Callable[[Path], None]] = {
+DAMAGES: dict[str, Callable[[Path], object]] = {
     "a byte of the policy": lambda folder: damage(folder / "policy.safetensors"),
     "a byte of the state": lambda folder: damage(folder / "state.safetensors"),
     "a byte of the tree": lambda folder: damage(folder / "state.json"),
@@ -204,9 +202,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
-def test_a_damaged_checkpoint_is_moved_aside_and_the_one_before_used(
-    kind: str, store: CheckpointStore
-) -> None:
+def test_a_damaged_checkpoint_is_moved_aside_and_the_one_before_used(kind: str, store: CheckpointStore) -> None:
     sound, damaged = save(store, 10, 20)
     DAMAGES[kind](store.folder / damaged)
     with pytest.raises(DamagedCheckpoint, match=damaged):

@@ -19,8 +19,6 @@ TERMINATED = (3, True, False)
 TRUNCATED = (4, False, True)
 
 
-
-
 class One:
     """Acts on one number; this test's policy has no network."""
 
@@ -38,9 +36,7 @@ class One:
         return action
 
 
-def collector(
-    *ends: Ends, frames: int, transforms: list[Transform] | None = None, start: int = 0
-) -> SyncCollector:
+def collector(*ends: Ends, frames: int, transforms: list[Transform] | None = None, start: int = 0) -> SyncCollector:
     envs = Vector([partial(Counting, one) for one in ends], list(range(len(ends))))
     acting: Any = One()
     return SyncCollector(envs, acting, transforms or [], frames, np.random.default_rng(0), lambda: start)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from rlrecipe.probe import probe
 from rlrecipe.interfaces import Batch, State
+from rlrecipe.probe import probe
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import Component, register, search
@@ -52,8 +52,9 @@ COMPONENTS = [component for kind in PLACES for component in search(kind)]
 
 def recipe_for(component: Component) -> Recipe:
     value = {"name": component.name, **small.required_of(component)}
-    change = RECIPES.get((component.kind, component.name), lambda recipe: recipe)
-    recipe = change(PLACES[component.kind](value))
+    recipe = PLACES[component.kind](value)
+    change = RECIPES.get((component.kind, component.name))
+    recipe = recipe if change is None else change(recipe)
     for env_name in ENVIRONMENTS:
         candidate = recipe if component.kind == "env" else small.changed(recipe, ("env", "env_name"), env_name)
         if not probe(load(candidate).recipe):

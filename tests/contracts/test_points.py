@@ -150,9 +150,7 @@ def test_every_hook_fails_at_the_points_of_other_categories(component: registry.
             continue
         with pytest.raises(HookError) as caught:
             trainer().points.add(point, hook, {})
-        assert f"declares the category {hook.category!r}, but {point} takes {category!r} hooks" in str(
-            caught.value
-        )
+        assert f"declares the category {hook.category!r}, but {point} takes {category!r} hooks" in str(caught.value)
 
 
 @pytest.mark.parametrize("component", HOOKS, ids=lambda component: component.name)

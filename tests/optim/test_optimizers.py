@@ -56,9 +56,7 @@ def updated(name: str, options: dict[str, Any], groups: dict[str, float], factor
 def updated_by_torch(kind: Any, options: dict[str, Any], groups: dict[str, float], factor: float) -> Parameters:
     parameters = Parameters(tensors())
     leaves = parameters.by_slot([view.clone().requires_grad_() for view in parameters.views(parameters.flat)])
-    slots = [
-        {"params": list(named.values()), "lr": groups.get(slot, LR)} for slot, named in leaves.items()
-    ]
+    slots = [{"params": list(named.values()), "lr": groups.get(slot, LR)} for slot, named in leaves.items()]
     torchs = kind(slots, lr=LR, **{**options, **({"betas": tuple(options["betas"])} if "betas" in options else {})})
     flat = [leaf for named in leaves.values() for leaf in named.values()]
     for step in range(STEPS):
@@ -73,9 +71,7 @@ def updated_by_torch(kind: Any, options: dict[str, Any], groups: dict[str, float
 
 @pytest.mark.parametrize("groups", [{}, {"value": 1e-2}, {"policy": 0.0, "value": 1e-4}], ids=str)
 @pytest.mark.parametrize(("name", "options", "kind"), CASES, ids=lambda value: str(value))
-def test_fifty_steps_equal_torchs(
-    name: str, options: dict[str, Any], kind: Any, groups: dict[str, float]
-) -> None:
+def test_fifty_steps_equal_torchs(name: str, options: dict[str, Any], kind: Any, groups: dict[str, float]) -> None:
     ours, theirs = updated(name, options, groups, 0.5), updated_by_torch(kind, options, groups, 0.5)
     torch.testing.assert_close(ours.flat, theirs.flat, rtol=0, atol=1e-6)
     start = Parameters(tensors())
