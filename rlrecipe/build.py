@@ -217,8 +217,13 @@ def make_trainer(recipe: Recipe) -> Assembly:
     )
     for name, transform in transforms.items():
         trainer.register_module(name, transform)
+    names: list[str] = []
     for options in recipe.hooks:
-        options.component.build(options).register(trainer, options.component.name)
+        name = options.component.name
+        # The second hook of a name keeps its state under a name of its own, as transforms do.
+        same = names.count(name)
+        names.append(name)
+        options.component.build(options).register(trainer, f"{name}.{same}" if same else name)
     exact, reason = _exactness(recipe, capture, device)
     return Assembly(recipe, trainer, policy, transforms, spaces, exact, reason)
 

@@ -17,8 +17,21 @@ from rlrecipe.lazy import np, torch
 Arrays = dict[str, "torch.Tensor"]
 #: What numpy, torch and safetensors all know.
 _DTYPES = frozenset(
-    ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-    + ("float16", "float32", "float64", "complex64")
+    [
+        "bool",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float16",
+        "float32",
+        "float64",
+        "complex64",
+    ]
 )
 
 

@@ -173,7 +173,7 @@ def options_of(component: registry.Component) -> Any:
 
 def required_of(component: registry.Component) -> dict[str, Any]:
     """A value of the right type for each option that has no default."""
-    by_type = {float: 1e6, int: 1, str: "x", bool: False}
+    by_type: dict[Any, Any] = {float: 1e6, int: 1, str: "x", bool: False}
     return {
         name: by_type[field.annotation or str]
         for name, field in component.options.model_fields.items()

@@ -137,19 +137,9 @@ class Unknown:
 @pytest.mark.parametrize(
     "value",
     [
-        Unknown(),
-        b"bytes",
-        {1, 2},
-        1j,
-        np.array([Unknown()]),
-        np.array(["text"]),
-        np.longdouble(1),
-        np.zeros(1, np.longdouble),
-        np.zeros(1, complex),
-        {1: "x"},
-        {"$tensor": "x"},
-        print,
-    ],  # fmt: skip
+        *(Unknown(), b"bytes", {1, 2}, 1j, np.longdouble(1), {1: "x"}, {"$tensor": "x"}, print),
+        *(np.array([Unknown()]), np.array(["text"]), np.zeros(1, np.longdouble), np.zeros(1, complex)),
+    ],
     ids=lambda value: type(value).__name__,
 )
 def test_what_cannot_be_saved_is_refused_by_its_path(value: Any) -> None:

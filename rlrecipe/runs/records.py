@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,14 +39,11 @@ class Records:
         return self._file.tell()
 
     def cut(self, position: int) -> None:
-        """Cut off what was written after a position.
-
-        Raises:
-            ValueError: the file is shorter than that: rows are missing.
-        """
-        if self._file.tell() < position:
-            raise ValueError(f"{self.path} has {self._file.tell()} bytes where a checkpoint counted {position}")
-        self._file.truncate(position)
+        """Cut off what was written after a position; a file that is shorter than that is told of."""
+        there = self._file.seek(0, os.SEEK_END)
+        if there < position:
+            warnings.warn(f"{self.path} is shorter than when it was saved; its rows from then are lost", stacklevel=2)
+        self._file.truncate(min(there, position))
         self._file.seek(0, os.SEEK_END)
 
     def close(self) -> None:

@@ -195,7 +195,7 @@ def test_what_a_killed_writer_left_is_no_checkpoint_and_goes(store: CheckpointSt
 # -- damage
 
 
-DAMAGES: dict[str, Callable[[Path], None]] = {
+DAMAGES: dict[str, Callable[[Path], object]] = {
     "a byte of the policy": lambda folder: damage(folder / "policy.safetensors"),
     "a byte of the state": lambda folder: damage(folder / "state.safetensors"),
     "a byte of the tree": lambda folder: damage(folder / "state.json"),

@@ -167,6 +167,14 @@ def test_a_run_that_diverges_ends_with_6(rlrecipe: Commands) -> None:
     assert "not finite" in status["reason"]
 
 
+def test_a_run_that_diverges_without_a_guard_ends_with_6_too(rlrecipe: Commands) -> None:
+    recipe = {**small.PENDULUM, "optimizer": {"name": "sgd", "lr": 1e30}}
+    answer = rlrecipe("run", rlrecipe.recipe(recipe), "--run-dir", "here")
+    assert answer.code == 6
+    assert "nan_guard" in answer.err
+    assert not Path("here/summary.json").exists()
+
+
 def test_a_time_limit_ends_with_75_and_can_be_resumed(rlrecipe: Commands) -> None:
     file = rlrecipe.recipe(small.STATEFUL)
     rlrecipe("run", file, "--run-dir", "whole")
@@ -305,7 +313,8 @@ def test_components_of_the_users_own_files_train_and_are_kept(
 
 
 def test_a_run_uses_its_own_copy_of_a_file_that_changed_since(rlrecipe: Commands, own_files: Path) -> None:
-    rlrecipe("run", own_files, "--run-dir", "here", "--trust-imports")
+    with small.own_components():  # A new process knows nothing of the first one's components.
+        rlrecipe("run", own_files, "--run-dir", "here", "--trust-imports")
     Path("maze.py").write_text("raise RuntimeError('this is not the file that the run was started with')")
     assert rlrecipe("resume", "here", "-s", "trainer.total_frames=256", "--trust-imports").code == 0
 

@@ -52,8 +52,9 @@ COMPONENTS = [component for kind in PLACES for component in search(kind)]
 
 def recipe_for(component: Component) -> Recipe:
     value = {"name": component.name, **small.required_of(component)}
-    change = RECIPES.get((component.kind, component.name), lambda recipe: recipe)
-    recipe = change(PLACES[component.kind](value))
+    recipe = PLACES[component.kind](value)
+    change = RECIPES.get((component.kind, component.name))
+    recipe = recipe if change is None else change(recipe)
     for env_name in ENVIRONMENTS:
         candidate = recipe if component.kind == "env" else small.changed(recipe, ("env", "env_name"), env_name)
         if not probe(load(candidate).recipe):

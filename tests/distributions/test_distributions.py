@@ -69,7 +69,7 @@ def test_log_probabilities_of_tanh_normal_are_torchs() -> None:
     params = {key: value.double() for key, value in own_parameters(distribution).items()}
     mean = outputs(distribution).double()
     u = distribution.sample(params, mean, torch.randn(mean.shape, dtype=torch.float64)).clamp(-5, 5)
-    expected = TransformedDistribution(Normal(mean, params["log_std"].exp()), [TanhTransform()])
+    expected: Any = TransformedDistribution(Normal(mean, params["log_std"].exp()), [TanhTransform()])
     torch.testing.assert_close(
         distribution.log_prob(params, mean, u), expected.log_prob(torch.tanh(u)).sum(-1), rtol=1e-6, atol=1e-6
     )
@@ -87,8 +87,8 @@ def test_log_probabilities_of_tanh_normal_are_finite_at_the_bounds() -> None:
 def test_the_entropy_of_tanh_normal_is_the_normals() -> None:
     distribution = make("tanh_normal")
     params, mean = own_parameters(distribution), outputs(distribution)
-    expected = Independent(Normal(mean, params["log_std"].exp()), 1).entropy()
-    torch.testing.assert_close(distribution.entropy(params, mean), expected)
+    expected = reference("normal", mean, params)
+    torch.testing.assert_close(distribution.entropy(params, mean), expected.entropy())
 
 
 def test_tanh_normal_scales_to_the_bounds() -> None:
@@ -129,10 +129,11 @@ def test_numpy_and_torch_act_alike(name: str) -> None:
 def test_the_mode_is_at_least_as_probable_as_any_sample(name: str) -> None:
     distribution = make(name)
     params, mean = own_parameters(distribution), outputs(distribution)
-    score = super(type(distribution), distribution).log_prob if name == "tanh_normal" else distribution.log_prob
+    # tanh stretches space, and so moves the mode of its density: what is compared is the normal before it.
+    score = make("normal").log_prob if name == "tanh_normal" else distribution.log_prob
     noise = torch.from_numpy(distribution.noise(np.random.default_rng(0), ROWS)).float()
-    sampled = score(params, mean, distribution.sample(params, mean, noise))  # type: ignore[misc]
-    assert (score(params, mean, distribution.mode(mean)) >= sampled).all()  # type: ignore[misc]
+    sampled = score(params, mean, distribution.sample(params, mean, noise))
+    assert (score(params, mean, distribution.mode(mean)) >= sampled).all()
 
 
 def test_categorical_draws_with_its_probabilities() -> None:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import gymnasium
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from rlrecipe.recipe.options import Slot
 from tests import small
 
 
-def make(env_name: str, **options: object) -> gymnasium.Env[object, object]:
+def make(env_name: str, **options: Any) -> gymnasium.Env[Any, Any]:
     return make_env(Slot("env", default="gym").read({"env_name": env_name, **options}))
 
 
@@ -38,7 +40,7 @@ def test_an_episodes_end_ends_the_skip() -> None:
         env.reset(seed=seed)
         _, reward, terminated, _, _ = env.step(1)
         assert terminated
-        lengths.append(reward)
+        lengths.append(float(reward))
     assert all(8 <= length <= 11 for length in lengths)
 
 
@@ -53,10 +55,8 @@ def test_an_episode_does_not_depend_on_the_episodes_before(env_name: str) -> Non
                 env.step(env.action_space.sample())
         first, _ = env.reset(seed=3)
         env.action_space.seed(1)
-        seen = [np.asarray(first).tobytes()]
-        for _ in range(60):
-            seen.append(np.asarray(env.step(env.action_space.sample())[0]).tobytes())
-        return seen
+        steps = [env.step(env.action_space.sample())[0] for _ in range(60)]
+        return [np.asarray(one).tobytes() for one in (first, *steps)]
 
     assert episode() == episode(1, 2) == episode(5, 6, 7)
 

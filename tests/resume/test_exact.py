@@ -4,7 +4,12 @@ import pytest
 
 from tests import small
 
-RECIPES = {"cartpole": small.STATEFUL, "halfcheetah": small.HALFCHEETAH}
+#: Environments of each of the three ways to save one: attributes, MuJoCo's own state, replayed actions.
+RECIPES = {
+    "cartpole": small.STATEFUL,
+    "halfcheetah": small.HALFCHEETAH,
+    "bipedalwalker": {**small.STATEFUL, "env": {"env_name": "BipedalWalker-v3", "num_envs": 2}},
+}
 
 
 @pytest.mark.parametrize("name", RECIPES)
