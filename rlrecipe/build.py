@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,8 +19,10 @@ from rlrecipe.parameters import Parameters
 from rlrecipe.policy import Policy
 from rlrecipe.recipe.options import Options, Slot
 from rlrecipe.recipe.schema import Recipe
+from rlrecipe.recipe.shape import components
 from rlrecipe.recipe.values import Duration, Value
 from rlrecipe.streams import Stream, Streams
+from rlrecipe.trainers.points import HookError
 from rlrecipe.trainers.trainer import Schedule, Trainer
 from rlrecipe.update import Update
 from rlrecipe.vector import Vector
@@ -69,15 +71,30 @@ class _FrameSkip(gymnasium.Wrapper):
 
 def make_transforms(options: Any, space: Any, gamma: float) -> dict[str, Transform]:
     """The transforms that stand between the environments and the policy, by the name of their state."""
-    transforms: dict[str, Transform] = {}
-    for transform in options.transforms:
-        component = transform.component
-        if component.traits.get("wraps"):
-            continue
-        same = sum(name.split(".")[0] == component.name for name in transforms)
-        name = f"{component.name}.{same}" if same else component.name
-        transforms[name] = component.build(transform, space, options.num_envs, gamma)
-    return transforms
+    return {
+        name: transform.component.build(transform, space, options.num_envs, gamma)
+        for name, transform in _named(options.transforms).items()
+        if not transform.component.traits.get("wraps")
+    }
+
+
+def in_phase(options: Any, phase: str) -> list[str]:
+    """Names of the transforms that ``make_transforms`` makes and that apply in "train" or "eval"."""
+    return [
+        name
+        for name, transform in _named(options.transforms).items()
+        if not transform.component.traits.get("wraps") and transform.phase in (phase, "both")
+    ]
+
+
+def _named(components: Sequence[Options]) -> dict[str, Any]:
+    """Components by name; the second of a name keeps its state under a name of its own."""
+    named: dict[str, Any] = {}
+    for options in components:
+        name = options.component.name
+        same = sum(other.split(".")[0] == name for other in named)
+        named[f"{name}.{same}" if same else name] = options
+    return named
 
 
 # -- the policy and what it learns from
@@ -159,7 +176,7 @@ def make_collector(
         options,
         envs,
         policy,
-        list(transforms.values()),
+        [transforms[name] for name in in_phase(recipe.env, "train")],
         streams.generator(Stream.ACTION),
         lambda: clock.frames,
     )
@@ -194,7 +211,10 @@ def make_trainer(recipe: Recipe) -> Assembly:
     """Everything that training needs, from a recipe with every ``auto`` resolved (``resolve``)."""
     torch.set_num_threads(int(recipe.runtime.threads))
     device = torch.device(recipe.runtime.device)
-    torch.use_deterministic_algorithms(recipe.runtime.deterministic and device.type != "cpu")
+    if recipe.runtime.deterministic and device.type != "cpu":
+        # cuBLAS asks for it, before its first call.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
     streams, clock = Streams(recipe.seed), Clock(total_of(recipe))
     spaces = spaces_of(recipe)
     distribution = make_distribution(recipe, spaces)
@@ -217,13 +237,12 @@ def make_trainer(recipe: Recipe) -> Assembly:
     )
     for name, transform in transforms.items():
         trainer.register_module(name, transform)
-    names: list[str] = []
-    for options in recipe.hooks:
-        name = options.component.name
-        # The second hook of a name keeps its state under a name of its own, as transforms do.
-        same = names.count(name)
-        names.append(name)
-        options.component.build(options).register(trainer, f"{name}.{same}" if same else name)
+    for i, (name, options) in enumerate(_named(recipe.hooks).items()):
+        try:
+            options.component.build(options).register(trainer, name)
+        except HookError as error:
+            error.path = ("hooks", i)
+            raise
     exact, reason = _exactness(recipe, capture, device)
     return Assembly(recipe, trainer, policy, transforms, spaces, exact, reason)
 
@@ -232,11 +251,11 @@ def _exactness(recipe: Recipe, capture: Choice, device: torch.device) -> tuple[s
     """Level at which this run can be resumed, and why."""
     if device.type != "cpu":
         return "continue", f"sums on {device.type} have no fixed order"
-    for place, every in (
-        ("trainer.log_interval", recipe.trainer.log_interval),
-        ("evaluation.every", recipe.evaluation.every),
-    ):
-        if every is not None and every.unit == "seconds":
+    durations = {"trainer.log_interval": recipe.trainer.log_interval, "evaluation.every": recipe.evaluation.every}
+    for path, options in components(recipe):
+        durations |= {".".join(map(str, (*path, key))): value for key, value in options if isinstance(value, Duration)}
+    for place, duration in durations.items():
+        if duration is not None and duration.unit == "seconds":
             return "continue", f"{place} depends on the wall clock"
     return capture.level, capture.reason
 

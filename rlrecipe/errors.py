@@ -5,3 +5,11 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a fault of the program
     """Something that was asked for cannot be done; the message says why and names the cure."""
 
     exit_code = 2
+
+
+class Diverged(ArithmeticError):  # noqa: N818 - what happened to the run
+    """A number became NaN or infinite (exit 6)."""
+
+
+class Terminated(SystemExit):
+    """A signal asked for the end before there was a session to take care of it."""

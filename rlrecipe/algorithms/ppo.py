@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
@@ -88,7 +87,7 @@ class PPO:
 
     def updates_per_batch(self, frames: int) -> int:
         """Minibatches of all epochs."""
-        return self.options.num_epochs * math.ceil(frames / self.options.minibatch_size)
+        return self.options.num_epochs * (frames // self.options.minibatch_size)
 
     def sub_batches(self, frames: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
         """Rows of each minibatch: a new permutation each epoch."""
@@ -100,6 +99,7 @@ class PPO:
     def loss(self, params: Params, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
         """Clipped surrogate, value error and entropy bonus of a minibatch ``[B, ...]``."""
         observation, advantage = batch["observation"], batch["advantage"]
+        observation = observation.reshape(len(observation), -1)
         if self.options.normalize_advantage and len(advantage) > 1:
             advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
         outputs = self.policy(params["policy"], observation)

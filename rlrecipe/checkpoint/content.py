@@ -93,7 +93,8 @@ def pack(
     """
     arrays: Arrays = {}
     tree = split(state, "", arrays)
-    own = {path: tensor for path, tensor in arrays.items() if path.startswith(PARAMETERS) or STATISTICS in path}
+    travelling = (PARAMETERS, *(name + STATISTICS for name in policy.get("statistics", ())))
+    own = {path: tensor for path, tensor in arrays.items() if path.startswith(travelling)}
     rest = {path: tensor for path, tensor in arrays.items() if path not in own}
     names = {path: path.removeprefix(PARAMETERS).replace(STATISTICS, ".") for path in own}
     files = backend(backend_name).encode({names[path]: tensor for path, tensor in own.items()}, rest)

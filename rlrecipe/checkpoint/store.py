@@ -61,6 +61,7 @@ class CheckpointStore:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         staging = self.folder / f"{STAGING}{name}-{os.getpid()}"
+        shutil.rmtree(staging, ignore_errors=True)
         try:
             staging.mkdir()
             for file, content in files.items():
@@ -124,8 +125,12 @@ class CheckpointStore:
         """
         return unpack(self.folder / name)
 
-    def newest(self, warn: Callable[[str], None] = lambda _: None) -> Checkpoint | None:
-        """The newest undamaged checkpoint; damaged ones are moved aside and named to ``warn``.
+    def newest(self, warn: Callable[[str], None] = lambda _: None, *, move: bool = True) -> Checkpoint | None:
+        """The newest undamaged checkpoint; damaged ones are named to ``warn``.
+
+        Args:
+            warn: takes a line for each damaged one.
+            move: move them aside, and correct ``latest``; only for whoever holds the run's lock.
 
         Raises:
             NoCheckpoint: there were checkpoints, and every one is damaged.
@@ -135,14 +140,14 @@ class CheckpointStore:
             try:
                 checkpoint = self.load(name)
             except DamagedCheckpoint as error:
-                aside = self._move(name, "damaged")
-                warn(f"warning: {error}; moved to {aside}, going back to the checkpoint before it")
+                moved = f"moved to {self._move(name, 'damaged')}, " if move else ""
+                warn(f"warning: {error}; {moved}going back to the checkpoint before it")
                 continue
-            if self.pointer("latest") != name:
+            if move and self.pointer("latest") != name:
                 self.point("latest", name)
             return checkpoint
         if names:
-            raise NoCheckpoint(f"every checkpoint in {self.folder} is damaged; they are in {self.folder / 'damaged'}")
+            raise NoCheckpoint(f"every checkpoint in {self.folder} is damaged: {', '.join(names)}")
         return None
 
     def set_aside_after(self, name: str) -> None:

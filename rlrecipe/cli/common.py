@@ -23,6 +23,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
+from rlrecipe.errors import Terminated
 from rlrecipe.recipe.errors import PlacedProblem, document
 
 USAGE = 2
@@ -75,13 +76,25 @@ Json = Annotated[bool, typer.Option("--json", callback=_set_json, help="Print on
 
 
 @contextlib.contextmanager
+def quiet_stdout() -> Iterator[None]:
+    """What environments print goes to standard error: standard output is for the answer."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+@contextlib.contextmanager
 def early_signals() -> Iterator[None]:
     """End with 75 (start again) on SIGTERM or SIGUSR1 before there is a session to take care of them.
 
     Without a handler they would kill the process while torch is imported, and as process 1 of a
     container it would not even notice.
     """
-    before = {number: signal.signal(number, lambda *_: sys.exit(75)) for number in (signal.SIGTERM, signal.SIGUSR1)}
+
+    def end(*_: object) -> None:
+        raise Terminated(75)
+
+    numbers = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+    before = {number: signal.signal(number, end) for number in numbers}
     try:
         yield
     finally:

@@ -22,7 +22,7 @@ def command(
     json: common.Json = False,
 ) -> None:
     """Go on from the newest checkpoint; a finished run is left as it is."""
-    with common.early_signals():
+    with common.early_signals(), common.quiet_stdout():
         from rlrecipe.runs.progress import Display
         from rlrecipe.runs.start import resume
 

@@ -34,7 +34,7 @@ def command(
         raise common.Stop("--continue goes on with the run in a folder; name it with --run-dir DIR")
     if seed is not None:
         overrides = [*(overrides or []), f"seed={seed}"]
-    with common.early_signals():
+    with common.early_signals(), common.quiet_stdout():
         from rlrecipe.runs.progress import Display
         from rlrecipe.runs.start import run
 

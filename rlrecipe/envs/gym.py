@@ -47,8 +47,8 @@ def make_gym(options: GymOptions, render_mode: str | None) -> gymnasium.Env[Any,
     if spec is not None and "mujoco" in str(spec.entry_point):
         _route_mujoco_warnings()
     # Passed only when asked for: a constructor of one's own may not know the word.
-    render = {} if render_mode is None else {"render_mode": render_mode}
-    env = gymnasium.make(options.env_name, disable_env_checker=True, **render, **options.kwargs)
+    kwargs = options.kwargs if render_mode is None else {**options.kwargs, "render_mode": render_mode}
+    env = gymnasium.make(options.env_name, disable_env_checker=True, **kwargs)
     if type(env.unwrapped).__name__ == "BipedalWalker":
         _renew_world(env.unwrapped)
     return env

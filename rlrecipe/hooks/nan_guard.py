@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rlrecipe.errors import Diverged
 from rlrecipe.interfaces import Batch
 from rlrecipe.lazy import torch
 from rlrecipe.recipe.options import Options
@@ -31,8 +32,6 @@ class NanGuard:
 
     def __call__(self, batch: Batch) -> None:
         """Raise Diverged if something is not finite."""
-        from rlrecipe.trainers.errors import Diverged
-
         named = {"parameters": self.parameters.flat}
         named |= {".".join(key) if isinstance(key, tuple) else key: tensor for key, tensor in batch.items()}
         wrong = [name for name, tensor in named.items() if not bool(torch.isfinite(tensor).all())]
@@ -42,8 +41,8 @@ class NanGuard:
             ]
         if wrong:
             raise Diverged(
-                f"not finite: {', '.join(wrong)}; resume from the checkpoint before with a lower optimizer.lr, or "
-                "check the environment's rewards"
+                f"not finite: {', '.join(wrong)}; start a new run with a lower optimizer.lr (--init-from takes "
+                "the weights of a checkpoint before), or check the environment's rewards"
             )
 
 

@@ -1,1 +1,1 @@
-"""To be described."""
+"""Recipes: read, merged, validated and checked, without torch or numpy."""

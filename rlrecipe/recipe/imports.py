@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rlrecipe.errors import Terminated
 from rlrecipe.recipe.errors import Place, PlacedProblem, Problem
 from rlrecipe.recipe.tree import Node
 
@@ -78,7 +79,7 @@ def _load_file(name: str, file: Path) -> Imported:
             spec.loader.exec_module(module)
         except BaseException as error:
             del sys.modules[module_name]
-            if isinstance(error, KeyboardInterrupt):
+            if isinstance(error, KeyboardInterrupt | Terminated):
                 raise
             raise ImportProblem(_failure(error, file)) from error
     return Imported(name, file, module_name, digest)
@@ -87,7 +88,7 @@ def _load_file(name: str, file: Path) -> Imported:
 def _load_module(name: str) -> Imported:
     try:
         module = importlib.import_module(name)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated):
         raise
     except BaseException as error:
         if isinstance(error, ModuleNotFoundError) and error.name == name.split(".")[0]:

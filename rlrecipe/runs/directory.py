@@ -61,8 +61,12 @@ class RunDirectory:
                 raise RunDirectoryError(
                     f"{path} is not empty; choose another --run-dir, or add --continue to go on with the run in it"
                 )
-            path.parent.mkdir(parents=True, exist_ok=True)
-            staging = path.with_name(f".{path.name}.{os.getpid()}")
+            # Resolved: "." has no name to stage beside, and a link is replaced by nothing but its target.
+            real = path.resolve()
+            real.parent.mkdir(parents=True, exist_ok=True)
+            staging = real.with_name(f".{real.name}.{os.getpid()}")
+            # Left by a process of the same number, as in a container, where it is always 1.
+            shutil.rmtree(staging, ignore_errors=True)
             staging.mkdir()
             for file in copies:
                 (staging / "imports").mkdir(exist_ok=True)
@@ -70,8 +74,8 @@ class RunDirectory:
             for name, content in files.items():
                 write_durably(staging / name, content.encode())
             sync_folder(staging)
-            staging.rename(path)
-            sync_folder(path.parent)
+            staging.rename(real)
+            sync_folder(real.parent)
         except OSError as error:
             raise RunDirectoryError(f"{path} cannot be made: {error.strerror}") from error
         return cls(path)

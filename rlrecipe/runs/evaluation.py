@@ -43,7 +43,10 @@ class Evaluation:
 
 
 class Evaluator:
-    """Runs episodes with a policy; keeps its environments open between evaluations.
+    """Runs episodes with a policy, each time in new environments.
+
+    What an environment remembers of earlier episodes would make an evaluation depend on how often the
+    run was resumed.
 
     Args:
         make: builds one environment.
@@ -68,8 +71,13 @@ class Evaluator:
     def run(self, episodes: int, deterministic: bool = True) -> Evaluation | None:
         """Run ``episodes`` episodes, shared among the environments beforehand."""
         width = min(episodes, WIDTH)
-        while len(self.envs) < width:
-            self.envs.append(self.make())
+        self.envs = [self.make() for _ in range(width)]
+        try:
+            return self._run(episodes, width, deterministic)
+        finally:
+            self.close()
+
+    def _run(self, episodes: int, width: int, deterministic: bool) -> Evaluation | None:
         noise = None if deterministic else self.streams.fresh(Stream.EVALUATION, 2**31)
         returns, lengths = [0.0] * episodes, [0] * episodes
         # Environment k lives episodes k, k + width, ...: which one ends first changes nothing.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,13 @@ from rlrecipe.streams import Streams
 
 
 def find_checkpoint(path: Path, best: bool = False) -> Checkpoint:
-    """The checkpoint that a path means: itself, or a run's newest or best.
+    """The checkpoint that a path means: itself, or a run's newest or best. Nothing of the run is touched.
 
     Raises:
         NoCheckpoint: there is none that can be used.
         DamagedCheckpoint: the one that was named is damaged.
     """
+    path = path.absolute()
     if not path.exists():
         raise Refusal(f"{path} does not exist; name a run directory or one of its checkpoints")
     if (path / "manifest.json").is_file():
@@ -40,7 +42,7 @@ def find_checkpoint(path: Path, best: bool = False) -> Checkpoint:
         if name is None:
             raise NoCheckpoint(f"{path} has no best checkpoint: no evaluation has been made yet")
         return store.load(name)
-    checkpoint = store.newest()
+    checkpoint = store.newest(lambda line: warnings.warn(line, stacklevel=3), move=False)
     if checkpoint is None:
         raise NoCheckpoint(f"{path} has no checkpoint")
     return checkpoint

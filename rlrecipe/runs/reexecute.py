@@ -61,13 +61,13 @@ def stretch(
 
         def stop() -> None:
             if session.clock.frames >= until:
-                session.trainer.stop("the end of the stretch")
+                session.trainer.interrupt("the end of the stretch")
 
         session.trainer.boundaries.append(stop)
         try:
             session.trainer.train()
             if session.clock.frames < until:
-                raise Refusal(f"the run ended at {session.clock.frames} frames: {session.trainer.stopped}")
+                raise Refusal(f"the run ended at {session.clock.frames} frames: {session.trainer.ending.reason}")
             yield session
         finally:
             session.close()
@@ -123,7 +123,7 @@ def _difference(run_dir: Path, start: Checkpoint, end: Checkpoint, recipe: Recip
         return f"the level is {end.manifest['exact']} ({end.manifest['exact_reason']}): nothing can be proved"
     with stretch(run_dir, start, recipe, int(end.manifest["frames"])) as session:
         store, name = session.store, end.folder.name
-        if session.clock.done:
+        if session.trainer.complete:
             session.finish()
         elif name not in store.names():
             session.checkpoints.save()
@@ -245,8 +245,9 @@ def _film(session: Session, path: Path) -> None:
     from rlrecipe.recipe.evaluation import evaluation_env
     from rlrecipe.runs.video import RecordFirstEpisode
 
-    evaluator = session.evaluation.evaluator
-    evaluator.close()
-    env = make_env(evaluation_env(session.recipe), "eval", render_mode="rgb_array")
-    evaluator.envs.append(RecordFirstEpisode(env, path))
-    evaluator.run(1)
+    def make() -> RecordFirstEpisode:
+        env = make_env(evaluation_env(session.recipe), "eval", render_mode="rgb_array")
+        return RecordFirstEpisode(env, path)
+
+    session.evaluation.evaluator.make = make
+    session.evaluation.evaluator.run(1)

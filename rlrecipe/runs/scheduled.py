@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rlrecipe.build import Assembly, make_env
+from rlrecipe.build import Assembly, in_phase, make_env
 from rlrecipe.checkpoint.content import pack
 from rlrecipe.checkpoint.store import CheckpointStore, name_of
 from rlrecipe.clock import Alarm
@@ -19,12 +19,6 @@ from rlrecipe.runs.evaluation import Evaluator
 from rlrecipe.runs.provenance import versions
 from rlrecipe.runs.recorder import Recorder
 from rlrecipe.runs.spaces import space_to_json
-
-
-def seen_in_evaluation(assembly: Assembly) -> list[str]:
-    """Names of the transforms that stand before the policy in evaluation."""
-    phases = {t.component.name: t.phase for t in assembly.recipe.env.transforms}  # type: ignore[attr-defined]
-    return [name for name in assembly.transforms if phases[name.split(".")[0]] in ("eval", "both")]
 
 
 class ScheduledEvaluation:
@@ -40,8 +34,10 @@ class ScheduledEvaluation:
         self.options, self.recorder, self.clock = assembly.recipe.evaluation, recorder, assembly.trainer.clock
         self.alarm = Alarm(self.options.every, self.clock) if self.options.every is not None else None
         make = partial(make_env, evaluation_env(assembly.recipe), "eval")
-        transforms = [assembly.transforms[name] for name in seen_in_evaluation(assembly)]
+        transforms = [assembly.transforms[name] for name in in_phase(assembly.recipe.env, "eval")]
         self.evaluator = Evaluator(make, assembly.policy, transforms, assembly.trainer.streams, interrupted)
+        #: Whether one was cut short, and is still to be made.
+        self.pending = False
         #: Frames, mean and standard deviation of the newest evaluation.
         self.last: tuple[int, float, float] | None = None
         #: Mean return of the best one, and the name of its checkpoint.
@@ -54,6 +50,7 @@ class ScheduledEvaluation:
     def run(self) -> bool:
         """Evaluate; False if it was cut short, and nothing was written."""
         evaluation = self.evaluator.run(self.options.episodes, self.options.deterministic)
+        self.pending = evaluation is None
         if evaluation is None:
             return False
         mean, std = evaluation.mean, evaluation.std
@@ -73,13 +70,13 @@ class ScheduledEvaluation:
     def state_dict(self) -> State:
         """The alarm, the newest and the best evaluation."""
         alarm = self.alarm.state_dict() if self.alarm else None
-        return {"alarm": alarm, "last": self.last, "best": self.best}
+        return {"alarm": alarm, "pending": self.pending, "last": self.last, "best": self.best}
 
     def load_state_dict(self, state: State) -> None:
         """Go on from a saved state."""
         if self.alarm is not None and state["alarm"] is not None:
             self.alarm.load_state_dict(state["alarm"])
-        self.last, self.best = state["last"], state["best"]
+        self.pending, self.last, self.best = state["pending"], state["last"], state["best"]
 
 
 class ScheduledCheckpoint:
@@ -152,7 +149,8 @@ class ScheduledCheckpoint:
         return {
             "observation_space": space_to_json(spaces.observation),
             "action_space": space_to_json(spaces.action),
-            "transforms": seen_in_evaluation(self.assembly),
+            "statistics": list(self.assembly.transforms),
+            "transforms": in_phase(self.assembly.recipe.env, "eval"),
         }
 
     def state_dict(self) -> State:

@@ -15,15 +15,17 @@ from typing import Any
 from rlrecipe.build import Assembly
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
+from rlrecipe.errors import Diverged
 from rlrecipe.runs.directory import RunDirectory, as_json, status
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.provenance import versions
 from rlrecipe.runs.recorder import Recorder
 from rlrecipe.runs.scheduled import ScheduledCheckpoint, ScheduledEvaluation
 from rlrecipe.runs.signals import Signals
-from rlrecipe.trainers.errors import Diverged
 
 DONE, FAILED, DIVERGED, RESUMABLE = 0, 1, 6, 75
+#: How much a resumed run has in common with one that was never stopped, from all to least.
+LEVELS = ("exact", "boundary", "continue")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Session:
     def __init__(self, assembly: Assembly, run: RunDirectory, display: Display) -> None:
         self.assembly, self.run, self.display = assembly, run, display
         self.recipe, self.trainer, self.clock = assembly.recipe, assembly.trainer, assembly.trainer.clock
-        self.signals = Signals(display.say)
+        self.signals = Signals(display.quiet)
         self.store = CheckpointStore(run.checkpoints)
         self.recorder = Recorder(run.path, self.trainer, self.recipe.trainer.log_interval, display)
         self.evaluation = ScheduledEvaluation(assembly, self.recorder, lambda: self.signals.received is not None)
@@ -89,28 +91,36 @@ class Session:
         for warning in caught:
             self.display.say(f"warning: {warning.message}")
         if caught:
-            self.assembly.exact, self.assembly.exact_reason = "continue", str(caught[0].message)
+            self._demote("continue", str(caught[0].message))
+        # What was lost once stays lost.
+        self._demote(checkpoint.manifest["exact"], checkpoint.manifest["exact_reason"])
         if horizon:
             self.clock.horizon = self.clock.total
+            # From here on the checkpoint says so: a kill must not forget it.
+            self.checkpoints.save()
         here, there = versions(), checkpoint.manifest["versions"]
         changed = [f"{k} {there.get(k)} -> {v}" for k, v in here.items() if k != "rlrecipe" and there.get(k) != v]
         if changed:
-            self.assembly.exact = "continue"
-            self.assembly.exact_reason = (
-                f"the checkpoint was written with another machine or version: {', '.join(changed)}"
-            )
-            self.display.say(f"warning: {self.assembly.exact_reason}; the run goes on, but not bit for bit")
+            reason = f"the checkpoint was written with another machine or version: {', '.join(changed)}"
+            self._demote("continue", reason)
+            self.display.say(f"warning: {reason}; the run goes on, but not bit for bit")
+
+    def _demote(self, level: str, reason: str) -> None:
+        """Promise no more than ``level``."""
+        if LEVELS.index(level) > LEVELS.index(self.assembly.exact):
+            self.assembly.exact, self.assembly.exact_reason = level, reason
 
     def train(self) -> Outcome:
         """Train to the end or to the next stop; always leaves the directory in order."""
         loggers = [partial(o.component.build, o, self.run.path) for o in self.recipe.loggers]
         outcome = Outcome(FAILED, "failed", "the run was cut short")
         self._limit_from = self.clock.count(self.limit) if self.limit else 0.0
-        self._status("running", "training")
+        self.announce()
         with self.signals:
             try:
                 self.recorder.open(loggers)
                 self.display.start()
+                self._catch_up()
                 self.trainer.train()
                 outcome = self.finish()
             except Diverged as error:
@@ -125,14 +135,21 @@ class Session:
                 self._status(outcome.state, outcome.reason)
         return outcome
 
+    def _catch_up(self) -> None:
+        """Make the evaluation that a signal cut short in the session before."""
+        if self.evaluation.pending:
+            best = self.evaluation.best
+            self.evaluation.run()
+            if self.recipe.checkpoint.keep_best and self.evaluation.best != best and not self.trainer.complete:
+                self.checkpoints.save()
+
     def finish(self) -> Outcome:
         """The last row, evaluation and checkpoint of a run that is complete; only a checkpoint of another."""
-        stopped = self.trainer.stopped
-        resumable = stopped in ("signal", "time limit")
+        resumable = not self.trainer.complete
         if not resumable:
             if self.recorder.pending:
                 self.recorder.row()
-            resumable = not self.evaluation.is_current and not self.evaluation.run()
+            resumable = not self._last_evaluation()
         if not self.checkpoints.save():
             return Outcome(FAILED, "failed", "the last checkpoint could not be written")
         if resumable and self.signals.received is not None:
@@ -141,7 +158,17 @@ class Session:
             return Outcome(RESUMABLE, "stopped", "trainer.time_limit was reached")
         summary = self._summary()
         self.run.write("summary.json", as_json(summary))
-        return Outcome(DONE, "finished", stopped or "trained to the end", summary)
+        return Outcome(DONE, "finished", self.trainer.ending.reason or "trained to the end", summary)
+
+    def _last_evaluation(self) -> bool:
+        """Evaluate the final policy; False if that was cut short. An error must not cost the policy."""
+        if self.evaluation.is_current:
+            return True
+        try:
+            return self.evaluation.run()
+        except Exception:
+            self.checkpoints.save()
+            raise
 
     def _summary(self) -> dict[str, Any]:
         assert self.evaluation.last is not None, "the last evaluation comes before the summary"
@@ -179,16 +206,20 @@ class Session:
         better = self.recipe.checkpoint.keep_best and self.evaluation.best != best
         due = self.checkpoints.is_due()
         if self.signals.received is not None:
-            self.trainer.stop("signal")
+            self.trainer.interrupt("signal")
         elif self.limit is not None and self.clock.count(self.limit) - self._limit_from >= self.limit.amount:
-            self.trainer.stop("time limit")
+            self.trainer.interrupt("time limit")
         # The last batch's checkpoint follows the last evaluation.
         if due and self.assembly.exact == "boundary":
             # Where episodes cannot be saved in the middle, this run starts new ones where a resumed one has to.
             self.trainer.collector.restart()
-        if (due or better) and not self.clock.done and self.trainer.stopped is None:
+        if (due or better) and not self.trainer.complete and self.trainer.interrupted is None:
             self.checkpoints.save()
-            self._status("running", "training")
+            self.announce()
+
+    def announce(self) -> None:
+        """Say that the run is going on."""
+        self._status("running", "training")
 
     def _own(self) -> dict[str, Any]:
         """What a checkpoint holds of this session only."""

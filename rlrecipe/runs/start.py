@@ -13,6 +13,7 @@ from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.probe import probe
 from rlrecipe.recipe.dump import dump
+from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.runs.changes import RefusedChange, as_resolved, longer, refuse_changes
@@ -22,6 +23,7 @@ from rlrecipe.runs.policy import find_checkpoint
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.provenance import provenance
 from rlrecipe.runs.session import Outcome, Session
+from rlrecipe.trainers.points import HookError
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,10 @@ def run(
     declared, files, facts = copied(loaded.imported)
     recipe = resolve(loaded.recipe)
     start = find_checkpoint(init_from) if init_from is not None else None
-    assembly = make_trainer(recipe)
+    try:
+        assembly = make_trainer(recipe)
+    except HookError as error:
+        raise loaded.error([Problem("E302", error.path, str(error))]) from None
     if start is not None:
         _initialise(assembly, start)
     # The run uses the user's own files; its resolved recipe names the copies that it keeps.
@@ -132,7 +137,7 @@ def resume(
         RunDirectoryError: this is no run directory, or it is in use.
         NoCheckpoint: every checkpoint is damaged.
     """
-    display = display or Display()
+    display, path = display or Display(), path.absolute()
     folder = path.parent.parent if (path / "manifest.json").is_file() else path
     resolved = folder / "resolved.yaml"
     if not resolved.is_file():
@@ -178,7 +183,6 @@ def _go_on(
         display.say(
             f"resuming {folder} from {checkpoint.folder.name if checkpoint else 'the start: it has no checkpoint'}"
         )
-        directory.write("resolved.yaml", dump(changed))
         return _train(directory, lambda: make_trainer(changed), checkpoint, display, horizon=horizon)
     finally:
         directory.unlock()
@@ -198,9 +202,13 @@ def _train(
         display.log_to(directory.path / "run.log")
         session = Session(assembly, directory, display)
         session.begin(checkpoint, horizon)
+        session.announce()
         if checkpoint is None:
             # Whatever happens from here on, there is a checkpoint from before it.
             session.checkpoints.save()
+        if checkpoint is not None:
+            # After the status says "running": a kill in between leaves a run that can be asked again.
+            directory.write("resolved.yaml", dump(assembly.recipe))
         recipe, level = assembly.recipe, f"{assembly.exact} ({assembly.exact_reason})"
         display.say(f"{directory.path}: {recipe.name}, seed {recipe.seed}; resume level {level}")
         return Result(session.train(), directory.path, recipe)

@@ -1,6 +1,6 @@
 """The training loop, its hook points and its sub-batches."""
 
-from rlrecipe.trainers.errors import Diverged
+from rlrecipe.errors import Diverged
 from rlrecipe.trainers.points import POINTS, HookError
 from rlrecipe.trainers.trainer import Trainer
 

@@ -6,9 +6,9 @@ import math
 
 import torch
 
+from rlrecipe.errors import Diverged
 from rlrecipe.interfaces import Batch, Scalars
 from rlrecipe.parameters import Parameters
-from rlrecipe.trainers.errors import Diverged
 
 CURE = "lower optimizer.lr, set trainer.clip_norm, or check the environment's observations and rewards"
 

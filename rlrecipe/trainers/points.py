@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from rlrecipe.errors import Refusal
+
 Category = Literal["data", "logging", "operation", "optimizer"]
 Op = Callable[..., Any]
 
@@ -30,8 +32,15 @@ CATEGORIES: Mapping[Category, str] = {
 }
 
 
-class HookError(ValueError):
-    """A hook was registered where it cannot work."""
+class HookError(Refusal, ValueError):
+    """A hook was registered where it cannot work.
+
+    Attributes:
+        path: where it stands in the recipe, if it comes from one.
+    """
+
+    exit_code = 3
+    path: tuple[str | int, ...] = ("hooks",)
 
 
 class Points:

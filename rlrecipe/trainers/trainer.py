@@ -41,6 +41,21 @@ from rlrecipe.update import Update
 Schedule = Callable[[Clock], float]
 
 
+class Ending:
+    """Why a run ended before its time, if a hook ended it."""
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+
+    def state_dict(self) -> State:
+        """The reason."""
+        return {"reason": self.reason}
+
+    def load_state_dict(self, state: State) -> None:
+        """A run that was ended stays so."""
+        self.reason = state["reason"]
+
+
 class Trainer:
     """Collects batches and learns from them until the clock says that the run is complete.
 
@@ -88,7 +103,10 @@ class Trainer:
         self.boundaries: list[Callable[[], None]] = []
         #: Frames, return and length of each episode that ended in the newest batch.
         self.episodes: list[tuple[int, float, int]] = []
-        self.stopped: str | None = None
+        self.ending = Ending()
+        self.register_module("ending", self.ending)
+        #: Why this session ends before the run does: a signal, a time limit. No part of the run's state.
+        self.interrupted: str | None = None
 
     # -- the loop
 
@@ -116,12 +134,21 @@ class Trainer:
                 boundary()
 
     def stop(self, reason: str) -> None:
-        """Ask for the end of training after the batch at hand."""
-        self.stopped = self.stopped or reason
+        """End the run after the batch at hand; it is complete then, also when it is resumed."""
+        self.ending.reason = self.ending.reason or reason
+
+    def interrupt(self, reason: str) -> None:
+        """End this session after the batch at hand; the run can be resumed."""
+        self.interrupted = self.interrupted or reason
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run is at its end: it is as long as it should be, or a hook ended it."""
+        return self.clock.done or self.ending.reason is not None
 
     def _batches(self) -> Iterator[Batch]:
         """Batches until the run is done; schedules stand where the run stood before each."""
-        while not self.clock.done and self.stopped is None:
+        while not self.complete and self.interrupted is None:
             self.update.scale_lr(self.lr(self.clock) if self.lr else 1.0)
             for name, schedule in self.coefficients.items():
                 self.inputs[name].fill_(schedule(self.clock))

@@ -28,7 +28,8 @@ class RewardNorm:
         self.returns = np.zeros(num_envs)
 
     def reset(self, observation: np.ndarray) -> np.ndarray:
-        """Observations as they are."""
+        """Observations as they are; every environment's return starts from nothing."""
+        self.returns = np.zeros_like(self.returns)
         return observation
 
     def step(

@@ -79,7 +79,7 @@ def upward(file: Path) -> list[str]:
     folder = file.relative_to(ROOT).parts[0]
     found = imports(file.read_text())
     allowed = (*KNOWN, f"rlrecipe.{folder}")
-    exception = "rlrecipe.trainers.errors" if folder == "hooks" else None
+    exception = "rlrecipe.errors" if folder == "hooks" else None
     return [
         module
         for module in found.at_import + [module for module in found.at_call if module != exception]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rlrecipe.recipe.options import Slot
-from rlrecipe.trainers.errors import Diverged
+from rlrecipe.errors import Diverged
 from rlrecipe.trainers.trainer import Trainer
 from tests import small
 
