@@ -29,12 +29,25 @@ def load_policy(path: str | Path, **options: Any) -> LoadedPolicy:
     return policy.load_policy(path, **options)
 
 
-def train(recipe: str | Path | Mapping[str, Any], run_dir: str | Path | None = None, **overrides: Any) -> Result:
+def train(
+    recipe: str | Path | Mapping[str, Any],
+    run_dir: str | Path | None = None,
+    *,
+    go_on: bool = False,
+    init_from: str | Path | None = None,
+    trust_imports: bool = False,
+    quiet: bool = True,
+    **overrides: Any,
+) -> Result:
     """Train a recipe: a path, the name of a bundled one, or a mapping.
 
     Args:
         recipe: what to train.
         run_dir: where; by default ``runs/<name>/<time>-<id>``.
+        go_on: with a run in ``run_dir`` already, go on with it.
+        init_from: a run or checkpoint whose weights to start from.
+        trust_imports: load the code that the recipe declares.
+        quiet: show no progress.
         overrides: sections of the recipe to change, ``seed=1, trainer={"total_frames": 1000}``.
 
     Returns:
@@ -42,11 +55,24 @@ def train(recipe: str | Path | Mapping[str, Any], run_dir: str | Path | None = N
 
     Raises:
         RecipeError: the recipe has problems.
+        Exception: whatever made the run fail.
     """
     import json
 
     from rlrecipe.runs.progress import Display
     from rlrecipe.runs.start import run
 
-    pairs = [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
-    return run(recipe, pairs, run_dir=None if run_dir is None else Path(run_dir), display=Display(quiet=True))
+    # YAML reads JSON; numbers of numpy become Python's.
+    pairs = [f"{k}={json.dumps(v, ensure_ascii=False, default=lambda x: x.item())}" for k, v in overrides.items()]
+    result = run(
+        recipe,
+        pairs,
+        run_dir=None if run_dir is None else Path(run_dir),
+        go_on=go_on,
+        init_from=None if init_from is None else Path(init_from),
+        trust_imports=trust_imports,
+        display=Display(quiet=quiet),
+    )
+    if result.outcome.error is not None:
+        raise result.outcome.error
+    return result

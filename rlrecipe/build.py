@@ -216,7 +216,7 @@ def make_trainer(recipe: Recipe) -> Assembly:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
     streams, clock = Streams(recipe.seed), Clock(total_of(recipe))
-    spaces = spaces_of(recipe)
+    spaces = spaces_of(recipe.env)
     distribution = make_distribution(recipe, spaces)
     networks = make_networks(recipe, spaces, distribution)
     parameters = make_parameters(networks, distribution, streams, device)
@@ -263,9 +263,9 @@ def _exactness(recipe: Recipe, capture: Choice, device: torch.device) -> tuple[s
 # -- what the recipe leaves to the machine
 
 
-def spaces_of(recipe: Recipe) -> Spaces:
-    """The spaces of the training environment."""
-    env = make_env(recipe.env)
+def spaces_of(options: Any, phase: str = "train") -> Spaces:
+    """The spaces of an environment by its options."""
+    env = make_env(options, phase)
     try:
         return Spaces(env.observation_space, env.action_space)
     finally:
@@ -277,7 +277,7 @@ def resolve(recipe: Recipe) -> Recipe:
     networks = dict(recipe.networks)
     policy: Any = networks["policy"]
     if policy.distribution is None:
-        discrete = isinstance(spaces_of(recipe).action, gymnasium.spaces.Discrete)
+        discrete = isinstance(spaces_of(recipe.env).action, gymnasium.spaces.Discrete)
         chosen = Slot("distribution").read("categorical" if discrete else "normal")
         networks["policy"] = policy.model_copy(update={"distribution": chosen})
     runtime: dict[str, Any] = {}

@@ -128,7 +128,7 @@ def test_an_environment_that_cannot_be_saved_is_resumed_with_new_episodes(own_co
     recipe = {**small.CARTPOLE, "env": {"name": "hidden", "num_envs": 2}}
     result = small.train(recipe, tmp_path / "run", "trainer.time_limit=100")
     assert result.outcome.code == 75
-    assert '"exact": "continue"' in (tmp_path / "run/status.json").read_text()
+    assert '"exact": "boundary"' in (tmp_path / "run/status.json").read_text()
     assert "cannot be captured" in (tmp_path / "run/status.json").read_text()
     assert small.go_on(tmp_path / "run", "trainer.time_limit=null").outcome.code == 0
     assert [row["frames"] for row in small.rows(tmp_path / "run")][-1] == 512

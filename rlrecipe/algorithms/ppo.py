@@ -166,6 +166,21 @@ def check(recipe: Recipe) -> Iterable[Problem]:
         if getattr(recipe.trainer, key) is not None:
             yield Problem("E302", ("trainer", key), "ppo's updates follow from algorithm.num_epochs and minibatch_size",
                           f"remove trainer.{key}")  # fmt: skip
+    for slot, network in recipe.networks.items():
+        if getattr(network, "inputs", None) is not None:
+            yield Problem(
+                "E302",
+                ("networks", slot, "inputs"),
+                "this version of ppo reads the whole observation",
+                "remove inputs, and flatten a dict observation with the transform flatten_observation",
+            )
+        if slot != "policy" and getattr(network, "distribution", None) is not None:
+            yield Problem(
+                "E302",
+                ("networks", slot, "distribution"),
+                f"only the policy network has a distribution; {slot} gives one number",
+                f"remove networks.{slot}.distribution",
+            )
     for slot in ("encoder", "memory"):
         if slot in recipe.networks:
             yield Problem("E302", ("networks", slot), f"this version of ppo has no {slot} before its networks",

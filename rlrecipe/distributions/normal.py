@@ -62,8 +62,10 @@ class Normal:
 
 def fits(space: gymnasium.Space[Any]) -> str | None:
     """Why a space cannot be acted in with this distribution, or None."""
-    if isinstance(space, gymnasium.spaces.Box):
+    if isinstance(space, gymnasium.spaces.Box) and np.issubdtype(space.dtype, np.floating):
         return None
+    if isinstance(space, gymnasium.spaces.Box):
+        return f"normal draws real numbers, but {space} takes {space.dtype}; choose another environment"
     return f"normal needs a Box action space, not {space}; use categorical for a Discrete one"
 
 

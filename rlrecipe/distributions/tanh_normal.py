@@ -42,8 +42,8 @@ class TanhNormal(Normal):
 
 def fits(space: gymnasium.Space[Any]) -> str | None:
     """Why a space cannot be acted in with this distribution, or None."""
-    if not isinstance(space, gymnasium.spaces.Box):
-        return f"tanh_normal needs a Box action space, not {space}; use categorical for a Discrete one"
+    if not isinstance(space, gymnasium.spaces.Box) or not np.issubdtype(space.dtype, np.floating):
+        return f"tanh_normal needs a Box action space of real numbers, not {space}; use categorical for a Discrete one"
     if not space.is_bounded():
         return f"tanh_normal needs bounds to scale to, which {space} lacks; use normal"
     return None

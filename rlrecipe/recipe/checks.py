@@ -58,12 +58,13 @@ def _lengths(root: Node) -> Iterator[Problem]:
 def _slots(root: Node) -> Iterator[Problem]:
     networks, algorithm, shape = root.get("networks"), root.get("algorithm"), at(root, ("algorithm",))
     component = shape.component(algorithm) if shape is not None and algorithm is not None else None
-    if component is None or networks is None or not isinstance(networks.value, dict):
+    if component is None:
         return
     slots = (*component.traits.get("slots", ()), *SHARED)
-    for key in networks.value:
-        if key not in slots:
-            yield unknown_key(root, ("networks", key), slots, f"network of {component.name}")
+    for path, node in ((("networks",), networks), (("optimizer", "groups"), root.get("optimizer", "groups"))):
+        for key in node.value if node is not None and isinstance(node.value, dict) else ():
+            if key not in slots:
+                yield unknown_key(root, (*path, key), slots, f"network of {component.name}")
 
 
 def _env_id(root: Node, path: Path) -> Iterator[Problem]:

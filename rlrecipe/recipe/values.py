@@ -78,10 +78,18 @@ class _Schedulable:
 
     def read(self, value: Any) -> float | Options:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            return self.slot.read(value)
+            schedule = self.slot.read(value)
+            for end in ("start", "end"):
+                self._check(getattr(schedule, end, self.low))
+            return schedule
+        self._check(value)
+        return float(value)
+
+    def _check(self, value: float | None) -> None:
+        if value is None:
+            return
         if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
             raise PydanticCustomError("bounds", "expected a number {bounds}", {"bounds": self.bounds()})
-        return float(value)
 
     def bounds(self) -> str:
         """The accepted interval in words."""

@@ -9,7 +9,7 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +43,13 @@ class RunDirectory:
         return Path("runs") / name / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
 
     @classmethod
-    def create(cls, path: Path, files: Mapping[str, str], copies: Sequence[Path] = ()) -> RunDirectory:
+    def create(cls, path: Path, files: Mapping[str, str], copies: Mapping[str, Path] | None = None) -> RunDirectory:
         """Make a run directory appear by one rename, with its first files inside.
 
         Args:
             path: must not exist, or be an empty folder.
             files: names and contents.
-            copies: the user's files, copied under ``imports``.
+            copies: the user's files, by their names under ``imports``.
 
         Raises:
             RunDirectoryError: the folder is not empty, or cannot be made.
@@ -68,9 +68,9 @@ class RunDirectory:
             # Left by a process of the same number, as in a container, where it is always 1.
             shutil.rmtree(staging, ignore_errors=True)
             staging.mkdir()
-            for file in copies:
+            for name, file in (copies or {}).items():
                 (staging / "imports").mkdir(exist_ok=True)
-                shutil.copyfile(file, staging / "imports" / file.name)
+                shutil.copyfile(file, staging / "imports" / name)
             for name, content in files.items():
                 write_durably(staging / name, content.encode())
             sync_folder(staging)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from rlrecipe.build import make_env
+from rlrecipe.build import Spaces, make_env, spaces_of
 from rlrecipe.errors import Refusal
+from rlrecipe.probe import differing, environment_problem
 from rlrecipe.recipe.evaluation import evaluation_env, merged_env
 from rlrecipe.recipe.messages import problems_of
 from rlrecipe.recipe.options import Options
@@ -70,9 +71,18 @@ def evaluate(
 
     Returns:
         What ``report`` describes.
+
+    Raises:
+        Refusal: the environment cannot be built, or is not one that the policy can act in.
     """
     seed = policy.recipe.seed if seed is None else seed
     options = env_options(policy, changes or {})
+    try:
+        difference = differing(Spaces(policy.observation_space, policy.action_space), spaces_of(options, "eval"))
+    except Exception as error:
+        raise Refusal(environment_problem(options, error, ("env",)).message) from None
+    if difference is not None:
+        raise Refusal(difference)
     make: Callable[[], Any] = lambda: make_env(options, "eval")  # noqa: E731 - one of two makers
     if video is not None:
         make = _recording(options, video)

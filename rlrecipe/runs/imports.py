@@ -3,38 +3,76 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rlrecipe.recipe.imports import Imported, is_file
+from rlrecipe.recipe.layers import read_layers
+from rlrecipe.runs.changes import RefusedChange
 
 FOLDER = "imports"
 
 
-def copied(imported: Sequence[Imported]) -> tuple[list[str], list[Path], list[dict[str, Any]]]:
+def copied(imported: Sequence[Imported]) -> tuple[list[str], dict[str, Path], list[dict[str, Any]]]:
     """What a new run keeps of the files and modules that were loaded for it.
 
     Returns:
-        What its resolved recipe declares, the files to copy, and entries for the provenance.
+        What its resolved recipe declares, the files to copy by the name of the copy, and entries for
+        the provenance.
     """
-    declared, files, facts = [], [], []
+    declared: list[str] = []
+    files: dict[str, Path] = {}
+    facts: list[dict[str, Any]] = []
     for one in imported:
-        single = one.file is not None and is_file(one.name)
-        declared.append(f"./{FOLDER}/{one.file.name}" if single and one.file else one.name)
-        if single and one.file:
-            files.append(one.file)
         facts.append({"name": one.name, "sha256": one.sha256})
+        if one.file is None or not is_file(one.name):
+            declared.append(one.name)
+            continue
+        name, same = one.file.name, 0
+        while name in files:
+            same += 1
+            name = f"{one.file.stem}-{same}{one.file.suffix}"
+        files[name] = one.file
+        declared.append(f"./{FOLDER}/{name}")
     return declared, files, facts
 
 
-def consented(folder: Path, declared: Sequence[str], given: Sequence[str]) -> list[str]:
+def copies(folder: Path) -> list[Path]:
+    """A run's own copies of its user's files."""
+    return sorted((folder / FOLDER).glob("*.py"))
+
+
+def consented(folder: Path, given: Sequence[str]) -> list[str]:
     """What was given with ``--import``, with the run's own copy in place of a file that equals it."""
-    copies = [folder / name for name in declared if is_file(name)]
-    return [str(next((copy for copy in copies if _same(copy, Path(one))), one)) for one in given]
+    own = {_digest(copy): copy for copy in copies(folder)}
+    return [str(own.get(_digest(Path(one)), one)) for one in given]
 
 
-def _same(copy: Path, given: Path) -> bool:
-    if copy.name != given.name or not given.is_file() or not copy.is_file():
-        return False
-    return hashlib.sha256(copy.read_bytes()).digest() == hashlib.sha256(given.read_bytes()).digest()
+def refuse_edited(
+    folder: Path, source: str | Path | Mapping[str, Any], overrides: Sequence[str], given: Sequence[str]
+) -> None:
+    """Let a run go on only with the code that it was started with.
+
+    Raises:
+        RefusedChange: a file that the recipe declares or that was given is none of the run's copies.
+    """
+    own = {_digest(copy) for copy in copies(folder)}
+    for file in _files(source, overrides, given):
+        if _digest(file) not in own:
+            raise RefusedChange(
+                f"{file} is not what {folder} was started with (its copies are in {folder / FOLDER}); "
+                "start a new run with it, or restore the file"
+            )
+
+
+def _files(source: str | Path | Mapping[str, Any], overrides: Sequence[str], given: Sequence[str]) -> Iterator[Path]:
+    named = [(name, Path.cwd()) for name in given]
+    top = read_layers(source, overrides).top("imports")
+    if top is not None and isinstance(top[0].value, list):
+        named += [(item.value, top[1].folder) for item in top[0].value if isinstance(item.value, str)]
+    yield from ((folder / name).resolve() for name, folder in named if is_file(name))
+
+
+def _digest(file: Path) -> bytes | None:
+    return hashlib.sha256(file.read_bytes()).digest() if file.is_file() else None

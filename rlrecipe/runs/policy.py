@@ -76,7 +76,8 @@ class LoadedPolicy:
         """Actions as the environment takes them.
 
         Args:
-            observation: one, or several along a first dimension.
+            observation: one, or several along a first dimension, as the environment gives them with
+                the transforms that wrap it (frame skip, flatten_observation).
             deterministic: the most probable action rather than a drawn one.
 
         Raises:
@@ -132,4 +133,4 @@ def recipe_of(checkpoint: Checkpoint, imports: Sequence[str] = (), trust_imports
     folder = checkpoint.folder.parent.parent
     declared = data.get("imports", [])
     data = {**data, "imports": [str(folder / name) if is_file(name) else name for name in declared]}
-    return load(data, imports=consented(folder, declared, imports), trust_imports=trust_imports).recipe
+    return load(data, imports=consented(folder, imports), trust_imports=trust_imports).recipe

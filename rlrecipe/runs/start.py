@@ -14,11 +14,12 @@ from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.probe import probe
 from rlrecipe.recipe.dump import dump
 from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.imports import is_file
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.runs.changes import RefusedChange, as_resolved, longer, refuse_changes
 from rlrecipe.runs.directory import RunDirectory, RunDirectoryError, as_json, status
-from rlrecipe.runs.imports import consented, copied
+from rlrecipe.runs.imports import consented, copied, refuse_edited
 from rlrecipe.runs.policy import find_checkpoint
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.provenance import provenance
@@ -83,8 +84,12 @@ def run(
     """
     display = display or Display()
     if go_on and run_dir is not None and (run_dir / "resolved.yaml").is_file():
-        own = load(run_dir / "resolved.yaml", imports=_own_imports(run_dir, imports), trust_imports=trust_imports)
-        given = load(source, overrides, imports=imports, trust_imports=trust_imports)
+        refuse_edited(run_dir, source, overrides, imports)
+        consent: Any = {"imports": consented(run_dir, imports), "trust_imports": trust_imports}
+        own = load(run_dir / "resolved.yaml", **consent)
+        # The run's own copies in place of the files that they are copies of: nothing is loaded twice.
+        copies = [str((run_dir / name).resolve()) if is_file(name) else name for name in own.recipe.imports]
+        given = load(source, [*overrides, f"imports={json.dumps(copies)}"], **consent)
         return _go_on(run_dir, own.recipe, as_resolved(given.recipe, own.recipe), display)
     loaded = load(source, overrides, imports=imports, trust_imports=trust_imports)
     problems = probe(loaded.recipe)
@@ -143,15 +148,11 @@ def resume(
     if not resolved.is_file():
         what = "is no run directory: it has no resolved.yaml" if folder.is_dir() else "does not exist"
         raise RunDirectoryError(f"{folder} {what}; name the folder of a run, or one of its checkpoints")
-    own = load(resolved, imports=_own_imports(folder, imports), trust_imports=trust_imports)
-    changed = load(resolved, overrides, imports=_own_imports(folder, imports), trust_imports=trust_imports)
+    consent: Any = {"imports": consented(folder, imports), "trust_imports": trust_imports}
+    own = load(resolved, **consent)
+    changed = load(resolved, overrides, **consent)
     name = path.name if folder != path else None
     return _go_on(folder, own.recipe, changed.recipe, display, name=name, horizon=horizon)
-
-
-def _own_imports(folder: Path, imports: Sequence[str]) -> list[str]:
-    copies = [f"./imports/{file.name}" for file in sorted((folder / "imports").glob("*.py"))]
-    return consented(folder, copies, imports)
 
 
 def _go_on(

@@ -233,7 +233,7 @@ class Trainer:
             values = op(batch if plain else to_tensordict(batch, time_major), **arguments)
             if values:
                 shown = bool(values.get("log_pbar", False))
-                numbers = {key: torch.as_tensor(value) for key, value in values.items() if key != "log_pbar"}
+                numbers = _numbers(op, point, values)
                 self.logged.add(numbers)
                 if shown:
                     self.progress.update({key: float(value) for key, value in numbers.items()})
@@ -255,6 +255,25 @@ class Trainer:
             raise KeyError(f"modules without a saved state: {sorted(without)}; without a module: {sorted(unknown)}")
         for name, module in self.modules.items():
             module.load_state_dict(state[name])
+
+
+def _numbers(op: Op, point: str, values: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """What a logging hook returned, as 0-dimensional tensors.
+
+    Raises:
+        HookError: a value is no single number, or has a name of the run's own counters.
+    """
+    numbers = {}
+    for key, value in values.items():
+        if key == "log_pbar":
+            continue
+        if key in ("frames", "updates"):
+            raise HookError(f"the logging hook {op!r} at {point} returned {key!r}, which names the run's own counter")
+        try:
+            numbers[key] = torch.as_tensor(value).reshape(())
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise HookError(f"the logging hook {op!r} at {point} returned no number as {key!r}: {error}") from None
+    return numbers
 
 
 def _losses_as_tensordict(losses: Mapping[str, torch.Tensor]) -> Any:

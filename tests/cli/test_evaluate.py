@@ -86,9 +86,9 @@ def test_people_get_one_line(rlrecipe: Commands, finished_run: Path) -> None:
     assert "95 % interval" in answer.out
 
 
-def test_without_a_checkpoint_it_ends_with_5(rlrecipe: Commands) -> None:
+def test_a_folder_that_does_not_exist_is_a_usage_error(rlrecipe: Commands) -> None:
     answer = rlrecipe("evaluate", "nowhere")
-    assert answer.code == 5
+    assert answer.code == 2
     assert "nowhere" in answer.err
 
 

@@ -41,7 +41,7 @@ def test_early_stopping_waits_for_enough_good_episodes(returns: list[float], sto
     hook.register(trainer, "early_stopping")
     trainer.episodes = [(0, value, 1) for value in returns]
     hook()
-    assert (trainer.stopped is not None) == stops
+    assert trainer.complete == stops
 
 
 def test_early_stopping_remembers_over_batches_and_checkpoints() -> None:
@@ -53,7 +53,7 @@ def test_early_stopping_remembers_over_batches_and_checkpoints() -> None:
     one()
     other.load_state_dict(one.state_dict())
     other()
-    assert trainer.stopped is not None
+    assert trainer.complete
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -68,14 +68,14 @@ def test_nan_guard_names_what_is_not_finite(value: float) -> None:
 
 
 def test_nan_guard_looks_at_rewards() -> None:
+    """Of a batch whose losses stay finite: after its updates, and not what PPO learns from."""
     trainer = with_hook("nan_guard")
 
-    def spoil(batch: Any) -> Any:
+    def spoil(batch: Any) -> None:
         batch["next", "reward"][0, 0] = float("inf")
-        return batch
 
-    spoil.reads_mapping = True  # type: ignore[attr-defined]
-    trainer.register_op("batch_process", spoil)
+    # The first point after advantages are made of the rewards.
+    trainer.register_op("pre_steps_log", spoil)
     with pytest.raises(Diverged, match=r"next\.reward"):
         trainer.train()
 

@@ -57,7 +57,8 @@ def test_a_run_stopped_at_every_batch_ends_as_the_one_that_was_not(name: str, tm
     codes = [small.train(RECIPES[name], stopped, "trainer.time_limit=1").outcome.code]
     while codes[-1] == 75:
         codes.append(small.go_on(stopped).outcome.code)
-    assert codes == [75] * 8 + [0]
+    # The limit in the last batch comes too late to stop anything.
+    assert codes == [75] * 7 + [0]
     assert small.outcome_of(stopped) == small.outcome_of(whole)
 
 

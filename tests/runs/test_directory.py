@@ -35,8 +35,8 @@ def test_it_appears_with_its_first_files_inside(tmp_path: Path, monkeypatch: pyt
 
 def test_nothing_is_made_where_something_is(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    for path in (tmp_path, tmp_path / "file"):
-        with pytest.raises(RunDirectoryError, match="is not empty"):
+    for path, reason in ((tmp_path, "is not empty"), (tmp_path / "file", "is a file")):
+        with pytest.raises(RunDirectoryError, match=reason):
             RunDirectory.create(path, FIRST)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 

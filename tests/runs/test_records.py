@@ -20,11 +20,11 @@ def test_rows_are_lines_and_what_is_not_finite_is_null(tmp_path: Path) -> None:
 def test_a_file_is_cut_back_and_written_on(tmp_path: Path) -> None:
     records = Records(tmp_path / "x.jsonl")
     records.write({"frames": 1})
-    state = records.state_dict()
+    position = records.position()
     records.write({"frames": 2})
     records.close()
     again = Records(tmp_path / "x.jsonl")
-    again.load_state_dict(state)
+    again.cut(position)
     again.write({"frames": 3})
     assert [row["frames"] for row in again.rows()] == [1, 3]
     again.close()
@@ -33,12 +33,12 @@ def test_a_file_is_cut_back_and_written_on(tmp_path: Path) -> None:
 def test_half_a_line_of_a_killed_process_is_cut(tmp_path: Path) -> None:
     records = Records(tmp_path / "x.jsonl")
     records.write({"frames": 1})
-    state = records.state_dict()
+    position = records.position()
     records.close()
     with (tmp_path / "x.jsonl").open("ab") as file:
         file.write(b'{"frames": 2, "a"')
     again = Records(tmp_path / "x.jsonl")
-    again.load_state_dict(state)
+    again.cut(position)
     assert again.rows() == [{"frames": 1}]
     again.close()
 
@@ -46,12 +46,12 @@ def test_half_a_line_of_a_killed_process_is_cut(tmp_path: Path) -> None:
 def test_a_file_that_somebody_removed_is_begun_anew_with_a_warning(tmp_path: Path) -> None:
     records = Records(tmp_path / "x.jsonl")
     records.write({"frames": 1})
-    state = records.state_dict()
+    position = records.position()
     records.close()
     (tmp_path / "x.jsonl").unlink()
     again = Records(tmp_path / "x.jsonl")
     with pytest.warns(UserWarning, match="is shorter than when it was saved"):
-        again.load_state_dict(state)
+        again.cut(position)
     again.write({"frames": 2})
     assert again.rows() == [{"frames": 2}]
     again.close()
