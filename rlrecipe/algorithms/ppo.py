@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,8 +87,8 @@ class PPO:
         batch["value_target"] = advantage + value
 
     def updates_per_batch(self, frames: int) -> int:
-        """Minibatches of all epochs."""
-        return self.options.num_epochs * (frames // self.options.minibatch_size)
+        """Minibatches of all epochs; the last of each is smaller if a hook left an odd number of frames."""
+        return self.options.num_epochs * math.ceil(frames / self.options.minibatch_size)
 
     def sub_batches(self, frames: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
         """Rows of each minibatch: a new permutation each epoch."""

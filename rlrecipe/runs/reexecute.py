@@ -56,8 +56,6 @@ def stretch(
         for log in LOGS:
             shutil.copyfile(run_dir / log, run.path / log)
         session = Session(make_trainer(recipe.model_copy(update=quiet)), run, Display(quiet=True))
-        session.begin(start)
-        prepare(session)
 
         def stop() -> None:
             if session.clock.frames >= until:
@@ -65,6 +63,8 @@ def stretch(
 
         session.trainer.boundaries.append(stop)
         try:
+            session.begin(start)
+            prepare(session)
             session.trainer.train()
             if session.clock.frames < until:
                 raise Refusal(f"the run ended at {session.clock.frames} frames: {session.trainer.ending.reason}")

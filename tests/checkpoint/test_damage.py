@@ -44,7 +44,9 @@ def saved(folder: Path, backend: str) -> CheckpointStore:
             "norm": {"statistics": {"mean": torch.zeros(2, dtype=torch.float64)}, "flags": torch.tensor([True, False])},
         }
         name = f"{frames:012d}-{0:010d}"
-        store.save(name, pack(state, {"statistics": ["norm"]}, {"seconds": 1.5}, {"frames": frames, "previous": None}, backend))
+        store.save(
+            name, pack(state, {"statistics": ["norm"]}, {"seconds": 1.5}, {"frames": frames, "previous": None}, backend)
+        )
     return store
 
 

@@ -20,7 +20,11 @@ STATE: dict[str, Any] = {
     "observation_norm": {"statistics": {"mean": np.zeros(3), "count": np.array(2.0)}, "other": 3},
     "streams": {"action.0": np.random.default_rng(0).bit_generator.state},
 }
-POLICY: dict[str, Any] = {"observation_space": {}, "statistics": ["observation_norm"], "transforms": ["observation_norm"]}
+POLICY: dict[str, Any] = {
+    "observation_space": {},
+    "statistics": ["observation_norm"],
+    "transforms": ["observation_norm"],
+}
 
 
 def facts(frames: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ COMPONENTS = (
     "optim", "schedules", "hooks", "loggers",
 )  # fmt: skip
 KNOWN = (
-    "rlrecipe.interfaces", "rlrecipe.lazy", "rlrecipe.recipe.options", "rlrecipe.recipe.values",
+    "rlrecipe.errors", "rlrecipe.interfaces", "rlrecipe.lazy", "rlrecipe.recipe.options", "rlrecipe.recipe.values",
     "rlrecipe.recipe.registry", "rlrecipe.recipe.errors",
 )  # fmt: skip
 HEAVY = ("torch", "numpy", "gymnasium", "tensordict", "torchrl", "safetensors")
@@ -79,10 +79,9 @@ def upward(file: Path) -> list[str]:
     folder = file.relative_to(ROOT).parts[0]
     found = imports(file.read_text())
     allowed = (*KNOWN, f"rlrecipe.{folder}")
-    exception = "rlrecipe.errors" if folder == "hooks" else None
     return [
         module
-        for module in found.at_import + [module for module in found.at_call if module != exception]
+        for module in found.at_import + found.at_call
         if module.split(".")[0] == "rlrecipe" and not within(module, allowed)
     ]
 
@@ -100,7 +99,7 @@ def test_reading_a_recipe_imports_nothing_heavy(file: Path) -> None:
 @pytest.mark.parametrize("file", files("recipe"), ids=lambda file: file.stem)
 def test_the_recipe_knows_only_itself(file: Path) -> None:
     found = imports(file.read_text())
-    known = ("rlrecipe.recipe", "rlrecipe.lazy")
+    known = ("rlrecipe.recipe", "rlrecipe.lazy", "rlrecipe.errors")
     assert [m for m in found.at_import + found.at_call if within(m, ("rlrecipe",)) and not within(m, known)] == []
 
 

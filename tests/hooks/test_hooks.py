@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 import torch
 
-from rlrecipe.recipe.options import Slot
 from rlrecipe.errors import Diverged
+from rlrecipe.recipe.options import Slot
 from rlrecipe.trainers.trainer import Trainer
 from tests import small
 

@@ -26,7 +26,7 @@ def updater(trace: Trace, observations: int) -> Update:
         "policy": make_mlp(MLPOptions(), observations, distribution.features),
         "value": make_mlp(MLPOptions(), observations, 1),
     }
-    algorithm = make_ppo(PPOOptions(), networks, distribution)
+    algorithm = make_ppo(PPOOptions(entropy_coeff=trace.entropy_coeff), networks, distribution)
     nested: dict[str, dict[str, torch.Tensor]] = {"policy": {}, "value": {}}
     for name, tensor in trace.initial.items():
         slot, _, rest = name.partition(".")

@@ -28,7 +28,7 @@ def test_it_appears_with_its_first_files_inside(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(Path, "rename", watched)
     copy = tmp_path / "mine.py"
     copy.write_text("x = 1")
-    RunDirectory.create(tmp_path / "runs/deep/run", FIRST, [copy])
+    RunDirectory.create(tmp_path / "runs/deep/run", FIRST, {"mine.py": copy})
     assert seen == [(False, sorted([*FIRST, "imports"]))]
     assert (tmp_path / "runs/deep/run/imports/mine.py").read_text() == "x = 1"
 
