@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RECIPE ?= ppo/cartpole
 
-.PHONY: help train install test lint docs bench-learning bench-speed bench-report clean
+.PHONY: help train install test lint docs bench-learning bench-speed bench-report kills clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,6 +32,9 @@ bench-speed: .venv/installed-dev  ## speed of whole processes for RECIPE beside 
 
 bench-report: .venv/installed-dev  ## the learning comparison as a table
 	$(BIN)/python -m benchmarks.report table
+
+kills: .venv/installed  ## 50 random SIGKILLs over several recipes: each resumed run ends as if there was none
+	$(BIN)/python -m benchmarks.kills
 
 clean:  ## remove what these targets made (runs/ stays)
 	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -21,8 +21,37 @@ def clip(gradient: torch.Tensor, max_norm: float) -> torch.Tensor:
     return gradient * torch.clamp(max_norm / (torch.linalg.vector_norm(gradient) + 1e-6), max=1.0)
 
 
+def leaves_of(layout: Parameters, flat: torch.Tensor) -> list[torch.Tensor]:
+    """The named parts of a vector as leaves of a graph, over the vector's own memory."""
+    return [view.detach().requires_grad_() for view in layout.views(flat)]
+
+
+def gradient(
+    loss: Loss, layout: Parameters, leaves: list[torch.Tensor], batch: Batch, inputs: Scalars
+) -> tuple[torch.Tensor, torch.Tensor, Scalars]:
+    """Flat gradient of a loss at the vector of ``leaves``, the loss, and what to report. Pure."""
+    value, metrics = loss(layout.by_slot(leaves), batch, inputs)
+    gradients = torch.autograd.grad(value, leaves)
+    return torch.cat([part.reshape(-1) for part in gradients]), value.detach(), metrics
+
+
+def step(
+    optimizer: Optimizer,
+    flat: torch.Tensor,
+    state: dict[str, torch.Tensor],
+    gradient: torch.Tensor,
+    lr: torch.Tensor,
+    clip_norm: float | None,
+) -> None:
+    """Clip a gradient and move ``flat`` and ``state`` by it, in place; reads and writes nothing else."""
+    if clip_norm is not None:
+        gradient = clip(gradient, clip_norm)
+    with torch.no_grad():
+        optimizer.step(flat, gradient, state, lr)
+
+
 class Update:
-    """The update of one flat vector by one loss.
+    """The update of one flat vector by one loss: the pure functions above, with what they work on.
 
     Args:
         loss: the algorithm's pure loss.
@@ -39,8 +68,8 @@ class Update:
         groups: Mapping[str, float] | None = None,
     ) -> None:
         self.loss, self.parameters, self.optimizer = loss, parameters, optimizer
-        # The leaves share the vector's memory: a step on the vector is a step on each of them.
-        self.leaves = [view.detach().requires_grad_() for view in parameters.views(parameters.flat)]
+        # Made once: the leaves share the vector's memory, so a step on the vector is one on each of them.
+        self.leaves = leaves_of(parameters, parameters.flat)
         self.params = parameters.by_slot(self.leaves)
         self.state = optimizer.init(parameters.flat)
         self.rate = self._rates(groups or {})
@@ -66,16 +95,11 @@ class Update:
 
     def gradient(self, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, torch.Tensor, Scalars]:
         """Flat gradient of the loss, the loss, and what to report; nothing changes."""
-        loss, metrics = self.losses(batch, inputs)
-        gradients = torch.autograd.grad(loss, self.leaves)
-        return torch.cat([gradient.reshape(-1) for gradient in gradients]), loss.detach(), metrics
+        return gradient(self.loss, self.parameters, self.leaves, batch, inputs)
 
     def apply(self, gradient: torch.Tensor, clip_norm: float | None) -> None:
         """Clip the gradient and move parameters and optimizer state by it, in place."""
-        if clip_norm is not None:
-            gradient = clip(gradient, clip_norm)
-        with torch.no_grad():
-            self.optimizer.step(self.parameters.flat, gradient, self.state, self.lr)
+        step(self.optimizer, self.parameters.flat, self.state, gradient, self.lr, clip_norm)
 
     def state_dict(self) -> State:
         """Parameters by name and the optimizer's state."""

@@ -179,3 +179,10 @@ def required_of(component: registry.Component) -> dict[str, Any]:
         for name, field in component.options.model_fields.items()
         if field.is_required()
     }
+
+
+def saved_policy(run_dir: Path) -> dict[str, Any]:
+    """Tensors of the newest checkpoint's policy."""
+    from safetensors.torch import load
+
+    return dict(load(policy_bytes(run_dir)))
