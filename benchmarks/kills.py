@@ -22,10 +22,11 @@ from benchmarks.learning import rlrecipe_command
 
 #: Recipes of three capture methods, small, with a checkpoint often enough to be hit while it is written.
 WORK = {
-    "ppo/cartpole": ("trainer.total_frames=40_000", "checkpoint.every=1000", "evaluation.every=5000", "evaluation.episodes=3"),
-    "ppo/halfcheetah": ("trainer.total_frames=14_336", "checkpoint.every=2048", "evaluation.every=null", "evaluation.episodes=1"),
-    "ppo/lunarlander": ("trainer.total_frames=65_536", "checkpoint.every=16_384", "evaluation.every=null", "evaluation.episodes=1"),
-}  # fmt: skip
+    "ppo/cartpole": ("trainer.total_frames=40_000", "checkpoint.every=1000", "evaluation.every=5000"),
+    "ppo/halfcheetah": ("trainer.total_frames=14_336", "checkpoint.every=2048", "evaluation.every=null"),
+    "ppo/lunarlander": ("trainer.total_frames=65_536", "checkpoint.every=16_384", "evaluation.every=null"),
+}
+EPISODES = "evaluation.episodes=2"
 
 
 def outcome(run: Path) -> Any:
@@ -40,7 +41,7 @@ def outcome(run: Path) -> Any:
 
 def train(recipe: str, run: Path) -> list[str]:
     """The command of a job script: it starts or goes on."""
-    changes = [word for change in WORK[recipe] for word in ("-s", change)]
+    changes = [word for change in (*WORK[recipe], EPISODES) for word in ("-s", change)]
     return [rlrecipe_command(), "-q", "run", recipe, "--run-dir", str(run), "--continue", *changes]
 
 

@@ -28,6 +28,8 @@ CODES = {
     "E402": "device not available",
     "E403": "imports without consent",
 }
+#: Problems told at once: more than can be read, and few enough to look at each.
+MOST_PROBLEMS = 100
 #: Characters of a source line shown around a problem.
 WIDTH = 100
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from rlrecipe.recipe import tree
 from rlrecipe.recipe.checks import broken, check_recipe, check_tree
-from rlrecipe.recipe.errors import Path, PlacedProblem, Problem, RecipeError
+from rlrecipe.recipe.errors import MOST_PROBLEMS, Path, PlacedProblem, Problem, RecipeError
 from rlrecipe.recipe.imports import Imported, load_declared, load_given
 from rlrecipe.recipe.layers import Layers, read_layers
 from rlrecipe.recipe.merge import EMPTY, merge
@@ -126,6 +126,8 @@ def _validated(root: Node, component: Component | None) -> tuple[Recipe | None, 
         found = [p for p in found if p.code != "E103" or p.path not in (("optimizer",), ("collector",))]
     problems += found
     faults = [p.path for p in problems] + list(broken(root))
+    if len(faults) >= MOST_PROBLEMS:
+        return None, problems
     if faults:
         recipe = _sound_part(root, component, faults)
     if recipe is not None:

@@ -10,9 +10,9 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic_core.core_schema import ErrorType
 
-from rlrecipe.recipe.errors import Path, Problem
+from rlrecipe.recipe.errors import MOST_PROBLEMS, Path, Problem
 from rlrecipe.recipe.scalars import NotANumber, resolve
-from rlrecipe.recipe.schema import RESERVED
+from rlrecipe.recipe.schema import RESERVED, Recipe
 from rlrecipe.recipe.shape import RECIPE, at
 from rlrecipe.recipe.tree import INVALID, Node
 
@@ -53,9 +53,9 @@ _EXPECTED = {
 
 
 def problems_of(error: ValidationError, root: Node) -> list[Problem]:
-    """Everything Pydantic found, one problem for each place, in this package's words."""
+    """What Pydantic found, one problem for each place, in this package's words; no more than can be read."""
     found: dict[tuple[Path, str], list[dict[str, Any]]] = {}
-    for detail in error.errors(include_url=False):
+    for detail in error.errors(include_url=False)[:MOST_PROBLEMS]:
         path = _path(root, detail["loc"], detail["type"])
         node = root.get(*path)
         # What could not be read has been told already.
@@ -130,7 +130,7 @@ def _extra(root: Node, path: Path, _: list[dict[str, Any]]) -> Problem:
 
 def _elsewhere(root: Node, key: str, path: Path) -> str | None:
     """The section that has an option of this name."""
-    for section in root.value:
+    for section in Recipe.model_fields:
         shape, node = at(root, (section,)), root.get(section)
         model = shape.options(node) if shape is not None and node is not None else None
         if model is not None and key in model.model_fields and (section, key) != path:

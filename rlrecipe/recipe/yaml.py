@@ -12,14 +12,13 @@ from typing import Any
 
 import yaml
 
-from rlrecipe.recipe.errors import Path, Place, PlacedProblem, Problem
+from rlrecipe.recipe.errors import MOST_PROBLEMS, Path, Place, PlacedProblem, Problem
 from rlrecipe.recipe.scalars import NotANumber, resolve
 from rlrecipe.recipe.tree import INVALID, Mark, Node, Source
 
 LARGEST_TEXT = 2**20
 DEEPEST = 20
-#: After so many problems in one text the rest is not read.
-MOST_PROBLEMS = 100
+
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")

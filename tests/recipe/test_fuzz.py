@@ -57,14 +57,16 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 def outcome(content: bytes, file: Path) -> Any:
     file.write_bytes(content)
+    found: tuple[Any, ...]
     try:
         return load(file)
     except RecipeError as error:
-        assert error.problems
-        for problem in error.problems:
-            assert problem.text()
-            assert set(problem.data()) == {"code", "file", "path", "line", "column", "message", "suggestion"}
-        return error
+        found = error.problems
+    assert found
+    for problem in found:
+        assert problem.text()
+        assert set(problem.data()) == {"code", "file", "path", "line", "column", "message", "suggestion"}
+    return found
 
 
 @settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck), database=None)

@@ -1,5 +1,7 @@
 """Environments that cannot be saved in the middle of an episode."""
 
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 
 from rlrecipe import register
 from rlrecipe.envs.base import EnvOptions
+from rlrecipe.runs.changes import RefusedChange
 from tests import small
 
 
@@ -23,8 +26,10 @@ class Hidden(gymnasium.Env[Any, Any]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
         # A new generator with a state of its own, out of reach of every method.
-        drawn = iter(np.random.default_rng(self.np_random.integers(2**31)).normal(size=(60, 2)).astype(np.float32))
-        self.draw = lambda: next(drawn)
+        drawn: Iterator[Any] = iter(
+            np.random.default_rng(self.np_random.integers(2**31)).normal(size=(60, 2)).astype(np.float32)
+        )
+        self.draw: Callable[[], Any] = lambda: next(drawn)
         self.left = 50
         return self.draw(), {}
 
@@ -40,7 +45,6 @@ def hidden(own_components: None) -> dict[str, Any]:
     def make(options: HiddenOptions, render_mode: str | None) -> gymnasium.Env[Any, Any]:
         return Hidden()
 
-    # A replay would serve it; a hidden counter that outlives resets keeps even that away.
     return {**small.CARTPOLE, "env": {"name": "hidden", "num_envs": 2}}
 
 
@@ -57,8 +61,6 @@ def test_at_boundary_a_resumed_run_equals_one_that_was_not_stopped(
     unsaveable(monkeypatch)
     recipe = small.changed(hidden, ("checkpoint", "every"), 128)
     whole, killed = small.snapshots(recipe, tmp_path)
-    import json
-
     status = json.loads((whole / "status.json").read_text())
     assert status["exact"] == "boundary"
     assert "scheduled checkpoint" in status["exact_reason"]
@@ -72,8 +74,6 @@ def test_at_boundary_the_schedule_of_checkpoints_is_part_of_the_work(
 ) -> None:
     unsaveable(monkeypatch)
     small.train(hidden, tmp_path / "run", "trainer.time_limit=100")
-    from rlrecipe.runs.changes import RefusedChange
-
     with pytest.raises(RefusedChange, match=r"checkpoint\.every"):
         small.go_on(tmp_path / "run", "checkpoint.every=256")
 

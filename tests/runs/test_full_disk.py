@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rlrecipe.checkpoint.store import CheckpointStore
+from rlrecipe.runs.session import Session
 from tests import small
 
 
@@ -60,7 +61,7 @@ def test_a_run_whose_last_checkpoint_cannot_be_written_has_failed(tmp_path: Path
     assert "could not be written" in outcome.reason
 
 
-def _no_more_room(session: small.Session) -> None:
+def _no_more_room(session: Session) -> None:
     if session.clock.done:
         # A folder where the staging folder's parent should be: nothing can be written there.
         folder = session.store.folder

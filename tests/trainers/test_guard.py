@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from rlrecipe.errors import Diverged
+from rlrecipe.interfaces import Batch
 from rlrecipe.parameters import Parameters
 from rlrecipe.trainers.guard import check_batch, check_gradient
 from tests import small
@@ -30,11 +31,13 @@ def test_opposite_infinities_do_not_cancel() -> None:
 
 def test_finite_numbers_pass() -> None:
     check_gradient(torch.full((7,), 1e30), {}, parameters())
-    check_batch({"observation": torch.zeros(2), ("next", "done"): torch.tensor([True]), "action": torch.tensor([3])})
+    batch: Batch = {"observation": torch.zeros(2), "action": torch.tensor([3])}
+    batch["next", "done"] = torch.tensor([True])
+    check_batch(batch)
 
 
 def test_an_observation_that_is_not_finite_is_named() -> None:
-    batch = {"observation": torch.zeros(2), ("next", "reward"): torch.tensor([float("nan")])}
+    batch: Batch = {"observation": torch.zeros(2), ("next", "reward"): torch.tensor([float("nan")])}
     with pytest.raises(Diverged, match=r"in the collected batch: next\.reward;"):
         check_batch(batch)
 
