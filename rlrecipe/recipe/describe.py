@@ -111,7 +111,8 @@ def options(model: type[Options]) -> Iterator[OptionDescription]:
     """Each option of a model."""
     for name, info in model.model_fields.items():
         required = info.is_required()
-        default = None if required or info.default is PydanticUndefined else _plain(info.default)
+        given = info.get_default(call_default_factory=True, validated_data={})
+        default = None if required or given is PydanticUndefined else _plain(given)
         yield OptionDescription(name, type_text(info), required, default, info.description or "")
 
 

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -31,14 +30,3 @@ sys.exit(f"loaded: {heavy}" if heavy else 0)
 def test_nothing_heavy_is_loaded(arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", CODE, *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("arguments", COMMANDS, ids=lambda arguments: arguments[0])
-def test_the_answer_comes_at_once(arguments: list[str]) -> None:
-    def seconds() -> float:
-        started = time.perf_counter()
-        subprocess.run([sys.executable, "-c", "from rlrecipe.cli import main; main()", *arguments], capture_output=True)
-        return time.perf_counter() - started
-
-    # The fastest of some: other processes of the machine are not what is measured.
-    assert min(seconds() for _ in range(4)) < 0.5

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlrecipe.recipe import yaml as reader
 from rlrecipe.recipe.dump import to_yaml
+from rlrecipe.recipe.errors import MOST_PROBLEMS
 from rlrecipe.recipe.yaml import decode, read
 
 
@@ -78,7 +78,7 @@ def test_twenty_levels_are_accepted() -> None:
 
 
 def test_so_many_problems_end_the_reading() -> None:
-    assert len(read("a: 1\n" * 10_000, "f").problems) == reader.MOST_PROBLEMS
+    assert len(read("a: 1\n" * 10_000, "f").problems) == MOST_PROBLEMS
 
 
 def test_bytes_that_are_no_utf8() -> None:
