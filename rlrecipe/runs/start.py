@@ -142,8 +142,12 @@ def resume(
         RunDirectoryError: this is no run directory, or it is in use.
         NoCheckpoint: every checkpoint is damaged.
     """
-    display, path = display or Display(), path.absolute()
-    folder = path.parent.parent if (path / "manifest.json").is_file() else path
+    display = display or Display()
+    folder = path
+    if (path / "manifest.json").is_file():
+        # Absolute first: inside a checkpoint, "." has no parents. Then as short as it can be read.
+        folder, here = path.absolute().parent.parent, Path.cwd()
+        folder = folder.relative_to(here) if folder.is_relative_to(here) else folder
     resolved = folder / "resolved.yaml"
     if not resolved.is_file():
         what = "is no run directory: it has no resolved.yaml" if folder.is_dir() else "does not exist"
@@ -151,7 +155,7 @@ def resume(
     consent: Any = {"imports": consented(folder, imports), "trust_imports": trust_imports}
     own = load(resolved, **consent)
     changed = load(resolved, overrides, **consent)
-    name = path.name if folder != path else None
+    name = path.absolute().name if folder != path else None
     return _go_on(folder, own.recipe, changed.recipe, display, name=name, horizon=horizon)
 
 
