@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import time
 from collections.abc import Callable
 from functools import partial
@@ -11,6 +12,7 @@ import gymnasium
 import numpy as np
 import pytest
 
+from rlrecipe import capture as capture_module
 from rlrecipe.build import make_env
 from rlrecipe.capture import METHODS, Tape, choose
 from rlrecipe.recipe.options import Slot
@@ -138,3 +140,27 @@ def test_a_restored_state_does_not_move_with_the_environment() -> None:
 def test_replay_needs_a_tape() -> None:
     with pytest.raises(TypeError, match="Tape"):
         METHODS["replay"](maker("CartPole-v1")())
+
+
+class Remembering(gymnasium.Env[Any, Any]):
+    """Pays by what it saw long ago, which it keeps in a deque: no plain attribute."""
+
+    observation_space = gymnasium.spaces.Box(-10, 10, (1,), np.float64)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.seen = collections.deque([0.0] * 200, maxlen=200)
+        return np.zeros(1), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.seen.append(self.np_random.normal())
+        return np.array([self.seen[-1]]), self.seen[0], False, False, {}
+
+
+def test_state_that_shows_only_later_than_the_probe_goes_is_noticed() -> None:
+    choice = choose(Remembering)
+    assert choice.method == "replay"
+    with_attributes = capture_module._probe(Remembering, capture_module.Attributes, 0)
+    assert with_attributes is not None
+    assert "Remembering.seen" in with_attributes
