@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 PACKAGES = ("rlrecipe", "torch", "numpy", "gymnasium", "mujoco", "box2d", "pydantic", "safetensors")
 
 
-def versions() -> dict[str, str]:
-    """Processor, Python and the installed packages that a run's numbers depend on."""
+@cache
+def _versions() -> dict[str, str]:
+    """As ``versions``; read once, since it costs more than the rest of a small checkpoint."""
     found = {"processor": _processor(), "python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -22,6 +24,11 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def versions() -> dict[str, str]:
+    """Processor, Python and the installed packages that a run's numbers depend on."""
+    return dict(_versions())
 
 
 def provenance(seed: int, imported: list[dict[str, Any]]) -> dict[str, Any]:
