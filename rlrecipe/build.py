@@ -111,7 +111,8 @@ class Spaces:
 def make_distribution(recipe: Recipe, spaces: Spaces) -> Distribution:
     """The action distribution of the policy network."""
     options: Any = getattr(recipe.networks["policy"], "distribution", None)
-    return options.component.build(options, spaces.action)  # type: ignore[no-any-return]
+    distribution: Distribution = options.component.build(options, spaces.action)
+    return distribution
 
 
 def make_networks(recipe: Recipe, spaces: Spaces, distribution: Distribution) -> dict[str, Network]:
@@ -151,9 +152,9 @@ def make_update(recipe: Recipe, algorithm: Algorithm, parameters: Parameters) ->
 def make_schedule(value: Value) -> Schedule:
     """A number, or a schedule's number by the clock."""
     if isinstance(value, Options):
-        curve: Callable[[float], float] = value.component.build(value)
-        until: Duration = value.until  # type: ignore[attr-defined]
-        return lambda clock: curve(clock.progress(until))
+        options: Any = value
+        curve: Callable[[float], float] = options.component.build(options)
+        return lambda clock: curve(clock.progress(options.until))
     return lambda _: value
 
 
@@ -169,8 +170,8 @@ def make_collector(
     capture: str | None,
 ) -> Collector:
     """The collector over its environments."""
-    n = recipe.env.num_envs  # type: ignore[attr-defined]
-    envs = Vector([partial(make_env, recipe.env)] * n, partial(streams.integer, Stream.ENVIRONMENT), capture)
+    env: Any = recipe.env
+    envs = Vector([partial(make_env, env)] * env.num_envs, partial(streams.integer, Stream.ENVIRONMENT), capture)
     options = recipe.collector
     collector: Collector = options.component.build(
         options,
@@ -224,7 +225,7 @@ def make_trainer(recipe: Recipe) -> Assembly:
     policy = Policy(networks["policy"], distribution, parameters)
     transforms = make_transforms(recipe.env, spaces.observation, getattr(recipe.algorithm, "gamma", 1.0))
     capture = choose(partial(make_env, recipe.env))
-    schedule = recipe.optimizer.schedule  # type: ignore[attr-defined]
+    optimizer: Any = recipe.optimizer
     trainer = Trainer(
         collector=make_collector(recipe, policy, transforms, streams, clock, capture.method),
         algorithm=algorithm,
@@ -232,7 +233,7 @@ def make_trainer(recipe: Recipe) -> Assembly:
         clock=clock,
         streams=streams,
         clip_norm=recipe.trainer.clip_norm,
-        lr=None if schedule is None else make_schedule(schedule),
+        lr=None if optimizer.schedule is None else make_schedule(optimizer.schedule),
         coefficients={name: make_schedule(value) for name, value in algorithm.coefficients.items()},
     )
     for name, transform in transforms.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -11,6 +12,10 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from rlrecipe.capture import METHODS, Tape
 from rlrecipe.interfaces import State
+
+
+def _taped(make: Callable[[], gymnasium.Env[Any, Any]]) -> gymnasium.Env[Any, Any]:
+    return Tape(make())
 
 
 class _Vector(SyncVectorEnv):
@@ -38,7 +43,7 @@ class Vector:
         capture: str | None = None,
     ) -> None:
         if capture == "replay":
-            makes = [lambda make=make: Tape(make()) for make in makes]  # type: ignore[misc]
+            makes = [partial(_taped, make) for make in makes]
         self.inner = _Vector(list(makes), autoreset_mode=AutoresetMode.SAME_STEP, copy=False)
         self.num_envs, self.seed, self.starts = len(makes), seed, 0
         self.single_observation_space = self.inner.single_observation_space

@@ -21,7 +21,8 @@ def merged_env(recipe: Recipe, changes: Mapping[str, Any] | None = None) -> Node
     """``env`` with ``evaluation.env`` and then ``changes`` merged over it, before validation."""
     env = unmarked({"env": recipe.model_dump(include={"env"})["env"]})
     root, _ = merge([env, unmarked({"env": recipe.evaluation.env}), unmarked({"env": dict(changes or {})})])
-    return root.value["env"]  # type: ignore[no-any-return]
+    merged: Node = root.value["env"]
+    return merged
 
 
 def evaluation_env(recipe: Recipe, changes: Mapping[str, Any] | None = None) -> Options:

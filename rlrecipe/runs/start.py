@@ -46,8 +46,8 @@ class Result:
         total = total_of(self.recipe)
         again = f"trainer.total_{total.unit}={2 * int(total.amount)}"
         # A schedule that has come to its end would stay there.
-        scheduled = self.recipe.optimizer.schedule is not None  # type: ignore[attr-defined]
-        return f"{again} --horizon" if scheduled else again
+        optimizer: Any = self.recipe.optimizer
+        return f"{again} --horizon" if optimizer.schedule is not None else again
 
     @property
     def summary(self) -> dict[str, Any]:
