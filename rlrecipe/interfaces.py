@@ -8,11 +8,10 @@ Shapes: T steps of N environments are kept time-major, ``[T, N, ...]``; a sub-ba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from rlrecipe.lazy import gymnasium, np, torch
+from rlrecipe.lazy import np, torch
 
 Key: TypeAlias = "str | tuple[str, ...]"
 #: Named arrays of one collection or sub-batch under torchrl's keys: "observation", "action",
@@ -151,15 +150,3 @@ class Logger(Protocol):
 
     def write(self, row: Mapping[str, Any]) -> None: ...
     def close(self) -> None: ...
-
-
-class MakeLogger(Protocol):
-    """Builder of a logger."""
-
-    def __call__(self, options: Any, run_dir: Path, rows: Sequence[Mapping[str, Any]]) -> Logger: ...
-
-
-class MakeEnv(Protocol):
-    """Builder of one environment of a kind."""
-
-    def __call__(self, options: Any, render_mode: str | None) -> gymnasium.Env[Any, Any]: ...
