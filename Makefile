@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RECIPE ?= ppo/cartpole
 
-.PHONY: help train install test lint docs bench-learning bench-speed bench-report kills clean
+.PHONY: help train install test lint docs results results-report bench-learning bench-report bench-speed kills clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -24,14 +24,19 @@ lint: .venv/installed-dev  ## ruff and mypy
 docs: .venv/installed-dev  ## docs/reference.md from the options of every component
 	$(BIN)/python -m docs.make_reference
 
-bench-learning: .venv/installed-dev  ## learning beside stable-baselines3; can be stopped and goes on
+results: .venv/installed-dev  ## every recipe beside stable-baselines3, then docs/results.md; can be stopped and goes on
 	$(BIN)/python -m benchmarks.learning
+	$(BIN)/python -m benchmarks.report page
 
 bench-speed: .venv/installed-dev  ## speed of whole processes for RECIPE beside stable-baselines3
 	$(BIN)/python -m benchmarks.speed $(RECIPE)
 
-bench-report: .venv/installed-dev  ## the learning comparison as a table
-	$(BIN)/python -m benchmarks.report table
+results-report: .venv/installed-dev  ## docs/results.md from the runs that are done
+	$(BIN)/python -m benchmarks.report page
+
+# What these two were called before.
+bench-learning: results
+bench-report: results-report
 
 kills: .venv/installed  ## 50 random SIGKILLs over several recipes: each resumed run ends as if there was none
 	$(BIN)/python -m benchmarks.kills

@@ -1,105 +1,123 @@
-"""Tables and pictures of what was measured.
+"""What was measured, to look at.
 
-``python -m benchmarks.report table``                                     the learning comparison
+``python -m benchmarks.report page``                                      docs/results.md and its pictures
 ``python -m benchmarks.report curve RUN_DIR... --out docs/curve.png``     learning curves of rlrecipe
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.cards import CARDS
-from benchmarks.intervals import Scores, estimate, estimate_difference, interquartile_mean
+from benchmarks.curves import Point
 from benchmarks.learning import RESULTS, read_rows
+from benchmarks.pictures import NAMES, SHARE, plot_card, plot_curves
+from benchmarks.tables import Groups, Row, grouped, results_table, together
 
-HEADER = (
-    "card",
-    "library",
-    "runs",
-    "frames",
-    "updates",
-    "return: IQM [95 %]",
-    "mean",
-    "worst, best",
-    "train s",
-)
+PAGE = Path(__file__).parents[1] / "docs" / "results.md"
+
+HEAD = """<!-- Made by `make results-report`; not edited by hand. -->
+# Results
+
+`make results` does the runs that are missing, one line each in `benchmarks/results/learning.jsonl`, and makes this
+page from them; `make results-report` only makes the page. The queue can be stopped at any moment and goes on."""
+
+RULES = """## How to read it
+
+- A run's return is the mean over episodes of its final policy without exploration, from the same start states for
+  both libraries: {episodes}.
+- IQM is the interquartile mean over seeds (a quarter of them, rounded down, dropped at each end); brackets hold the
+  95 % percentile bootstrap interval over seeds (20 000 draws, as in rliable). With three seeds nothing is dropped, and
+  an interval can hardly be wider than the range of the three: it is too narrow rather than too wide.
+- The difference is rlrecipe's IQM minus stable-baselines3's. The verdict is "no lower by more than 5 %" if the
+  difference is at least -5 % of (theirs - random), else "interval contains zero" if the difference's interval does,
+  else "lower". Random returns: {random}.
+- Both sides do the same work, with stable-baselines3's defaults where a recipe says nothing; updates are steps of the
+  critic's optimizer, or of the only one. Both take whole batches. "work differs" stands where the counts do not agree.
+- Seconds are wall seconds of training times the share of them in which the process had a core (processor seconds
+  over wall seconds, at most 1); "train s" is their median. stable-baselines3 has one thread. They are no measure of
+  speed: `make bench-speed` is.{load}"""
 
 
-def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table."""
-    header = list(header)
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def _listed(words: Iterable[Any]) -> str:
+    """Distinct values in the order of their first appearance."""
+    return ", ".join(dict.fromkeys(str(word) for word in words)) or "not recorded"
 
 
-def _distinct(values: Iterable[Any]) -> str:
-    """What the runs agree on; all of it where they do not."""
-    return ", ".join(f"{value:,}" for value in sorted(set(values)))
+def origins(rows: list[Row]) -> str:
+    """Packages and machines of the runs, as their lines tell."""
+    packages = sorted({name for row in rows for name in row.get("versions", {})})
+    versions = "; ".join(
+        f"{name} {_listed(row['versions'][name] for row in rows if name in row.get('versions', {}))}"
+        for name in packages
+    )
+    machines = _listed(row["machine"] for row in rows if "machine" in row)
+    return f"{len(rows)} runs. Versions: {versions}. Machine: {machines}, no GPU used."
 
 
-def learning_table(rows: list[dict[str, Any]]) -> str:
-    """One line per card and library; the return of a run is its evaluation's mean."""
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        groups[row["card"], row["library"]].append(row)
+def rules(rows: list[Row]) -> str:
+    """How to read the table, with the numbers that it rests on."""
+    episodes = _listed(f"{card.eval_episodes} on {card.env_id}" for card in CARDS.values())
+    random = _listed(f"{card.env_id} {card.random_return:g}" for card in CARDS.values())
+    loads = [row["load_before"] for row in rows if "load_before" in row]
+    median = np.median(loads or [0.0])
+    busy = f"\n- The machine did other work beside: its load before a run was {median:.1f} in the median."
+    return RULES.format(episodes=episodes, random=random, load=busy if loads else "")
+
+
+def curves_of(runs: Iterable[Row]) -> list[list[Point]]:
+    """The curves that were kept, with the seconds that the run would have taken alone."""
+    return [
+        [Point(frames, seconds * run.get("core_share", 1.0), value) for frames, seconds, value in run["curve"]]
+        for run in runs
+        if run.get("curve")
+    ]
+
+
+def curves_section(groups: Groups, folder: Path) -> str:
+    """Draws the picture of every card that has curves and returns the section that shows them."""
+    parts = [
+        "## Curves",
+        f"Returns of training episodes, with exploration, averaged over the {SHARE:.0%} of the run before. "
+        "Thin: a seed. Thick: the interquartile mean over seeds.",
+    ]
+    for card in CARDS.values():
+        kept = {side: curves for side in NAMES if (curves := curves_of(groups.get((card.name, side), [])))}
+        if not kept:
+            continue
+        picture = folder / f"{card.name.replace('/', '-')}.png"
+        plot_card(kept, picture)
+        sides = " and ".join(f"{NAMES[side]} ({len(curves)} seeds)" for side, curves in kept.items())
+        alt = f"Learning curves on {card.env_id} against frames and seconds: {sides}."
+        parts += [f"### {card.name}", f"![{alt}]({folder.name}/{picture.name})"]
+    return "\n\n".join(parts)
+
+
+def unfinished(groups: Groups) -> str:
+    """The runs that the queue still has to do; empty if it is done."""
     lines = []
-    for (card, library), runs in sorted(groups.items()):
-        returns = np.array([run["eval_return_mean"] for run in runs])
-        lines.append(
-            (
-                card,
-                library,
-                str(len(runs)),
-                _distinct(run["frames"] for run in runs),
-                _distinct(run["updates"] for run in runs),
-                str(estimate([returns])),
-                f"{returns.mean():.1f}",
-                f"{returns.min():.1f}, {returns.max():.1f}",
-                f"{np.median([run['train_seconds'] for run in runs]):.1f}",
-            )
-        )
-    return markdown(HEADER, lines)
+    for card in CARDS.values():
+        for side in card.libraries:
+            count = card.seeds - len(groups.get((card.name, side), []))
+            if count > 0:
+                lines.append(f"- `{card.name}`, {NAMES[side]}: {count} of {card.seeds}")
+    return "\n".join(["## Still to run", "", *lines]) if lines else ""
 
 
-def comparison_table(rows: list[dict[str, Any]], ours: str = "rlrecipe", peer: str = "sb3") -> str:
-    """``ours`` minus ``peer`` for each card that both have run, and over all of these together.
-
-    All together stands on the normalised scale: 0 acts at random, 1 is the zoo's published return.
-    """
-    returns: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        returns[row["library"]][row["card"]].append(row["eval_return_mean"])
-    shared = sorted(set(returns[ours]) & set(returns[peer]))
-
-    def raw(library: str, card: str) -> Scores:
-        return np.array(returns[library][card])
-
-    def normalised(library: str) -> list[Scores]:
-        return [CARDS[card].normalised(raw(library, card)) for card in shared]
-
-    lines = [(card, str(estimate_difference([raw(ours, card)], [raw(peer, card)]))) for card in shared]
-    if shared:
-        together = estimate_difference(normalised(ours), normalised(peer))
-        lines.append((f"all {len(shared)}, normalised", str(together)))
-    return markdown(("card", f"IQM of {ours} minus IQM of {peer} [95 %]"), lines)
-
-
-def read_curve(run_dir: Path, key: str) -> tuple[Scores, Scores]:
-    """Frames and values of one column of ``metrics.jsonl``, where it has a number."""
-    points = []
-    for line in (run_dir / "metrics.jsonl").read_text().splitlines():
-        row = json.loads(line)
-        if row.get(key) is not None:
-            points.append((row["frames"], row[key]))
-    both = np.array(points, dtype=np.float64).reshape(-1, 2)
-    return both[:, 0], both[:, 1]
+def write_page(results: Path, page: Path) -> None:
+    """Makes ``page`` and, in a folder of its name beside it, its pictures."""
+    groups = grouped(read_rows(results))
+    rows = [row for runs in groups.values() for row in runs]
+    sections = [HEAD, origins(rows), results_table(groups), together(groups), rules(rows), unfinished(groups)]
+    sections.append(curves_section(groups, page.with_suffix("")))
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text("\n\n".join(section for section in sections if section) + "\n")
 
 
 def recipe_name(run_dir: Path) -> str:
@@ -110,59 +128,18 @@ def recipe_name(run_dir: Path) -> str:
     return str(recipe.get("name", run_dir.name))
 
 
-def plot_curves(groups: Mapping[str, list[Path]], out: Path) -> None:
-    """Writes a PNG with a panel per recipe: each run thin, their interquartile mean thick.
-
-    Raises:
-        ValueError: no run of a recipe has logged an episode yet.
-    """
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot
-
-    figure, panels = pyplot.subplots(
-        1, len(groups), figsize=(5.5 * len(groups), 3.8), squeeze=False, layout="constrained"
-    )
-    for panel, (name, run_dirs) in zip(panels[0], groups.items(), strict=True):
-        curves = [curve for run in run_dirs if len((curve := read_curve(run, "train/episode_return"))[0])]
-        if not curves:
-            raise ValueError(f"no run of {name} has logged train/episode_return")
-        for frames, values in curves:
-            panel.plot(frames, values, color="tab:blue", alpha=0.35, linewidth=0.9)
-        if len(curves) > 1:
-            # Only where every run has points: no value is made up beyond a curve's ends.
-            grid = np.linspace(max(c[0][0] for c in curves), min(c[0][-1] for c in curves), 200)
-            middle = interquartile_mean(np.stack([np.interp(grid, *c) for c in curves], axis=-1))
-            panel.plot(grid, middle, color="tab:blue", linewidth=2.2, label=f"IQM of {len(curves)} runs")
-        for number, run in enumerate(run_dirs):
-            frames, values = read_curve(run, "eval/episode_return_mean")
-            label = "evaluation" if number == 0 and len(frames) else None
-            panel.plot(frames, values, "o", color="tab:orange", markersize=3, label=label)
-        panel.set(title=name, xlabel="frames", ylabel="episode return")
-        panel.grid(alpha=0.3)
-        if panel.get_legend_handles_labels()[1]:
-            panel.legend(loc="lower right")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=120, metadata={"Software": None})
-    pyplot.close(figure)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    table = commands.add_parser("table", help="the learning comparison as Markdown")
-    table.add_argument("--results", type=Path, default=RESULTS)
+    page = commands.add_parser("page", help="the learning comparison as Markdown with pictures")
+    page.add_argument("--results", type=Path, default=RESULTS)
+    page.add_argument("--out", type=Path, default=PAGE)
     curve = commands.add_parser("curve", help="learning curves as PNG")
     curve.add_argument("run_dirs", type=Path, nargs="+", metavar="RUN_DIR")
     curve.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    if options.command == "table":
-        rows = read_rows(options.results)
-        tables = [learning_table(rows)]
-        if {"rlrecipe", "sb3"} <= {row["library"] for row in rows}:
-            tables.append(comparison_table(rows))
-        print("\n\n".join(tables))
+    if options.command == "page":
+        write_page(options.results, options.out)
         return
     groups: dict[str, list[Path]] = defaultdict(list)
     for run_dir in options.run_dirs:

@@ -17,79 +17,131 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cards import CARDS, Card
+from benchmarks.curves import core_share, thinned
 from benchmarks.episodes import returns_of
 
 PACKAGES = ("stable-baselines3", "torch", "gymnasium", "numpy")
+#: A process that waits this long between two frames is stopped (SIGSTOP), or as good as.
+PAUSE = 2.0
+
+
+class Clock:
+    """Wall time, less that in which the process was stopped; to be asked at every frame."""
+
+    def __init__(self) -> None:
+        self.paused = 0.0
+        self._begun = self._wall = time.perf_counter()
+        self._cpu = time.process_time()
+
+    def __call__(self) -> float:
+        """Seconds since the clock was made."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        idle = (wall - self._wall) - (cpu - self._cpu)
+        if idle > PAUSE:
+            self.paused += idle
+        self._wall, self._cpu = wall, cpu
+        return wall - self._begun - self.paused
 
 
 def build(card: Card, seed: int) -> Any:
-    """The untrained PPO of ``card``."""
-    from stable_baselines3 import PPO
+    """The untrained algorithm of ``card``."""
+    import numpy as np
+    import stable_baselines3 as sb3
     from stable_baselines3.common.env_util import make_vec_env
+    from stable_baselines3.common.noise import NormalActionNoise
 
-    return PPO(
-        "MlpPolicy",
-        make_vec_env(card.env_id, n_envs=card.num_envs, seed=seed),
-        learning_rate=card.learning_rate,
-        clip_range=card.clip_range,
-        n_steps=card.n_steps,
-        batch_size=card.batch_size,
-        n_epochs=card.epochs,
-        gamma=card.gamma,
-        gae_lambda=card.gae_lambda,
-        ent_coef=card.entropy_coeff,
-        seed=seed,
-        device="cpu",
-    )
+    env = make_vec_env(card.env_id, n_envs=card.peer.num_envs, seed=seed)
+    options = dict(card.peer.options)
+    if "action_noise" in options:
+        mean = np.zeros(env.action_space.shape)
+        options["action_noise"] = NormalActionNoise(mean, np.full_like(mean, options["action_noise"]))
+    algorithm = getattr(sb3, card.algorithm.upper())
+    return algorithm("MlpPolicy", env, seed=seed, device="cpu", **options)
 
 
-def optimizer_steps(model: Any) -> int:
-    """Updates as the optimizer counted them (stable-baselines3's own counter counts epochs)."""
-    return int(next(iter(model.policy.optimizer.state.values()))["step"])
+def optimizer_steps(model: Any) -> dict[str, int]:
+    """Steps as each optimizer counted them (stable-baselines3's own counter counts PPO's epochs)."""
+    owners = {"policy": model.policy, "critic": getattr(model, "critic", None), "actor": getattr(model, "actor", None)}
+    optimizers = {name: owner.optimizer for name, owner in owners.items() if hasattr(owner, "optimizer")}
+    if (temperature := getattr(model, "ent_coef_optimizer", None)) is not None:
+        optimizers["temperature"] = temperature
+    return {
+        name: int(next(iter(optimizer.state.values()), {"step": 0})["step"]) for name, optimizer in optimizers.items()
+    }
 
 
-def run(card: Card, seed: int, threads: int, out: Path, episodes: int) -> dict[str, Any]:
-    """Trains, saves to ``out/model.zip`` and evaluates (not at all with 0 ``episodes``)."""
+def learn(model: Any, frames: int) -> tuple[list[tuple[int, float, float]], dict[str, float]]:
+    """Trains; returns every episode (frames, seconds, return) and what the training took."""
+    from stable_baselines3.common.callbacks import BaseCallback
+
+    clock, cpu = Clock(), time.process_time()
+    episodes: list[tuple[int, float, float]] = []
+
+    class Episodes(BaseCallback):  # type: ignore[misc]
+        def _on_step(self) -> bool:
+            seconds = clock()
+            ended = (info["episode"] for info in self.locals["infos"] if "episode" in info)
+            episodes.extend((self.num_timesteps, seconds, float(episode["r"])) for episode in ended)
+            return True
+
+    model.learn(total_timesteps=frames, callback=Episodes())
+    seconds, busy = clock(), time.process_time() - cpu
+    took = {"train_seconds": round(seconds, 3), "paused_seconds": round(clock.paused, 3)}
+    return episodes, {**took, "core_share": core_share(busy, seconds)}
+
+
+def run(card: Card, seed: int, threads: int, out: Path, frames: int, eval_episodes: int) -> dict[str, Any]:
+    """Trains, saves to ``out/model.zip`` and evaluates (not at all with 0 ``eval_episodes``)."""
     started = time.perf_counter()
     import torch
 
     torch.set_num_threads(threads)
     model = build(card, seed)
     ready = time.perf_counter()
-    model.learn(total_timesteps=card.total_frames)
-    trained = time.perf_counter()
+    episodes, took = learn(model, frames)
     out.mkdir(parents=True, exist_ok=True)
     model.save(out / "model.zip")
+    steps = optimizer_steps(model)
     row: dict[str, Any] = {
         "card": card.name,
         "library": "sb3",
         "seed": seed,
         "threads": threads,
         "frames": model.num_timesteps,
-        "updates": optimizer_steps(model),
+        "updates": max(steps.values()),
+        "optimizer_steps": steps,
         "start_seconds": round(ready - started, 3),
-        "train_seconds": round(trained - ready, 3),
+        **took,
         "versions": {name: version(name) for name in PACKAGES},
+        "curve": thinned(episodes, model.num_timesteps),
     }
-    if episodes:
-        import numpy as np
-
-        returns = np.array(returns_of(lambda seen: model.predict(seen, deterministic=True)[0], card.env_id, episodes))
-        row |= {"eval_episodes": episodes, "eval_return_mean": float(returns.mean())}
-        row |= {"eval_return_std": float(returns.std())}
+    if eval_episodes:
+        row |= evaluated(model, card.env_id, eval_episodes)
     return row
+
+
+def evaluated(model: Any, env_id: str, episodes: int) -> dict[str, Any]:
+    """What the final policy reaches without exploration."""
+    import numpy as np
+
+    returns = np.array(returns_of(lambda seen: model.predict(seen, deterministic=True)[0], env_id, episodes))
+    mean, std = float(returns.mean()), float(returns.std())
+    return {"eval_episodes": episodes, "eval_return_mean": mean, "eval_return_std": std}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("card", choices=CARDS)
+    parser.add_argument("card", choices=[name for name, card in CARDS.items() if card.work])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="folder for the weights")
-    parser.add_argument("--episodes", type=int, default=100, help="of the evaluation; 0 skips it")
+    parser.add_argument("--episodes", type=int, help="of the evaluation; 0 skips it; default: the card's")
+    parser.add_argument("--frames", type=int, help="in place of the card's, to try it out")
     options = parser.parse_args()
-    row = run(CARDS[options.card], options.seed, options.threads, options.out, options.episodes)
-    print(json.dumps(row))
+    card = CARDS[options.card]
+    episodes = card.eval_episodes if options.episodes is None else options.episodes
+    frames = options.frames or card.peer.total_frames
+    print(json.dumps(run(card, options.seed, options.threads, options.out, frames, episodes)))
 
 
 if __name__ == "__main__":

@@ -1,20 +1,35 @@
-"""From a recipe to a trainer: the only place that joins components. Read it top to bottom."""
+"""From a recipe to a trainer: the only place that joins components. Read it top to bottom.
+
+``environments.py`` makes the environments, ``resolve.py`` what a recipe leaves to the machine.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import gymnasium
 import numpy as np
 import torch
 
 from rlrecipe.capture import Choice, choose
 from rlrecipe.clock import Clock
-from rlrecipe.interfaces import Algorithm, Collector, Distribution, Network, Transform
+from rlrecipe.environments import Spaces, in_phase, make_env, make_transforms, named, spaces_of
+from rlrecipe.interfaces import (
+    Algorithm,
+    Collector,
+    Distribution,
+    Exploration,
+    Head,
+    Key,
+    Network,
+    ReplayBuffer,
+    Sampler,
+    Transform,
+)
+from rlrecipe.networks.copies import Copies
 from rlrecipe.parameters import Parameters
 from rlrecipe.policy import Policy
 from rlrecipe.recipe.options import Options, Slot
@@ -22,131 +37,96 @@ from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.shape import components
 from rlrecipe.recipe.values import Duration, Value
 from rlrecipe.streams import Stream, Streams
+from rlrecipe.targets import Targets
+from rlrecipe.trainers.minibatches import Minibatches
 from rlrecipe.trainers.points import HookError
+from rlrecipe.trainers.replay import Ratio, Replay
 from rlrecipe.trainers.trainer import Schedule, Trainer
 from rlrecipe.update import Update
 from rlrecipe.vector import Vector
-
-Env = gymnasium.Env[Any, Any]
-#: From this width on, one operation is worth the cost of a second thread.
-WIDE = 256
-
-
-# -- environments
-
-
-def make_env(options: Any, phase: str = "train", render_mode: str | None = None) -> Env:
-    """One environment with its frame skip and the transforms that wrap it.
-
-    Args:
-        options: of ``env``.
-        phase: "train" or "eval": transforms of the other phase are left out.
-        render_mode: gymnasium's.
-    """
-    env: Env = options.component.build(options, render_mode)
-    if options.frame_skip > 1:
-        env = _FrameSkip(env, options.frame_skip)
-    for transform in options.transforms:
-        if transform.component.traits.get("wraps") and transform.phase in (phase, "both"):
-            env = transform.component.build(transform, env)
-    return env
-
-
-class _FrameSkip(gymnasium.Wrapper):
-    """Repeats each action; rewards add up, and an episode's end ends the repetition."""
-
-    def __init__(self, env: Env, skip: int) -> None:
-        super().__init__(env)
-        self.skip = skip
-
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        total = 0.0
-        for _ in range(self.skip):
-            observation, reward, terminated, truncated, info = self.env.step(action)
-            total += float(reward)
-            if terminated or truncated:
-                break
-        return observation, total, terminated, truncated, info
-
-
-def make_transforms(options: Any, space: Any, gamma: float) -> dict[str, Transform]:
-    """The transforms that stand between the environments and the policy, by the name of their state."""
-    return {
-        name: transform.component.build(transform, space, options.num_envs, gamma)
-        for name, transform in _named(options.transforms).items()
-        if not transform.component.traits.get("wraps")
-    }
-
-
-def in_phase(options: Any, phase: str) -> list[str]:
-    """Names of the transforms that ``make_transforms`` makes and that apply in "train" or "eval"."""
-    return [
-        name
-        for name, transform in _named(options.transforms).items()
-        if not transform.component.traits.get("wraps") and transform.phase in (phase, "both")
-    ]
-
-
-def _named(components: Sequence[Options]) -> dict[str, Any]:
-    """Components by name; the second of a name keeps its state under a name of its own."""
-    named: dict[str, Any] = {}
-    for options in components:
-        name = options.component.name
-        same = sum(other.split(".")[0] == name for other in named)
-        named[f"{name}.{same}" if same else name] = options
-    return named
-
 
 # -- the policy and what it learns from
 
 
 @dataclass(frozen=True)
-class Spaces:
-    """What an environment observes and takes."""
+class Learner:
+    """What acts, what it learns by, and the parameters of both."""
 
-    observation: Any
-    action: Any
-
-
-def make_distribution(recipe: Recipe, spaces: Spaces) -> Distribution:
-    """The action distribution of the policy network."""
-    options: Any = getattr(recipe.networks["policy"], "distribution", None)
-    distribution: Distribution = options.component.build(options, spaces.action)
-    return distribution
+    policy: Policy
+    algorithm: Any
+    parameters: Parameters
 
 
-def make_networks(recipe: Recipe, spaces: Spaces, distribution: Distribution) -> dict[str, Network]:
+def acting_slot(recipe: Recipe) -> str:
+    """The slot of the network that acts."""
+    slot: str = recipe.algorithm.component.traits.get("acts", "policy")
+    return slot
+
+
+def distribution_options(recipe: Recipe, action_space: Any) -> Any:
+    """Options of the distribution that acts: the recipe's, or the algorithm's for this kind of space."""
+    given = getattr(recipe.networks[acting_slot(recipe)], "distribution", None)
+    if given is not None:
+        return given
+    kinds: Mapping[str, Any] = recipe.algorithm.component.traits["acts_in"]
+    return Slot("distribution").read(kinds[type(action_space).__name__])
+
+
+def make_networks(recipe: Recipe, spaces: Spaces, distribution: Distribution) -> dict[str, Any]:
     """A network for each slot of the algorithm."""
-    features = int(np.prod(spaces.observation.shape))
-    heads = recipe.algorithm.component.traits["heads"](distribution)
-    return {
-        slot: recipe.networks[slot].component.build(recipe.networks[slot], features, *heads[slot]) for slot in heads
-    }
+    observation, action = (int(np.prod(space.shape)) for space in (spaces.observation, spaces.action))
+    heads: Mapping[str, Head] = recipe.algorithm.component.traits["heads"](distribution, recipe.algorithm)
+    networks = {}
+    for slot, head in heads.items():
+        options = recipe.networks[slot]
+        features = observation + action * head.action
+        network = options.component.build(options, features, head.features, head.gain)
+        networks[slot] = network if head.copies is None else Copies(network, head.copies)
+    return networks
+
+
+def make_loss(recipe: Recipe, networks: Mapping[str, Any], distribution: Distribution) -> Any:
+    """The algorithm: its losses and the pure functions around them."""
+    return recipe.algorithm.component.build(recipe.algorithm, networks, distribution)
 
 
 def make_parameters(
-    networks: Mapping[str, Network], distribution: Distribution, streams: Streams, device: torch.device
+    networks: Mapping[str, Network], own: Mapping[str, Any], algorithm: Algorithm, generator: torch.Generator
 ) -> Parameters:
-    """Initial parameters of every network, those of the distribution with the policy's."""
-    generator = streams.torch(Stream.INITIALISATION)
+    """Initial parameters of every network; slots that an objective moves lie side by side.
+
+    Args:
+        networks: by slot.
+        own: further parameters by slot, such as a distribution's.
+        algorithm: whose objectives say what is moved together, and which may have parameters, too.
+        generator: of the networks' first weights.
+    """
     tensors = {slot: network.init(generator) for slot, network in networks.items()}
-    tensors["policy"] = {**tensors["policy"], **distribution.init()}
-    parameters = Parameters(tensors)
+    for slot, further in (*own.items(), *algorithm.init().items()):
+        tensors[slot] = {**tensors.get(slot, {}), **further}
+    order = dict.fromkeys([*(slot for objective in algorithm.objectives for slot in objective.slots), *tensors])
+    return Parameters({slot: tensors[slot] for slot in order})
+
+
+def make_learner(recipe: Recipe, spaces: Spaces, streams: Streams, device: torch.device) -> Learner:
+    """Policy, algorithm and their parameters, as they are before training."""
+    slot, options = acting_slot(recipe), distribution_options(recipe, spaces.action)
+    distribution: Distribution = options.component.build(options, spaces.action)
+    networks = make_networks(recipe, spaces, distribution)
+    algorithm = make_loss(recipe, networks, distribution)
+    generator = streams.torch(Stream.INITIALISATION)
+    parameters = make_parameters(networks, {slot: distribution.init()}, algorithm, generator)
     parameters.flat = parameters.flat.to(device)
-    return parameters
+    return Learner(Policy(networks[slot], distribution, parameters, slot), algorithm, parameters)
 
 
-def make_loss(recipe: Recipe, networks: Mapping[str, Network], distribution: Distribution) -> Algorithm:
-    """The algorithm: its loss and the pure functions around it."""
-    algorithm: Algorithm = recipe.algorithm.component.build(recipe.algorithm, networks, distribution)
-    return algorithm
-
-
-def make_update(recipe: Recipe, algorithm: Algorithm, parameters: Parameters) -> Update:
-    """Gradient, clipping and optimizer step of the algorithm's loss."""
+def make_update(recipe: Recipe, learner: Learner, clock: Clock) -> Update:
+    """Gradients, clipping and optimizer steps of the algorithm's losses, and its target networks."""
     options: Any = recipe.optimizer
     groups = {slot: group.lr for slot, group in options.groups.items()}
-    return Update(algorithm.loss, parameters, options.component.build(options), groups)
+    algorithm, parameters = learner.algorithm, learner.parameters
+    targets = Targets(parameters, algorithm.targets, algorithm.target, clock) if algorithm.targets else None
+    return Update(algorithm.objectives, parameters, options.component.build(options), groups, targets)
 
 
 def make_schedule(value: Value) -> Schedule:
@@ -158,7 +138,42 @@ def make_schedule(value: Value) -> Schedule:
     return lambda _: value
 
 
+class Numbers:
+    """Scheduled numbers of components: each has its value of before the batch."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.scheduled: list[_Scheduled] = []
+
+    def __call__(self, value: Value) -> _Scheduled:
+        """A number that follows its schedule."""
+        number = _Scheduled(make_schedule(value))
+        number(self.clock)
+        if isinstance(value, Options):
+            self.scheduled.append(number)
+        return number
+
+
+class _Scheduled:
+    value: float
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+
+    def __call__(self, clock: Clock) -> None:
+        self.value = self.schedule(clock)
+
+
 # -- collecting
+
+
+def make_exploration(recipe: Recipe, spaces: Spaces, numbers: Numbers) -> Exploration | None:
+    """What makes the policy try other actions."""
+    options, num_envs = recipe.exploration, getattr(recipe.env, "num_envs", 1)
+    if options is None:
+        return None
+    exploration: Exploration = options.component.build(options, spaces.action, num_envs, numbers)
+    return exploration
 
 
 def make_collector(
@@ -168,6 +183,7 @@ def make_collector(
     streams: Streams,
     clock: Clock,
     capture: str | None,
+    exploration: Exploration | None = None,
 ) -> Collector:
     """The collector over its environments."""
     env: Any = recipe.env
@@ -180,8 +196,68 @@ def make_collector(
         [transforms[name] for name in in_phase(recipe.env, "train")],
         streams.generator(Stream.ACTION),
         lambda: clock.frames,
+        exploration,
+        raw=recipe.replay_buffer is not None,
     )
     return collector
+
+
+def columns(policy: Policy, spaces: Spaces) -> dict[Key, tuple[tuple[int, ...], np.dtype[Any]]]:
+    """Shape and type of one row of each key of a transition."""
+    observation = (tuple(spaces.observation.shape), np.dtype(np.float32))
+    action = policy.act(np.zeros((1, *spaces.observation.shape), np.float32), None)
+    flag = ((), np.dtype(np.bool_))
+    return {
+        "observation": observation,
+        "action": (action.shape[1:], action.dtype),
+        ("next", "observation"): observation,
+        ("next", "reward"): ((), np.dtype(np.float32)),
+        ("next", "terminated"): flag,
+        ("next", "truncated"): flag,
+    }
+
+
+def make_replay_buffer(
+    recipe: Recipe, learner: Learner, spaces: Spaces, streams: Streams, numbers: Numbers
+) -> ReplayBuffer:
+    """The buffer of transitions."""
+    options: Any = recipe.replay_buffer
+    algorithm, env = learner.algorithm, recipe.env
+    buffer: ReplayBuffer = options.component.build(
+        options,
+        columns(learner.policy, spaces),
+        getattr(env, "num_envs", 1),
+        algorithm.n_steps,
+        algorithm.gamma,
+        streams.generator(Stream.SAMPLER),
+        numbers,
+    )
+    buffer.include_content = recipe.checkpoint.include_buffer
+    return buffer
+
+
+def make_sampler(
+    recipe: Recipe,
+    learner: Learner,
+    buffer: ReplayBuffer | None,
+    transforms: Mapping[str, Transform],
+    streams: Streams,
+    clock: Clock,
+) -> Sampler:
+    """Where the sub-batches of updates come from: the newest batch, or the buffer."""
+    if buffer is None:
+        return Minibatches(learner.algorithm, streams.generator(Stream.PERMUTATION))
+    trainer = recipe.trainer
+    starts = getattr(recipe.collector, "init_random_frames", 0)
+    return Replay(
+        buffer,
+        learner.algorithm,
+        [transforms[name] for name in in_phase(recipe.env, "train")],
+        Ratio(starts, trainer.updates_per_frame, trainer.optim_steps_per_batch),
+        clock,
+        streams.generator(Stream.NOISE),
+        learner.parameters.flat.device,
+    )
 
 
 # -- all together
@@ -217,28 +293,33 @@ def make_trainer(recipe: Recipe) -> Assembly:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
     streams, clock = Streams(recipe.seed), Clock(total_of(recipe))
-    spaces = spaces_of(recipe.env)
-    distribution = make_distribution(recipe, spaces)
-    networks = make_networks(recipe, spaces, distribution)
-    parameters = make_parameters(networks, distribution, streams, device)
-    algorithm = make_loss(recipe, networks, distribution)
-    policy = Policy(networks["policy"], distribution, parameters)
+    spaces, numbers = spaces_of(recipe.env), Numbers(clock)
+    learner = make_learner(recipe, spaces, streams, device)
+    algorithm, policy = learner.algorithm, learner.policy
     transforms = make_transforms(recipe.env, spaces.observation, getattr(recipe.algorithm, "gamma", 1.0))
     capture = choose(partial(make_env, recipe.env))
+    exploration = make_exploration(recipe, spaces, numbers)
+    buffer = None
+    if recipe.replay_buffer is not None:
+        buffer = make_replay_buffer(recipe, learner, spaces, streams, numbers)
     optimizer: Any = recipe.optimizer
     trainer = Trainer(
-        collector=make_collector(recipe, policy, transforms, streams, clock, capture.method),
+        collector=make_collector(recipe, policy, transforms, streams, clock, capture.method, exploration),
         algorithm=algorithm,
-        update=make_update(recipe, algorithm, parameters),
+        sampler=make_sampler(recipe, learner, buffer, transforms, streams, clock),
+        update=make_update(recipe, learner, clock),
         clock=clock,
         streams=streams,
         clip_norm=recipe.trainer.clip_norm,
         lr=None if optimizer.schedule is None else make_schedule(optimizer.schedule),
         coefficients={name: make_schedule(value) for name, value in algorithm.coefficients.items()},
+        numbers=numbers.scheduled,
     )
+    if buffer is not None:
+        trainer.register_module("replay_buffer", buffer)
     for name, transform in transforms.items():
         trainer.register_module(name, transform)
-    for i, (name, options) in enumerate(_named(recipe.hooks).items()):
+    for i, (name, options) in enumerate(named(recipe.hooks).items()):
         try:
             options.component.build(options).register(trainer, name)
         except HookError as error:
@@ -252,6 +333,8 @@ def _exactness(recipe: Recipe, capture: Choice, device: torch.device) -> tuple[s
     """Level at which this run can be resumed, and why."""
     if device.type != "cpu":
         return "continue", f"sums on {device.type} have no fixed order"
+    if recipe.replay_buffer is not None and not recipe.checkpoint.include_buffer:
+        return "continue", "checkpoints leave out the replay buffer (checkpoint.include_buffer: false)"
     durations = {"trainer.log_interval": recipe.trainer.log_interval, "evaluation.every": recipe.evaluation.every}
     for path, options in components(recipe):
         durations |= {".".join(map(str, (*path, key))): value for key, value in options if isinstance(value, Duration)}
@@ -259,35 +342,3 @@ def _exactness(recipe: Recipe, capture: Choice, device: torch.device) -> tuple[s
         if duration is not None and duration.unit == "seconds":
             return "continue", f"{place} depends on the wall clock"
     return capture.level, capture.reason
-
-
-# -- what the recipe leaves to the machine
-
-
-def spaces_of(options: Any, phase: str = "train") -> Spaces:
-    """The spaces of an environment by its options."""
-    env = make_env(options, phase)
-    try:
-        return Spaces(env.observation_space, env.action_space)
-    finally:
-        env.close()
-
-
-def resolve(recipe: Recipe) -> Recipe:
-    """The recipe with every ``auto`` replaced by what is chosen here; depends on nothing else."""
-    networks = dict(recipe.networks)
-    policy: Any = networks["policy"]
-    if policy.distribution is None:
-        discrete = isinstance(spaces_of(recipe.env).action, gymnasium.spaces.Discrete)
-        chosen = Slot("distribution").read("categorical" if discrete else "normal")
-        networks["policy"] = policy.model_copy(update={"distribution": chosen})
-    runtime: dict[str, Any] = {}
-    if recipe.runtime.device == "auto":
-        runtime["device"] = "cpu"
-    if recipe.runtime.threads == "auto":
-        widths = [width for network in networks.values() for width in getattr(network, "num_cells", [])]
-        runtime["threads"] = min(2, os.cpu_count() or 1) if max(widths, default=0) >= WIDE else 1
-    if recipe.runtime.compile == "auto":
-        runtime["compile"] = "off"
-    runtime_options = recipe.runtime.model_copy(update=runtime)
-    return recipe.model_copy(update={"networks": networks, "runtime": runtime_options})

@@ -8,7 +8,8 @@ Shapes: T steps of N environments are kept time-major, ``[T, N, ...]``; a sub-ba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from rlrecipe.lazy import np, torch
@@ -30,6 +31,29 @@ class Stateful(Protocol):
 
     def state_dict(self) -> State: ...
     def load_state_dict(self, state: State) -> None: ...
+
+
+class Number(Protocol):
+    """A number of the recipe that may follow a schedule: its value for the batch at hand."""
+
+    value: float
+
+
+@dataclass(frozen=True)
+class Head:
+    """What an algorithm asks of a slot's network.
+
+    Attributes:
+        features: outputs.
+        gain: scale of the last layer's first weights.
+        action: whether the action follows the observation in its input.
+        copies: independent networks side by side, their parameters stacked along a first dimension.
+    """
+
+    features: int
+    gain: float = 1.0
+    action: bool = False
+    copies: int | None = None
 
 
 class Network(Protocol):
@@ -70,6 +94,17 @@ class Distribution(Protocol):
     def to_env(self, action: np.ndarray) -> np.ndarray:
         """The actions as the environment takes them: clipped, scaled or shifted."""
 
+    def random(self, rng: np.random.Generator, rows: int) -> np.ndarray:
+        """Actions drawn evenly from the whole space, as they are stored."""
+
+
+class Exploration(Stateful, Protocol):
+    """Changes the policy's actions, as they are stored, so that others are tried."""
+
+    def __call__(self, action: np.ndarray, rng: np.random.Generator) -> np.ndarray: ...
+    def reset(self, done: np.ndarray) -> None:
+        """Environments ``[N]`` whose episode has ended."""
+
 
 class Optimizer(Protocol):
     """A step on one flat vector. ``lr`` is 0-dimensional, or one rate for each element."""
@@ -85,6 +120,38 @@ class Optimizer(Protocol):
         """Move ``flat`` and ``state`` in place; reads and writes nothing else."""
 
 
+@dataclass(frozen=True)
+class Objective:
+    """A loss and the slots that it moves.
+
+    An update takes an algorithm's objectives one after the other; each sees what the one before moved.
+
+    Attributes:
+        loss: ``loss(params, batch, inputs) -> (loss, metrics)``, pure. Parameters of other slots carry no
+            gradient; copies that follow a slot slowly are there as ``params["target_<slot>"]``.
+            A metric with more than no dimension goes into the sub-batch under its name (``td_error``).
+        slots: what it moves; empty means everything.
+        every: it is taken in every so many updates.
+    """
+
+    loss: Callable[[Params, Batch, Scalars], tuple[torch.Tensor, Scalars]]
+    slots: tuple[str, ...] = ()
+    every: int = 1
+
+
+@dataclass(frozen=True)
+class Target:
+    """How target networks follow: the share of the way that they go, and when.
+
+    Attributes:
+        tau: share of the way to the networks that they follow.
+        every: a duration, before the first update after it is crossed; None means after every update.
+    """
+
+    tau: float
+    every: Any = None
+
+
 class Algorithm(Protocol):
     """An algorithm as data and pure functions; gradients, clipping and steps are shared machinery."""
 
@@ -92,6 +159,21 @@ class Algorithm(Protocol):
     coefficients: Mapping[str, Any]
     #: Keys of a batch that ``loss`` reads.
     reads: frozenset[Key]
+    #: What an update does, in order.
+    objectives: Sequence[Objective]
+    #: Slots that have a target network, and how it follows.
+    targets: tuple[str, ...]
+    target: Target | None
+
+    def init(self) -> dict[str, dict[str, torch.Tensor]]:
+        """Parameters of its own by slot and name, besides those of networks and distribution."""
+
+    def stop(self, metrics: Scalars) -> bool:
+        """Whether the rest of this batch's updates, this one included, is left out."""
+
+
+class OnPolicy(Algorithm, Protocol):
+    """Learns from the newest batch only."""
 
     def prepare(self, params: Params, batch: Batch) -> None:
         """Add to a collected batch what all of its updates share (values, advantages)."""
@@ -102,11 +184,50 @@ class Algorithm(Protocol):
     def sub_batches(self, frames: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
         """Row indexes of the sub-batch of each update."""
 
-    def loss(self, params: Params, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
-        """The loss of a sub-batch and what to report of it. Pure."""
 
-    def stop(self, metrics: Scalars) -> bool:
-        """Whether the rest of this batch's updates, this one included, is left out."""
+class OffPolicy(Algorithm, Protocol):
+    """Learns from a replay buffer."""
+
+    #: Steps of an n-step return, and the discount of each.
+    n_steps: int
+    gamma: float
+
+    def noise(self, rng: np.random.Generator, rows: int) -> dict[Key, np.ndarray]:
+        """Random numbers of ``rows`` rows of sub-batches, ``[rows, ...]`` each, by their key in a batch."""
+
+
+class ReplayBuffer(Stateful, Protocol):
+    """Transitions of the past; the oldest make room for new ones."""
+
+    batch_size: int
+    #: False while a buffer whose rows were not saved fills up again.
+    ready: bool
+
+    def __len__(self) -> int: ...
+    def extend(self, batch: Batch) -> None:
+        """Take the rows of a batch ``[T, N, ...]``."""
+
+    def sample(self, count: int) -> Iterator[Batch]:
+        """Sub-batches ``[B, ...]``, drawn at random."""
+
+    def update_priority(self, sub_batch: Batch) -> None:
+        """Let the rows of a sub-batch with a ``td_error`` be drawn accordingly."""
+
+
+class Sampler(Stateful, Protocol):
+    """Where the sub-batches of updates come from."""
+
+    def extend(self, params: Params, batch: Batch) -> None:
+        """Take a collected batch in."""
+
+    def begin(self, batch: Batch) -> int:
+        """Make the sub-batches after a batch ready; how many there are."""
+
+    def take(self) -> Batch:
+        """The next sub-batch ``[B, ...]``."""
+
+    def after(self, sub_batch: Batch) -> None:
+        """Learn what the loss has written into a sub-batch."""
 
 
 class Transform(Stateful, Protocol):
@@ -123,7 +244,10 @@ class Transform(Stateful, Protocol):
         """What to show of a step: observation ``[N, ...]``, the true next one, and the reward ``[N]``."""
 
     def apply(self, observation: np.ndarray) -> np.ndarray:
-        """Observations as the policy sees them, with frozen statistics."""
+        """Observations as the policy sees them, with the statistics as they stand."""
+
+    def apply_reward(self, reward: np.ndarray) -> np.ndarray:
+        """Rewards as the loss sees them, with the statistics as they stand."""
 
 
 class Collector(Stateful, Protocol):

@@ -7,8 +7,9 @@ numpy, saving and the loss all read the same memory.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
 
 from rlrecipe.interfaces import Params
 from rlrecipe.lazy import np, torch
@@ -67,6 +68,21 @@ class Parameters:
         """First and one past the last element of a slot."""
         own = [part for part in self.parts if part.slot == slot]
         return own[0].start, own[-1].stop
+
+    def stretch(self, slots: Sequence[str] = ()) -> Parameters:
+        """Neighbouring slots as parameters of their own over the same memory; no slots mean all of them.
+
+        Raises:
+            ValueError: other slots lie between them.
+        """
+        own = [part for part in self.parts if not slots or part.slot in slots]
+        start, stop = own[0].start, own[-1].stop
+        if sum(part.stop - part.start for part in own) != stop - start:
+            raise ValueError(f"the slots {', '.join(slots)} are no neighbours in the vector of all parameters")
+        inner = copy(self)
+        inner.parts = [replace(part, start=part.start - start, stop=part.stop - start) for part in own]
+        inner.flat = self.flat[start:stop]
+        return inner
 
     def named(self) -> dict[str, torch.Tensor]:
         """Views by dotted name: ``policy.0.weight``."""

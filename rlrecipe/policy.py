@@ -56,3 +56,7 @@ class Policy:
     def to_env(self, action: np.ndarray) -> np.ndarray:
         """Stored actions as the environment takes them."""
         return self.distribution.to_env(action)
+
+    def random(self, rng: np.random.Generator, rows: int) -> np.ndarray:
+        """Actions drawn evenly from the whole space, as they are stored."""
+        return self.distribution.random(rng, rows)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-import os
 import re
-from collections.abc import Callable
 from typing import Any
 
 import gymnasium
-import numpy as np
 import torch
 
-from rlrecipe.build import Spaces, spaces_of
+from rlrecipe.build import acting_slot, distribution_options
+from rlrecipe.environments import Spaces, spaces_of
+from rlrecipe.memory import memory_problems
 from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.evaluation import evaluation_env
+from rlrecipe.recipe.registry import search
 from rlrecipe.recipe.schema import Recipe
+from rlrecipe.recipe.shape import components
 
 ATARI = "pip install 'rlrecipe[atari]'"
 
@@ -27,7 +28,7 @@ def probe(recipe: Recipe) -> list[Problem]:
         spaces = spaces_of(recipe.env)
     except Exception as error:
         return [environment_problem(recipe.env, error, ("env",))]
-    problems = [*_evaluation_problems(recipe, spaces), *_memory_problems(recipe, spaces)]
+    problems = [*_evaluation_problems(recipe, spaces)]
     shape = getattr(spaces.observation, "shape", None)
     if not isinstance(spaces.observation, gymnasium.spaces.Box) or shape is None:
         problems.append(
@@ -38,21 +39,41 @@ def probe(recipe: Recipe) -> list[Problem]:
                 "add the transform flatten_observation to env.transforms",
             )
         )
-    options: Any = getattr(recipe.networks["policy"], "distribution", None)
-    fits: Callable[[Any], str | None] = _any_fits if options is None else options.component.traits["fits"]
-    misfit = fits(spaces.action)
-    if misfit is not None:
-        path = ("env",) if options is None else ("networks", "policy", "distribution")
-        problems.append(Problem("E301", path, misfit, None))
-    return [*problems, *_device_problems(recipe)]
+    misfits = action_problems(recipe, spaces.action)
+    problems += misfits
+    if not misfits:
+        problems += memory_problems(recipe, spaces)
+    return [*problems, *_missing_problems(recipe), *_device_problems(recipe)]
 
 
-def _any_fits(space: Any) -> str | None:
-    if isinstance(space, gymnasium.spaces.Discrete):
-        return None
-    if isinstance(space, gymnasium.spaces.Box) and np.issubdtype(space.dtype, np.floating):
-        return None
-    return f"no distribution here acts in {space}; use an environment with Discrete or Box actions"
+def action_problems(recipe: Recipe, space: Any) -> list[Problem]:
+    """Why the algorithm, its distribution or its exploration cannot act in a space."""
+    algorithm, kind = recipe.algorithm.component, type(space).__name__
+    if kind not in algorithm.traits["acts_in"]:
+        others = [c.name for c in search("algorithm") if kind in c.traits.get("acts_in", {})]
+        kinds = " and ".join(algorithm.traits["acts_in"])
+        message = f"{algorithm.name} acts in {kinds} spaces, but the environment takes {space}"
+        cure = f"use {', '.join(others)}" if others else "wrap the environment so that it takes Discrete or Box actions"
+        return [Problem("E301", ("algorithm",), message, cure)]
+    slot = acting_slot(recipe)
+    given = getattr(recipe.networks[slot], "distribution", None)
+    distribution, path = distribution_options(recipe, space), ("networks", slot, "distribution")
+    found = [(distribution, ("env",) if given is None else path)]
+    if recipe.exploration is not None:
+        found.append((recipe.exploration, ("exploration",)))
+    problems = []
+    for options, place in found:
+        misfit = options.component.traits["fits"](space)
+        if misfit is not None:
+            problems.append(Problem("E301", place, misfit, None))
+    return problems
+
+
+def _missing_problems(recipe: Recipe) -> list[Problem]:
+    """What components miss on this machine that only loading it can tell."""
+    probes = [(path, options.component.traits.get("probe")) for path, options in components(recipe)]
+    found = [(path, check()) for path, check in probes if check is not None]
+    return [Problem("E401", (*path, "name"), *missing) for path, missing in found if missing is not None]
 
 
 def _evaluation_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
@@ -78,22 +99,6 @@ def differing(one: Spaces, other: Spaces) -> str | None:
 
 def _size(space: Any) -> int | None:
     return int(space.n) if isinstance(space, gymnasium.spaces.Discrete) else None
-
-
-def _memory_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
-    """Batches that do not fit into memory: two observations, an action and a few numbers for each frame."""
-    frames = getattr(recipe.collector, "frames_per_batch", 0)
-    if not isinstance(spaces.observation, gymnasium.spaces.Box):
-        return []
-    action = int(np.prod(spaces.action.shape or (1,)))
-    row = 4 * (2 * int(np.prod(spaces.observation.shape)) + 2 * action + 8)
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    if frames * row <= there:
-        return []
-    needed, free = (f"{size / 2**30:.1f} GiB" for size in (frames * row, there))
-    message = f"a batch of {frames} frames x {row} bytes needs {needed}; {free} are free"
-    cure = f"make collector.frames_per_batch {there // (4 * row)} or less"
-    return [Problem("E303", ("collector", "frames_per_batch"), message, cure)]
 
 
 def environment_problem(options: Any, error: Exception, path: Path) -> Problem:

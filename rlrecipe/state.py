@@ -1,15 +1,16 @@
 """The state protocol: nested plain values on one side, JSON and named arrays on the other.
 
 What ``state_dict`` returns may hold numbers, text, None, lists, tuples, mappings with text keys,
-numpy arrays and scalars, numpy generators and torch tensors. Everything else is refused by its path,
-so that nothing is lost in silence. Nothing is pickled.
+numpy arrays and scalars, numpy generators, torch tensors and pieces. Everything else is refused by its
+path, so that nothing is lost in silence. Nothing is pickled.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from rlrecipe.lazy import np, torch
@@ -35,8 +36,31 @@ _DTYPES = frozenset(
 )
 
 
-def split(state: Any, path: str, arrays: Arrays) -> Any:
-    """The JSON side of ``state``; arrays go to ``arrays`` under their dotted path.
+class Piece:
+    """Named tensors of a state that a checkpoint keeps in a file of their own.
+
+    Their owner gives the same piece for as long as they are unchanged, and a new one after that: what
+    was written for a piece once is linked into later checkpoints, not written again. A piece that came
+    out of a checkpoint reads its file, which is pruned one day: an owner that has read it goes on with
+    ``Piece(own_tensors, read.fact)``. Where a run goes on without its pieces, each is None.
+
+    Args:
+        tensors: gives them, contiguous and on the CPU; called only when they have to be written or read.
+        fact: ``sha256`` and ``bytes`` of their file, if it was written before.
+    """
+
+    def __init__(self, tensors: Callable[[], Arrays], fact: Mapping[str, Any] | None = None) -> None:
+        self.tensors, self.fact = tensors, fact
+
+
+def split(state: Any, path: str, arrays: Arrays, pieces: dict[str, Piece] | None = None) -> Any:
+    """The JSON side of ``state``; arrays go to ``arrays`` under their dotted path, pieces to ``pieces``.
+
+    Args:
+        state: what ``state_dict`` returned.
+        path: in front of each name.
+        arrays: takes the arrays.
+        pieces: takes the pieces; None where there can be none.
 
     Raises:
         TypeError: a value is of no kind that can be saved; the message holds its path.
@@ -44,48 +68,66 @@ def split(state: Any, path: str, arrays: Arrays) -> Any:
     if state is None or isinstance(state, bool | int | str):
         return state if not isinstance(state, np.generic) else {"$scalar": [str(state.dtype), state.item()]}
     if isinstance(state, np.generic) and not isinstance(state.item(), np.generic):
-        return {"$scalar": [str(state.dtype), split(state.item(), path, arrays)]}
+        return {"$scalar": [str(state.dtype), split(state.item(), path, arrays, pieces)]}
     if isinstance(state, float):
         return state if math.isfinite(state) else {"$float": repr(state)}
-    if isinstance(state, torch.Tensor):
-        # Copied: two names may stand for the same memory, which safetensors refuses.
+    if (tensor := _tensor(state)) is not None:
         name = _unused(path, arrays)
-        arrays[name] = state.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
-        return {"$tensor": name}
-    if isinstance(state, np.ndarray) and str(state.dtype.newbyteorder("=")) in _DTYPES:
-        # from_numpy knows no negative strides and no foreign byte order; a copy has neither.
-        name = _unused(path, arrays)
-        arrays[name] = torch.from_numpy(np.array(state, state.dtype.newbyteorder("="), order="C"))
-        return {"$array": name}
+        arrays[name] = tensor
+        return {"$tensor" if isinstance(state, torch.Tensor) else "$array": name}
+    if isinstance(state, Piece) and pieces is not None:
+        name = _unused(path, pieces)
+        pieces[name] = state
+        return {"$piece": name}
     if isinstance(state, np.random.Generator):
-        return {"$generator": split(state.bit_generator.state, path, arrays)}
+        return {"$generator": split(state.bit_generator.state, path, arrays, pieces)}
     if isinstance(state, tuple):
-        return {"$tuple": [split(item, f"{path}.{i}", arrays) for i, item in enumerate(state)]}
+        return {"$tuple": [split(item, f"{path}.{i}", arrays, pieces) for i, item in enumerate(state)]}
     if isinstance(state, list):
-        return [split(item, f"{path}.{i}", arrays) for i, item in enumerate(state)]
+        return [split(item, f"{path}.{i}", arrays, pieces) for i, item in enumerate(state)]
     if isinstance(state, Mapping) and all(isinstance(key, str) and not key.startswith("$") for key in state):
-        return {key: split(item, f"{path}.{key}" if path else key, arrays) for key, item in state.items()}
+        return {key: split(item, f"{path}.{key}" if path else key, arrays, pieces) for key, item in state.items()}
     raise TypeError(f"state at {path or 'its root'} is a {type(state).__name__}, which cannot be saved")
 
 
-def _unused(path: str, arrays: Arrays) -> str:
+def _tensor(state: Any) -> torch.Tensor | None:
+    if isinstance(state, torch.Tensor):
+        # Copied: two names may stand for the same memory, which safetensors refuses.
+        return state.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+    if isinstance(state, np.ndarray) and str(state.dtype.newbyteorder("=")) in _DTYPES:
+        # from_numpy knows no negative strides and no foreign byte order; a copy has neither.
+        return torch.from_numpy(np.array(state, state.dtype.newbyteorder("="), order="C"))
+    return None
+
+
+def _unused(path: str, taken: Container[str]) -> str:
     """``path``, or the first of its variations: ``{"a.b": x}`` and ``{"a": {"b": y}}`` have the same."""
     tries = (path if i == 0 else f"{path}#{i}" for i in itertools.count())
-    return next(name for name in tries if name not in arrays)
+    return next(name for name in tries if name not in taken)
 
 
-def join(tree: Any, arrays: Mapping[str, torch.Tensor]) -> Any:
+def join(
+    tree: Any, arrays: Mapping[str, torch.Tensor], pieces: Mapping[str, Piece | None] = MappingProxyType({})
+) -> Any:
     """The state that ``split`` took apart."""
     if isinstance(tree, list):
-        return [join(item, arrays) for item in tree]
+        return [join(item, arrays, pieces) for item in tree]
     if not isinstance(tree, dict):
         return tree
     if len(tree) == 1 and (tag := next(iter(tree))).startswith("$"):
-        return _TAGS[tag](tree[tag], arrays)
-    return {key: join(item, arrays) for key, item in tree.items()}
+        return _TAGS[tag](tree[tag], arrays, pieces)
+    return {key: join(item, arrays, pieces) for key, item in tree.items()}
 
 
-def _generator(value: Any, arrays: Mapping[str, torch.Tensor]) -> np.random.Generator:
+def pieces_in(tree: Any) -> list[str]:
+    """Names of the pieces that a tree of ``split`` refers to."""
+    if isinstance(tree, dict) and tree.keys() == {"$piece"}:
+        return [tree["$piece"]]
+    items = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    return [name for item in items for name in pieces_in(item)]
+
+
+def _generator(value: Any, arrays: Mapping[str, torch.Tensor], _: Any) -> np.random.Generator:
     state = join(value, arrays)
     generator = np.random.Generator(getattr(np.random, str(state["bit_generator"]))())
     generator.bit_generator.state = state
@@ -93,10 +135,11 @@ def _generator(value: Any, arrays: Mapping[str, torch.Tensor]) -> np.random.Gene
 
 
 _TAGS: Mapping[str, Any] = {
-    "$float": lambda value, _: float(value),
-    "$scalar": lambda value, arrays: np.dtype(value[0]).type(join(value[1], arrays)),
-    "$tensor": lambda value, arrays: arrays[value].clone(),
-    "$array": lambda value, arrays: arrays[value].numpy().copy(),
-    "$tuple": lambda value, arrays: tuple(join(item, arrays) for item in value),
+    "$float": lambda value, *_: float(value),
+    "$scalar": lambda value, arrays, _: np.dtype(value[0]).type(join(value[1], arrays)),
+    "$tensor": lambda value, arrays, _: arrays[value].clone(),
+    "$array": lambda value, arrays, _: arrays[value].numpy().copy(),
+    "$piece": lambda value, _, pieces: pieces[value],
+    "$tuple": lambda value, arrays, pieces: tuple(join(item, arrays, pieces) for item in value),
     "$generator": _generator,
 }

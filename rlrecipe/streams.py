@@ -22,6 +22,7 @@ class Stream(IntEnum):
     INITIALISATION = 5
     EVALUATION = 6
     HOOK = 7
+    NOISE = 8
 
 
 class Streams:

@@ -1,17 +1,18 @@
-"""One update, shared by all algorithms: gradient of a loss, clipping, optimizer step.
+"""One update, shared by all algorithms: for each objective its gradient, clipping and optimizer step.
 
-An algorithm gives a pure ``loss(params, batch, inputs)``; what turns it into new parameters stands
-here once. Both halves read and write nothing but their arguments and the flat vector, so that they
-can be traced and compiled without an algorithm's file knowing.
+An algorithm gives pure losses; what turns them into new parameters stands here once. All of it reads
+and writes nothing but its arguments and the flat vector, so that it can be traced and compiled without
+an algorithm's file knowing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from rlrecipe.interfaces import Batch, Optimizer, Params, Scalars, State
+from rlrecipe.interfaces import Batch, Objective, Optimizer, Params, Scalars, State
 from rlrecipe.lazy import torch
 from rlrecipe.parameters import Parameters
+from rlrecipe.targets import Targets
 
 Loss = Callable[[Params, Batch, Scalars], tuple["torch.Tensor", Scalars]]
 
@@ -21,16 +22,11 @@ def clip(gradient: torch.Tensor, max_norm: float) -> torch.Tensor:
     return gradient * torch.clamp(max_norm / (torch.linalg.vector_norm(gradient) + 1e-6), max=1.0)
 
 
-def leaves_of(layout: Parameters, flat: torch.Tensor) -> list[torch.Tensor]:
-    """The named parts of a vector as leaves of a graph, over the vector's own memory."""
-    return [view.detach().requires_grad_() for view in layout.views(flat)]
-
-
 def gradient(
-    loss: Loss, layout: Parameters, leaves: list[torch.Tensor], batch: Batch, inputs: Scalars
+    loss: Loss, params: Params, leaves: Sequence[torch.Tensor], batch: Batch, inputs: Scalars
 ) -> tuple[torch.Tensor, torch.Tensor, Scalars]:
-    """Flat gradient of a loss at the vector of ``leaves``, the loss, and what to report. Pure."""
-    value, metrics = loss(layout.by_slot(leaves), batch, inputs)
+    """Flat gradient of a loss by the ``leaves`` among ``params``, the loss, and what to report. Pure."""
+    value, metrics = loss(params, batch, inputs)
     gradients = torch.autograd.grad(value, leaves)
     return torch.cat([part.reshape(-1) for part in gradients]), value.detach(), metrics
 
@@ -50,64 +46,119 @@ def step(
         optimizer.step(flat, gradient, state, lr)
 
 
+class Part:
+    """One objective, the stretch of the vector that it moves, and the optimizer's state there."""
+
+    def __init__(self, objective: Objective, parameters: Parameters, optimizer: Optimizer) -> None:
+        self.objective, self.optimizer = objective, optimizer
+        self.layout = parameters.stretch(objective.slots)
+        self.flat = self.layout.flat
+        # Made once: the leaves share the vector's memory, so a step on the vector is one on each of them.
+        self.leaves = [view.detach().requires_grad_() for view in self.layout.views(self.flat)]
+        self.params: dict[str, Mapping[str, torch.Tensor]] = {
+            **parameters.params,
+            **self.layout.by_slot(self.leaves),
+        }
+        self.state = optimizer.init(self.flat)
+        #: What reports and hooks call it: of several objectives each is known by what it moves first.
+        self.suffix = f"_{objective.slots[0]}" if objective.slots else ""
+        self.name = f"loss{self.suffix}"
+        self.rate = torch.tensor(optimizer.lr, dtype=self.flat.dtype, device=self.flat.device)
+        self.lr = self.rate.clone()
+
+    def set_rates(self, groups: Mapping[str, float]) -> None:
+        """Give slots a learning rate of their own."""
+        slots = {part.slot for part in self.layout.parts}
+        own = {slot: lr for slot, lr in groups.items() if slot in slots}
+        if not own:
+            return
+        if slots == own.keys() and len(set(own.values())) == 1:
+            self.rate.fill_(next(iter(own.values())))
+        else:
+            self.rate = torch.full_like(self.flat, self.optimizer.lr)
+            for slot, lr in own.items():
+                start, stop = self.layout.range(slot)
+                self.rate[start:stop] = lr
+        self.lr = self.rate.clone()
+
+    def losses(self, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
+        """The loss with its graph, and what to report."""
+        return self.objective.loss(self.params, batch, inputs)
+
+    def gradient(self, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, torch.Tensor, Scalars]:
+        """Flat gradient of the loss, the loss, and what to report; nothing changes."""
+        return gradient(self.objective.loss, self.params, self.leaves, batch, inputs)
+
+    def apply(self, gradient: torch.Tensor, clip_norm: float | None) -> None:
+        """Clip the gradient and move the stretch and the optimizer's state by it, in place."""
+        step(self.optimizer, self.flat, self.state, gradient, self.lr, clip_norm)
+
+
 class Update:
-    """The update of one flat vector by one loss: the pure functions above, with what they work on.
+    """The updates of one flat vector: the pure functions above, with what they work on.
 
     Args:
-        loss: the algorithm's pure loss.
-        parameters: the vector that it moves.
+        objectives: taken in this order.
+        parameters: the vector that they move.
         optimizer: the step.
         groups: learning rates of slots that have one of their own.
+        targets: copies that follow the vector.
     """
 
     def __init__(
         self,
-        loss: Loss,
+        objectives: Sequence[Objective],
         parameters: Parameters,
         optimizer: Optimizer,
         groups: Mapping[str, float] | None = None,
+        targets: Targets | None = None,
     ) -> None:
-        self.loss, self.parameters, self.optimizer = loss, parameters, optimizer
-        # Made once: the leaves share the vector's memory, so a step on the vector is one on each of them.
-        self.leaves = leaves_of(parameters, parameters.flat)
-        self.params = parameters.by_slot(self.leaves)
-        self.state = optimizer.init(parameters.flat)
-        self.rate = self._rates(groups or {})
-        self.lr = self.rate.clone()
+        self.parameters, self.targets = parameters, targets
+        self.parts = [Part(objective, parameters, optimizer) for objective in objectives]
+        #: Updates begun so far: what an objective's ``every`` counts.
+        self.count = 0
+        for part in self.parts:
+            part.set_rates(groups or {})
+            part.params.update(targets.params if targets else {})
 
-    def _rates(self, groups: Mapping[str, float]) -> torch.Tensor:
-        flat = self.parameters.flat
-        if not groups:
-            return torch.tensor(self.optimizer.lr, dtype=flat.dtype, device=flat.device)
-        rates = torch.full_like(flat, self.optimizer.lr)
-        for slot, lr in groups.items():
-            start, stop = self.parameters.range(slot)
-            rates[start:stop] = lr
-        return rates
+    @property
+    def params(self) -> Params:
+        """Every parameter by slot and name, those of the first objective with a gradient."""
+        return self.parts[0].params
+
+    def begin(self) -> list[Part]:
+        """The objectives of the next update."""
+        if self.targets is not None:
+            self.targets.before_update()
+        self.count += 1
+        return [part for part in self.parts if self.count % part.objective.every == 0]
+
+    def end(self, taken: Sequence[Part]) -> None:
+        """After the last objective's step."""
+        if self.targets is not None and len(taken) == len(self.parts):
+            self.targets.after_update()
 
     def scale_lr(self, factor: float) -> None:
         """Set every learning rate to ``factor`` times what the recipe says."""
-        torch.mul(self.rate, factor, out=self.lr)
-
-    def losses(self, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
-        """The loss with its graph, and what to report."""
-        return self.loss(self.params, batch, inputs)
-
-    def gradient(self, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, torch.Tensor, Scalars]:
-        """Flat gradient of the loss, the loss, and what to report; nothing changes."""
-        return gradient(self.loss, self.parameters, self.leaves, batch, inputs)
-
-    def apply(self, gradient: torch.Tensor, clip_norm: float | None) -> None:
-        """Clip the gradient and move parameters and optimizer state by it, in place."""
-        step(self.optimizer, self.parameters.flat, self.state, gradient, self.lr, clip_norm)
+        for part in self.parts:
+            torch.mul(part.rate, factor, out=part.lr)
 
     def state_dict(self) -> State:
-        """Parameters by name and the optimizer's state."""
-        return {"parameters": self.parameters.named(), "optimizer": dict(self.state)}
+        """Parameters by name, the optimizer's state of each objective, the targets, the count."""
+        return {
+            "parameters": self.parameters.named(),
+            "optimizer": [dict(part.state) for part in self.parts],
+            "targets": self.targets.state_dict() if self.targets else None,
+            "count": self.count,
+        }
 
     def load_state_dict(self, state: State) -> None:
         """Copy values in; memory stays where numpy and the leaves see it."""
         with torch.no_grad():
             self.parameters.load(state["parameters"])
-            for name, tensor in self.state.items():
-                tensor.copy_(state["optimizer"][name])
+            for part, saved in zip(self.parts, state["optimizer"], strict=True):
+                for name, tensor in part.state.items():
+                    tensor.copy_(saved[name])
+            if self.targets is not None:
+                self.targets.load_state_dict(state["targets"])
+        self.count = state["count"]

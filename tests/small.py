@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.build import Assembly, make_trainer, resolve
+from rlrecipe.build import Assembly, make_trainer
 from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.recipe import registry
 from rlrecipe.recipe.dump import dump
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Slot
+from rlrecipe.resolve import resolve
 from rlrecipe.runs.directory import RunDirectory, as_json, status
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.session import Session

@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from rlrecipe import Options, register
-from rlrecipe.build import make_env, make_networks, make_parameters, make_schedule, make_transforms, resolve
+from rlrecipe.build import make_networks, make_parameters, make_schedule
 from rlrecipe.clock import Clock
+from rlrecipe.environments import make_env, make_transforms
 from rlrecipe.envs.base import EnvOptions
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Slot
 from rlrecipe.recipe.values import Duration
+from rlrecipe.resolve import resolve
 from rlrecipe.streams import Streams
 from tests import small
 

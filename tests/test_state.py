@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load, save
 
 from rlrecipe.interfaces import Stateful
-from rlrecipe.state import Arrays, join, split
+from rlrecipe.state import Arrays, Piece, join, pieces_in, split
 
 DTYPES = (np.bool_, np.int8, np.uint8, np.int32, np.int64, np.uint16, np.uint64, np.float16, np.float32, np.float64)
 BIT_GENERATORS = (np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64)
@@ -145,6 +145,26 @@ class Unknown:
 def test_what_cannot_be_saved_is_refused_by_its_path(value: Any) -> None:
     with pytest.raises(TypeError, match=r"hooks\.mine\.1\.inner"):
         split({"hooks": {"mine": [0, {"inner": value}]}}, "", {})
+
+
+def test_pieces_are_handed_out_as_they_are() -> None:
+    one, other, third = (Piece(dict) for _ in range(3))
+    state = {"a": [one, (other, 1)], "a.0": third, "b": np.zeros(1)}
+    arrays, pieces = Arrays(), dict[str, Piece]()
+    tree = json.loads(json.dumps(split(state, "", arrays, pieces)))
+    assert pieces == {"a.0": one, "a.1.0": other, "a.0#1": third}
+    assert sorted(pieces_in(tree)) == sorted(pieces)
+    assert list(arrays) == ["b"]
+    back = join(tree, arrays, pieces)
+    assert back["a"][0] is one
+    assert back["a"][1] == (other, 1)
+    assert back["a.0"] is third
+    assert join(tree, arrays, dict.fromkeys(pieces))["a"] == [None, (None, 1)]
+
+
+def test_a_piece_is_refused_where_there_are_none() -> None:
+    with pytest.raises(TypeError, match=r"state at a\.0 is a Piece, which cannot be saved"):
+        split({"a": [Piece(dict)]}, "", {})
 
 
 def test_an_unknown_tag_is_an_error() -> None:

@@ -6,8 +6,10 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
-from rlrecipe.algorithms.gae import gae
-from rlrecipe.interfaces import Algorithm, Batch, Distribution, Key, Network, Params, Scalars
+from rlrecipe.algorithms.base import flat
+from rlrecipe.algorithms.gae import add_advantages
+from rlrecipe.algorithms.on_policy import ActorCritic, check_on_policy, heads, normalized
+from rlrecipe.interfaces import Algorithm, Batch, Distribution, Key, Network, Objective, Params, Scalars
 from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import Options, option
@@ -46,7 +48,7 @@ class PPOOptions(Options):
     )
 
 
-class PPO:
+class PPO(ActorCritic):
     """PPO with clipping (Schulman et al., 2017, equation 9), as stable-baselines3 computes it.
 
     Args:
@@ -59,32 +61,21 @@ class PPO:
     reads: frozenset[Key] = frozenset({"observation", "action", "sample_log_prob", "advantage", "value_target"})
 
     def __init__(self, options: PPOOptions, policy: Network, value: Network, distribution: Distribution) -> None:
-        self.options, self.policy, self.value, self.distribution = options, policy, value, distribution
+        super().__init__(policy, value, distribution, options.gamma, options.lmbda)
+        self.options = options
+        self.objectives = (Objective(self.loss),)
         self.coefficients: Mapping[str, Value] = {
             name: getattr(options, name) for name in ("clip_epsilon", "entropy_coeff", "critic_coeff")
         }
 
     def prepare(self, params: Params, batch: Batch) -> None:
-        """Add log-probabilities, values, advantages and value targets, with the parameters of collection.
-
-        Computed once a batch and for all rows together: cheaper than a little at every step.
-        """
-        observation, final = batch["observation"], batch["next", "observation"]
-        steps, rows = observation.shape[:2], observation.shape[0] * observation.shape[1]
+        """Add log-probabilities, values, advantages and value targets, with the parameters of collection."""
+        rows = add_advantages(batch, lambda x: self.value(params["value"], x), gamma=self.gamma, lmbda=self.lmbda)
+        action = batch["action"].reshape(len(rows), *batch["action"].shape[2:])
         with torch.no_grad():
-            flat = observation.reshape(rows, -1)
-            outputs = self.policy(params["policy"], flat)
-            action = batch["action"].reshape(rows, *batch["action"].shape[2:])
+            outputs = self.policy(params["policy"], rows)
             log_prob = self.distribution.log_prob(params["policy"], outputs, action)
-            value = self.value(params["value"], flat).reshape(steps)
-            next_value = self.value(params["value"], final.reshape(rows, -1)).reshape(steps)
-        ends = batch["next", "terminated"], batch["next", "done"]
-        reward, *rest = (x.cpu().numpy() for x in (batch["next", "reward"], value, next_value, *ends))
-        advantage = torch.from_numpy(gae(reward, *rest, gamma=self.options.gamma, lmbda=self.options.lmbda))
-        advantage = advantage.to(value.device)
-        batch["sample_log_prob"] = log_prob.reshape(steps)
-        batch["state_value"], batch["advantage"] = value, advantage
-        batch["value_target"] = advantage + value
+        batch["sample_log_prob"] = log_prob.reshape(batch["advantage"].shape)
 
     def updates_per_batch(self, frames: int) -> int:
         """Minibatches of all epochs; the last of each is smaller if a hook left an odd number of frames."""
@@ -99,10 +90,9 @@ class PPO:
 
     def loss(self, params: Params, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
         """Clipped surrogate, value error and entropy bonus of a minibatch ``[B, ...]``."""
-        observation, advantage = batch["observation"], batch["advantage"]
-        observation = observation.reshape(len(observation), -1)
-        if self.options.normalize_advantage and len(advantage) > 1:
-            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        observation, advantage = flat(batch["observation"]), batch["advantage"]
+        if self.options.normalize_advantage:
+            advantage = normalized(advantage)
         outputs = self.policy(params["policy"], observation)
         log_ratio = self.distribution.log_prob(params["policy"], outputs, batch["action"]) - batch["sample_log_prob"]
         ratio = log_ratio.exp()
@@ -159,41 +149,18 @@ def check(recipe: Recipe) -> Iterable[Problem]:
             f"make collector.frames_per_batch {max(1, round(frames / size)) * size}, or choose a minibatch_size "
             f"that divides {frames}",
         )
-    for section in ("replay_buffer", "exploration"):
-        if getattr(recipe, section) is not None:
-            yield Problem("E302", (section,), f"ppo learns from its newest batch only and has no use for {section}",
-                          f"remove {section}, or choose an off-policy algorithm")  # fmt: skip
-    for key in ("optim_steps_per_batch", "updates_per_frame"):
-        if getattr(recipe.trainer, key) is not None:
-            yield Problem("E302", ("trainer", key), "ppo's updates follow from algorithm.num_epochs and minibatch_size",
-                          f"remove trainer.{key}")  # fmt: skip
-    for slot, network in recipe.networks.items():
-        if getattr(network, "inputs", None) is not None:
-            yield Problem(
-                "E302",
-                ("networks", slot, "inputs"),
-                "this version of ppo reads the whole observation",
-                "remove inputs, and flatten a dict observation with the transform flatten_observation",
-            )
-        if slot != "policy" and getattr(network, "distribution", None) is not None:
-            yield Problem(
-                "E302",
-                ("networks", slot, "distribution"),
-                f"only the policy network has a distribution; {slot} gives one number",
-                f"remove networks.{slot}.distribution",
-            )
-    for slot in ("encoder", "memory"):
-        if slot in recipe.networks:
-            yield Problem("E302", ("networks", slot), f"this version of ppo has no {slot} before its networks",
-                          f"remove networks.{slot}")  # fmt: skip
+    yield from check_on_policy(recipe)
 
 
-def heads(distribution: Distribution) -> dict[str, tuple[int, float]]:
-    """Outputs of each slot's network, and the scale of its first weights."""
-    return {"policy": (distribution.features, 0.01), "value": (1, 1.0)}
-
-
-@register("algorithm", "ppo", check=check, defaults=DEFAULTS, slots=("policy", "value"), heads=heads)
+@register(
+    "algorithm",
+    "ppo",
+    check=check,
+    defaults=DEFAULTS,
+    slots=("policy", "value"),
+    heads=heads,
+    acts_in={"Discrete": "categorical", "Box": "normal"},
+)
 def make_ppo(options: PPOOptions, networks: Mapping[str, Network], distribution: Distribution) -> Algorithm:
     """PPO over the networks of its slots."""
     return PPO(options, networks["policy"], networks["value"], distribution)

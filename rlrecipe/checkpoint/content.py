@@ -3,6 +3,7 @@
 - the tensors in the files of a backend (``policy.safetensors`` holds networks and statistics);
 - ``state.json``, the rest of the state; ``policy.json``, what acting needs besides tensors;
 - ``session.json``, what differs between two sessions that compute the same: seconds, lengths of logs;
+- ``<name>.safetensors`` for each piece of the state, shared by all checkpoints in which it is the same;
 - ``manifest.json`` with the digest of each, its own, and that of the checkpoint before.
 
 Nothing in it is ever unpickled.
@@ -18,23 +19,36 @@ from typing import Any
 
 from rlrecipe.checkpoint.backends import backend
 from rlrecipe.checkpoint.files import canonical, digest
-from rlrecipe.errors import Refusal
+from rlrecipe.checkpoint.pieces import file_of, stored
+from rlrecipe.checkpoint.verified import FORMAT, DamagedCheckpoint, read_manifest, read_verified, verify_file
 from rlrecipe.interfaces import State
-from rlrecipe.state import Arrays, join, split
+from rlrecipe.state import Arrays, Piece, join, pieces_in, split
 
-FORMAT = 1
 #: Where parameters stand in a trainer's state; the policy's file names them without it.
 PARAMETERS = "update.parameters."
 STATISTICS = ".statistics."
-MANIFEST = "manifest.json"
 #: Files that every backend's are joined by.
 STATE, POLICY, SESSION = "state.json", "policy.json", "session.json"
 
 
-class DamagedCheckpoint(Refusal):
-    """A checkpoint is not what its manifest says."""
+@dataclass(frozen=True)
+class Contents:
+    """What a checkpoint is to hold.
 
-    exit_code = 5
+    Attributes:
+        files: contents by file name, without the manifest.
+        pieces: by file name, each to be encoded when it is its turn.
+        facts: the manifest's own fields.
+    """
+
+    files: Mapping[str, bytes]
+    pieces: Mapping[str, Piece]
+    facts: Mapping[str, Any]
+
+    def manifest(self, files: Mapping[str, Mapping[str, Any]]) -> bytes:
+        """The manifest over ``sha256`` and ``bytes`` of every file, by name."""
+        manifest = {**self.facts, "files": files}
+        return canonical({**manifest, "digest": digest(canonical(manifest))})
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,7 @@ class Checkpoint:
         session: what belongs to the session that wrote it.
         tree: the JSON side of the state.
         arrays: every tensor by its path in the state.
+        pieces: by their path in the state; None for each if it was read without them.
     """
 
     folder: Path
@@ -56,6 +71,7 @@ class Checkpoint:
     session: Mapping[str, Any]
     tree: Any
     arrays: Arrays
+    pieces: Mapping[str, Piece | None]
 
     @property
     def parameters(self) -> Arrays:
@@ -75,14 +91,14 @@ class Checkpoint:
 
     def state(self) -> State:
         """The whole state that was saved."""
-        state: State = join(self.tree, self.arrays)
+        state: State = join(self.tree, self.arrays, self.pieces)
         return state
 
 
 def pack(
     state: State, policy: Mapping[str, Any], session: Mapping[str, Any], facts: Mapping[str, Any], backend_name: str
-) -> dict[str, bytes]:
-    """Contents of a checkpoint's files, the manifest last.
+) -> Contents:
+    """What a checkpoint of ``state`` is to hold.
 
     Args:
         state: of everything, by module.
@@ -90,9 +106,13 @@ def pack(
         session: what belongs to this session only.
         facts: the manifest's own fields.
         backend_name: the format of the tensors.
+
+    Raises:
+        TypeError: a value cannot be saved; the message holds its path in the state.
     """
     arrays: Arrays = {}
-    tree = split(state, "", arrays)
+    pieces: dict[str, Piece] = {}
+    tree = split(state, "", arrays, pieces)
     travelling = (PARAMETERS, *(name + STATISTICS for name in policy.get("statistics", ())))
     own = {path: tensor for path, tensor in arrays.items() if path.startswith(travelling)}
     rest = {path: tensor for path, tensor in arrays.items() if path not in own}
@@ -101,69 +121,42 @@ def pack(
     files[STATE] = canonical(tree)
     files[POLICY] = canonical({**policy, "tensors": {name: path for path, name in names.items()}})
     files[SESSION] = canonical(session)
-    manifest: dict[str, Any] = {
-        "format": FORMAT,
-        "backend": backend_name,
-        **facts,
-        "files": {file: {"sha256": digest(data), "bytes": len(data)} for file, data in files.items()},
-    }
-    manifest["digest"] = digest(canonical(manifest))
-    return {**files, MANIFEST: canonical(manifest)}
+    for path in pieces:
+        if file_of(path) in files:
+            raise TypeError(f"state at {path} is a piece, but {file_of(path)} is another file; put it into a mapping")
+    named = {file_of(path): piece for path, piece in pieces.items()}
+    return Contents(files, named, {"format": FORMAT, "backend": backend_name, **facts})
 
 
-def unpack(folder: Path) -> Checkpoint:
+def unpack(folder: Path, *, pieces: bool = True) -> Checkpoint:
     """A checkpoint whose every byte is as written.
+
+    Args:
+        folder: of the checkpoint.
+        pieces: verify the pieces and offer them; False leaves them out, whatever state they are in.
 
     Raises:
         DamagedCheckpoint: it is not; the message names the file.
+        DamagedPiece: it is not, but would be without its pieces.
     """
     try:
         manifest = read_manifest(folder)
-        contents = {file: _verified(folder, file, facts) for file, facts in manifest["files"].items()}
-        policy, session = json.loads(contents[POLICY]), json.loads(contents[SESSION])
-        own, arrays = backend(manifest["backend"]).decode(
-            {name: content for name, content in contents.items() if name not in (STATE, POLICY, SESSION)}
-        )
+        facts = manifest["files"]
+        tree = json.loads(read_verified(folder, STATE, facts[STATE]))
+        files = {path: file_of(path) for path in pieces_in(tree)}
+        found = {path: stored(folder, file, facts[file]) if pieces else None for path, file in files.items()}
+        others = facts.keys() - files.values() - {STATE}
+        contents = {file: read_verified(folder, file, facts[file]) for file in sorted(others)}
+        policy, session = json.loads(contents.pop(POLICY)), json.loads(contents.pop(SESSION))
+        own, arrays = backend(manifest["backend"]).decode(contents)
         for name, tensor in own.items():
             arrays[policy["tensors"][name]] = tensor
-        tree = json.loads(contents[STATE])
     except DamagedCheckpoint:
         raise
     except Exception as error:
         # Verified bytes that do not parse: whatever a format raises means the same to whoever resumes.
         raise DamagedCheckpoint(f"{folder} cannot be read: {type(error).__name__}: {error}") from error
-    return Checkpoint(folder, manifest, policy, session, tree, arrays)
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """A checkpoint's manifest, checked against its own digest and the format's version.
-
-    Raises:
-        DamagedCheckpoint: it is missing or changed.
-    """
-    path = folder / MANIFEST
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_bytes())
-        claimed = manifest.pop("digest")
-        true = digest(canonical(manifest))
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise DamagedCheckpoint(f"{path} cannot be read: {type(error).__name__}: {error}") from None
-    if true != claimed:
-        raise DamagedCheckpoint(f"{path} does not match its own digest")
-    if manifest.get("format") != FORMAT:
-        raise Refusal(f"{folder} has the format {manifest.get('format')}; this version reads {FORMAT}: update rlrecipe")
-    return {**manifest, "digest": claimed}
-
-
-def _verified(folder: Path, file: str, facts: Mapping[str, Any]) -> bytes:
-    path = folder / file
-    if Path(file).name != file or path.is_symlink():
-        raise DamagedCheckpoint(f"{folder / MANIFEST} names a file outside its folder: {file!r}")
-    try:
-        size = path.stat().st_size
-        content = path.read_bytes() if size == facts["bytes"] else b""
-    except OSError as error:
-        raise DamagedCheckpoint(f"{path} cannot be read: {error.strerror}") from None
-    if len(content) != facts["bytes"] or digest(content) != facts["sha256"]:
-        raise DamagedCheckpoint(f"{path} does not match its digest")
-    return content
+    # Last: damage in a piece is told as such only where all else is sound.
+    for file in files.values() if pieces else ():
+        verify_file(folder, file, facts[file])
+    return Checkpoint(folder, manifest, policy, session, tree, arrays, found)

@@ -7,9 +7,12 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-from rlrecipe.checkpoint.content import Checkpoint, DamagedCheckpoint, read_manifest, unpack
-from rlrecipe.checkpoint.files import replace, sync_folder, write_durably
+from rlrecipe.checkpoint.content import Checkpoint, Contents, unpack
+from rlrecipe.checkpoint.files import digest, replace, sync_folder, write_durably
+from rlrecipe.checkpoint.pieces import Links, encode
+from rlrecipe.checkpoint.verified import MANIFEST, DamagedCheckpoint, DamagedPiece, read_manifest
 from rlrecipe.errors import Refusal
 
 _NAME = re.compile(r"\d{12,}-\d{10,}")
@@ -25,6 +28,14 @@ class NoCheckpoint(Refusal):
 def name_of(frames: int, updates: int) -> str:
     """A checkpoint's folder: names sort as the run went."""
     return f"{frames:012d}-{updates:010d}"
+
+
+def cure_without_buffer(path: Path) -> str:
+    """How to go on with a run or checkpoint of which only pieces are damaged."""
+    return (
+        "all but the replay buffer can be used; to go on without its content, at the level continue:\n"
+        f"  rlrecipe resume {path} --without-buffer"
+    )
 
 
 class CheckpointStore:
@@ -53,8 +64,10 @@ class CheckpointStore:
 
     # -- writing
 
-    def save(self, name: str, files: Mapping[str, bytes]) -> None:
+    def save(self, name: str, contents: Contents) -> None:
         """Commit a checkpoint: every file on disk, then one rename.
+
+        A piece that another checkpoint here holds is linked; a new one is encoded when it is its turn.
 
         Raises:
             OSError: it could not be written; what was there before is untouched.
@@ -64,10 +77,9 @@ class CheckpointStore:
         shutil.rmtree(staging, ignore_errors=True)
         try:
             staging.mkdir()
-            for file, content in files.items():
-                write_durably(staging / file, content)
+            self._write(staging, contents)
             sync_folder(staging)
-        except OSError:
+        except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
             raise
         if (self.folder / name).exists():
@@ -78,6 +90,17 @@ class CheckpointStore:
         sync_folder(self.folder)
         shutil.rmtree(self.folder / f"{REPLACED}{name}", ignore_errors=True)
         self.point("latest", name)
+
+    def _write(self, staging: Path, contents: Contents) -> None:
+        facts: dict[str, Mapping[str, Any]] = {}
+        for file, content in contents.files.items():
+            facts[file] = _written(staging / file, content)
+        links = Links(self.folder / name for name in reversed(self.names()))
+        for file, piece in contents.pieces.items():
+            if piece.fact is None or not links.link(piece.fact, staging / file):
+                piece.fact = _written(staging / file, encode(piece))
+            facts[file] = piece.fact
+        write_durably(staging / MANIFEST, contents.manifest(facts))
 
     def point(self, which: str, name: str) -> None:
         """Let ``latest`` or ``best`` name a checkpoint."""
@@ -117,38 +140,52 @@ class CheckpointStore:
 
     # -- reading
 
-    def load(self, name: str) -> Checkpoint:
-        """A checkpoint whose every byte is as written.
+    def load(self, name: str, *, pieces: bool = True) -> Checkpoint:
+        """A checkpoint whose every byte is as written; its pieces may be left out.
 
         Raises:
             DamagedCheckpoint: it is not; the message names the file.
+            DamagedPiece: it is not, but would be without its pieces.
         """
-        return unpack(self.folder / name)
+        return unpack(self.folder / name, pieces=pieces)
 
-    def newest(self, warn: Callable[[str], None] = lambda _: None, *, move: bool = True) -> Checkpoint | None:
-        """The newest undamaged checkpoint; damaged ones are named to ``warn``.
+    def newest(
+        self, warn: Callable[[str], None] = lambda _: None, *, move: bool = True, pieces: bool = True
+    ) -> Checkpoint | None:
+        """The newest undamaged checkpoint; damaged ones that are newer are named to ``warn``.
 
         Args:
             warn: takes a line for each damaged one.
             move: move them aside, and correct ``latest``; only for whoever holds the run's lock.
+            pieces: False leaves the pieces out, damaged or not.
 
         Raises:
-            NoCheckpoint: there were checkpoints, and every one is damaged.
+            NoCheckpoint: there were checkpoints, and every one is damaged; none was moved.
         """
-        names = self.names()
-        for name in reversed(names):
+        damaged: dict[str, DamagedCheckpoint] = {}
+        for name in reversed(self.names()):
             try:
-                checkpoint = self.load(name)
+                checkpoint = self.load(name, pieces=pieces)
             except DamagedCheckpoint as error:
-                moved = f"moved to {self._move(name, 'damaged')}, " if move else ""
-                warn(f"warning: {error}; {moved}going back to the checkpoint before it")
+                damaged[name] = error
                 continue
+            for newer, damage in damaged.items():
+                moved = f"moved to {self._move(newer, 'damaged')}, " if move else ""
+                warn(f"warning: {damage}; {moved}going back to the checkpoint before it")
             if move and self.pointer("latest") != name:
                 self.point("latest", name)
             return checkpoint
-        if names:
-            raise NoCheckpoint(f"every checkpoint in {self.folder} is damaged: {', '.join(names)}")
+        if damaged:
+            raise NoCheckpoint(self._nothing_usable(damaged))
         return None
+
+    def _nothing_usable(self, damaged: Mapping[str, DamagedCheckpoint]) -> str:
+        if any(isinstance(error, DamagedPiece) for error in damaged.values()):
+            cure = cure_without_buffer(self.folder.parent)
+        else:
+            cure = "put one back from a copy, or start a new run"
+        lines = "\n  ".join(str(error) for error in reversed(list(damaged.values())))
+        return f"every checkpoint in {self.folder} is damaged:\n  {lines}\n{cure}"
 
     def set_aside_after(self, name: str) -> None:
         """Move checkpoints that are newer than ``name`` to ``superseded``: the run goes on from ``name``."""
@@ -161,3 +198,8 @@ class CheckpointStore:
         shutil.rmtree(aside, ignore_errors=True)
         (self.folder / name).rename(aside)
         return aside
+
+
+def _written(path: Path, content: bytes) -> dict[str, Any]:
+    write_durably(path, content)
+    return {"sha256": digest(content), "bytes": len(content)}

@@ -17,6 +17,10 @@ def command(
     horizon: Annotated[
         bool, typer.Option("--horizon", help="Let schedules reach to the new end of a longer run.")
     ] = False,
+    without_buffer: Annotated[
+        bool,
+        typer.Option("--without-buffer", help="Leave out the content of the replay buffer; the level is continue."),
+    ] = False,
     imports: common.Imports = None,
     trust_imports: common.TrustImports = False,
     json: common.Json = False,
@@ -30,6 +34,7 @@ def command(
             path,
             overrides or (),
             horizon=horizon,
+            without_buffer=without_buffer,
             imports=imports or (),
             trust_imports=trust_imports,
             display=Display(common.settings.quiet, verbose=common.settings.verbose),

@@ -69,15 +69,16 @@ def last_row(file: Path) -> dict[str, Any] | None:
 
 
 def size(folder: Path) -> int:
-    """Bytes of all files in a folder; those that vanish meanwhile count nothing."""
-    total = 0
+    """Bytes of all files in a folder; those that vanish meanwhile count nothing, one with many names counts once."""
+    sizes: dict[tuple[int, int], int] = {}
     for where, _, names in os.walk(folder):
         for name in names:
             try:
-                total += (Path(where) / name).lstat().st_size
+                facts = (Path(where) / name).lstat()
             except OSError:
                 continue
-    return total
+            sizes[facts.st_dev, facts.st_ino] = facts.st_size
+    return sum(sizes.values())
 
 
 def text(found: dict[str, Any]) -> str:

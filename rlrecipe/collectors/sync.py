@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rlrecipe.interfaces import Batch, Collector, State, Transform
+from rlrecipe.interfaces import Batch, Collector, Exploration, State, Transform
 from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import Options, option
@@ -23,6 +23,9 @@ class SyncOptions(Options):
     """Environments stepped in turn in this process: exactly resumable, and fastest for light ones."""
 
     frames_per_batch: int = option(2048, "Frames of one batch, over all environments.", gt=0)
+    init_random_frames: int = option(
+        0, "Frames with random actions before off-policy learning starts; more fill the buffer more evenly.", ge=0
+    )
 
 
 class EpisodeCounter:
@@ -55,9 +58,11 @@ class SyncCollector:
         envs: the environments.
         policy: what acts.
         transforms: what stands between them, first to last.
-        frames_per_batch: a multiple of the number of environments.
+        options: frames_per_batch is a multiple of the number of environments.
         rng: the action stream.
         frames: the run's frames before the next batch.
+        exploration: changes the policy's actions.
+        raw: record observations and rewards as they are, not as the policy sees them.
     """
 
     def __init__(
@@ -65,15 +70,20 @@ class SyncCollector:
         envs: Vector,
         policy: Policy,
         transforms: Sequence[Transform],
-        frames_per_batch: int,
+        options: SyncOptions,
         rng: np.random.Generator,
         frames: Callable[[], int],
+        exploration: Exploration | None = None,
+        raw: bool = False,
     ) -> None:
         self.envs, self.policy, self.transforms, self.rng, self.frames = envs, policy, transforms, rng, frames
-        self.frames_per_batch = frames_per_batch
+        self.exploration, self.raw, self.random_frames = exploration, raw, options.init_random_frames
+        self.frames_per_batch = options.frames_per_batch
         self.episodes: EpisodeCounter = EpisodeCounter(envs.num_envs)
+        #: What the policy sees next, and what of it is recorded.
         self.observation: np.ndarray | None = None
-        steps, n = frames_per_batch // envs.num_envs, envs.num_envs
+        self.recorded: np.ndarray | None = None
+        steps, n = options.frames_per_batch // envs.num_envs, envs.num_envs
         shape = envs.single_observation_space.shape or ()
         action = policy.act(np.zeros((n, *shape), np.float32), None)
         self.arrays = {
@@ -86,48 +96,67 @@ class SyncCollector:
             "done": np.zeros((steps, n), np.bool_),
         }
 
+        tensors = {name: torch.from_numpy(array) for name, array in self.arrays.items()}
+        self._batch: Batch = {"observation": tensors["observation"], "action": tensors["action"]}
+        self._batch["next", "observation"] = tensors["next_observation"]
+        for key in ("reward", "terminated", "truncated", "done"):
+            self._batch["next", key] = tensors[key]
+
     def collect(self) -> Batch:
         """The next batch, ``[T, N, ...]`` over this collector's own arrays."""
         if self.observation is None:
-            first = self.envs.start()
-            for transform in self.transforms:
-                first = transform.reset(first)
-            # A copy: the environments write the next observations into the memory of the first.
-            self.observation = np.array(first, np.float32)
+            self._start()
         start, n = self.frames(), self.envs.num_envs
         for t in range(len(self.arrays["reward"])):
-            self.observation = self._step(t, self.observation, start + (t + 1) * n)
-        tensors = {name: torch.from_numpy(array) for name, array in self.arrays.items()}
-        batch: Batch = {"observation": tensors["observation"], "action": tensors["action"]}
-        batch["next", "observation"] = tensors["next_observation"]
-        for key in ("reward", "terminated", "truncated", "done"):
-            batch["next", key] = tensors[key]
-        return batch
+            self._step(t, start + t * n)
+        return dict(self._batch)
 
-    def _step(self, t: int, observation: np.ndarray, frames: int) -> np.ndarray:
-        """Act, step, record row ``t``; returns the observations to act on next."""
-        arrays = self.arrays
+    def _start(self) -> None:
+        # Copies: the environments write the next observations into the memory of the first.
+        shown = first = np.array(self.envs.start())
+        for transform in self.transforms:
+            shown = transform.reset(shown)
+        self.observation = np.array(shown, np.float32)
+        self.recorded = np.array(first, np.float32) if self.raw else self.observation
+
+    def _act(self, observation: np.ndarray, frames: int) -> np.ndarray:
+        if frames < self.random_frames:
+            return self.policy.random(self.rng, len(observation))
         action = self.policy.act(observation, self.policy.noise(self.rng, len(observation)))
+        return action if self.exploration is None else self.exploration(action, self.rng)
+
+    def _step(self, t: int, frames: int) -> None:
+        """Act, step, record row ``t``, as the run has ``frames`` frames before it."""
+        assert self.observation is not None, "environments have been started"
+        arrays = self.arrays
+        action = self._act(self.observation, frames)
         following, reward, terminated, truncated, final = self.envs.advance(self.policy.to_env(action))
         done = terminated | truncated
-        self.episodes.step(reward, done, frames)
+        self.episodes.step(reward, done, frames + len(done))
+        if self.exploration is not None and done.any():
+            self.exploration.reset(done)
+        arrays["observation"][t], arrays["action"][t] = self.recorded, action
+        raw = (following, final, reward)
         for transform in self.transforms:
             following, final, reward = transform.step(following, final, reward, done)
-        arrays["observation"][t], arrays["action"][t] = observation, action
-        arrays["next_observation"][t], arrays["reward"][t] = final, reward
+        recorded, last, gained = raw if self.raw else (following, final, reward)
+        arrays["next_observation"][t], arrays["reward"][t] = last, gained
         # Both flags mean terminated: there is no future to bootstrap from.
         arrays["terminated"][t], arrays["truncated"][t], arrays["done"][t] = (
             terminated,
             truncated & ~terminated,
             done,
         )
-        # A copy of the caller's dtype: the environments write the next observations into the same memory.
-        return np.array(following, np.float32)
+        # Copies: the environments write the next observations into the same memory.
+        self.observation = np.array(following, np.float32)
+        self.recorded = np.array(recorded, np.float32) if self.raw else self.observation
 
     def state_dict(self) -> State:
         """What the next batch depends on besides the policy and the random streams."""
         return {
             "observation": self.observation,
+            "recorded": self.recorded if self.raw else None,
+            "exploration": self.exploration.state_dict() if self.exploration else None,
             "returns": self.episodes.returns,
             "lengths": self.episodes.lengths,
             "envs": self.envs.state_dict(),
@@ -135,16 +164,21 @@ class SyncCollector:
 
     def load_state_dict(self, state: State) -> None:
         """Go on in the middle of the saved episodes, where the environments can be put back there."""
+        if self.exploration is not None:
+            self.exploration.load_state_dict(state["exploration"])
         if self.envs.load_state_dict(state["envs"]):
             self.observation = state["observation"]
+            self.recorded = state["recorded"] if self.raw else self.observation
             self.episodes.returns, self.episodes.lengths = state["returns"], state["lengths"]
         elif state["observation"] is not None:
             warnings.warn("environments start new episodes: their state could not be saved", stacklevel=2)
 
     def restart(self) -> None:
         """Give up the episodes at hand: the next batch starts new ones, in this run and in a resumed one."""
-        self.observation = None
+        self.observation = self.recorded = None
         self.episodes = EpisodeCounter(self.envs.num_envs)
+        if self.exploration is not None:
+            self.exploration.reset(np.ones(self.envs.num_envs, bool))
 
     def close(self) -> None:
         """Close the environments."""
@@ -173,6 +207,8 @@ def make_sync(
     transforms: Sequence[Transform],
     rng: np.random.Generator,
     frames: Callable[[], int],
+    exploration: Exploration | None = None,
+    raw: bool = False,
 ) -> Collector:
     """A collector in this process."""
-    return SyncCollector(envs, policy, transforms, options.frames_per_batch, rng, frames)
+    return SyncCollector(envs, policy, transforms, options, rng, frames, exploration, raw)

@@ -50,6 +50,10 @@ class Categorical:
         """Shifted to where the space starts."""
         return action + self.start if self.start else action
 
+    def random(self, rng: np.random.Generator, rows: int) -> np.ndarray:
+        """Actions ``[B]``, each as likely as any other."""
+        return rng.integers(0, self.features, rows)
+
 
 def fits(space: gymnasium.Space[Any]) -> str | None:
     """Why a space cannot be acted in with this distribution, or None."""

@@ -59,6 +59,13 @@ class Normal:
         clipped: np.ndarray = np.clip(action, self.low, self.high)
         return clipped.reshape(-1, *self.shape)
 
+    def random(self, rng: np.random.Generator, rows: int) -> np.ndarray:
+        """Actions ``[B, n]`` drawn evenly between the bounds; standard normal numbers where there are none."""
+        bounded = np.isfinite(self.low) & np.isfinite(self.high)
+        low, high = np.where(bounded, self.low, 0.0), np.where(bounded, self.high, 1.0)
+        even = rng.uniform(low, high, (rows, self.features))
+        return np.where(bounded, even, rng.standard_normal(even.shape)).astype(np.float32)
+
 
 def fits(space: gymnasium.Space[Any]) -> str | None:
     """Why a space cannot be acted in with this distribution, or None."""

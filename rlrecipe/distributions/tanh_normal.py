@@ -7,13 +7,27 @@ from collections.abc import Mapping
 from typing import Any
 
 from rlrecipe.distributions.normal import Normal, NormalOptions
+from rlrecipe.distributions.tanh import Scaled
 from rlrecipe.interfaces import Distribution
 from rlrecipe.lazy import gymnasium, np, torch
+from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
+
+#: Bounds on the log of a deviation that a network gives (Haarnoja et al., 2018, their code).
+LOG_STD = (-20.0, 2.0)
 
 
 class TanhNormalOptions(NormalOptions):
     """A normal whose actions pass through tanh and are scaled to the bounds of the space."""
+
+    state_dependent: bool = option(
+        False, "The network gives the deviation, too, and actions are stored after tanh: what sac needs."
+    )
+
+
+def log_slope(u: torch.Tensor) -> torch.Tensor:
+    """log(1 - tanh(u)^2), written so that it keeps its precision (Haarnoja et al., 2018, appendix C)."""
+    return 2 * (math.log(2) - u - torch.nn.functional.softplus(-2 * u))
 
 
 class TanhNormal(Normal):
@@ -23,12 +37,8 @@ class TanhNormal(Normal):
     """
 
     def log_prob(self, params: Mapping[str, torch.Tensor], outputs: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
-        """Log-densities ``[B]`` of tanh(u) in [-1, 1]^n (Haarnoja et al., 2018, appendix C).
-
-        log(1 - tanh(u)^2) is written as 2 (log 2 - u - softplus(-2u)), which keeps its precision.
-        """
-        correction = 2 * (math.log(2) - action - torch.nn.functional.softplus(-2 * action))
-        return super().log_prob(params, outputs, action) - correction.sum(-1)
+        """Log-densities ``[B]`` of tanh(u) in [-1, 1]^n."""
+        return super().log_prob(params, outputs, action) - log_slope(action).sum(-1)
 
     def entropy(self, params: Mapping[str, torch.Tensor], outputs: torch.Tensor) -> torch.Tensor:
         """Entropies ``[B]`` of the normal before tanh: the squashed one has no closed form."""
@@ -38,6 +48,56 @@ class TanhNormal(Normal):
         """tanh(u), scaled to the bounds of the space, in its shape."""
         scaled: np.ndarray = self.low + 0.5 * (np.tanh(action) + 1.0) * (self.high - self.low)
         return scaled.astype(self.low.dtype, copy=False).reshape(-1, *self.shape)
+
+    def random(self, rng: np.random.Generator, rows: int) -> np.ndarray:
+        """Actions ``[B, n]`` whose tanh is drawn evenly from [-1, 1]."""
+        return np.arctanh(rng.uniform(-1.0, 1.0, (rows, self.features)) * (1 - 1e-6)).astype(np.float32)
+
+
+class StateTanhNormal(Scaled):
+    """Actions tanh(u) in [-1, 1]^n; mean and log-deviation of u from the network, ``[B, 2 n]``."""
+
+    def __init__(self, space: gymnasium.spaces.Box) -> None:
+        super().__init__(space)
+        self.n = self.features
+        self.features = 2 * self.n
+
+    def noise(self, rng: np.random.Generator, rows: int) -> np.ndarray:
+        """Standard normal numbers ``[B, n]``."""
+        return rng.standard_normal((rows, self.n), dtype=np.float32)
+
+    def sample(self, params: Mapping[str, Any], outputs: Any, noise: Any) -> Any:
+        """Tanh of mean plus deviation times noise."""
+        mean, log_std = outputs[..., : self.n], outputs[..., self.n :]
+        if isinstance(outputs, np.ndarray):
+            return np.tanh(mean + np.exp(np.clip(log_std, *LOG_STD)) * noise)
+        return torch.tanh(mean + log_std.clamp(*LOG_STD).exp() * noise)
+
+    def mode(self, outputs: Any) -> Any:
+        """Tanh of the means."""
+        mean = outputs[..., : self.n]
+        return np.tanh(mean) if isinstance(mean, np.ndarray) else torch.tanh(mean)
+
+    def draw(self, outputs: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Actions ``[B, n]`` and their log-densities ``[B]``, differentiable in the outputs."""
+        mean, log_std = outputs.chunk(2, -1)
+        log_std = log_std.clamp(*LOG_STD)
+        u = mean + log_std.exp() * noise
+        # The noise is (u - mean) / deviation, whatever the outputs are.
+        log_prob = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi) - log_slope(u)
+        return torch.tanh(u), log_prob.sum(-1)
+
+    def log_prob(self, params: Mapping[str, torch.Tensor], outputs: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+        """Log-densities ``[B]`` of stored actions; those at a bound are scored just inside of it."""
+        inside = 1 - torch.finfo(action.dtype).eps
+        u = torch.atanh(action.clamp(-inside, inside))
+        mean, log_std = outputs.chunk(2, -1)
+        return self.draw(outputs, (u - mean) * torch.exp(-log_std.clamp(*LOG_STD)))[1]
+
+    def entropy(self, params: Mapping[str, torch.Tensor], outputs: torch.Tensor) -> torch.Tensor:
+        """Entropies ``[B]`` of the normal before tanh: the squashed one has no closed form."""
+        log_std = outputs[..., self.n :].clamp(*LOG_STD)
+        return (log_std + 0.5 + 0.5 * math.log(2 * math.pi)).sum(-1)
 
 
 def fits(space: gymnasium.Space[Any]) -> str | None:
@@ -52,4 +112,4 @@ def fits(space: gymnasium.Space[Any]) -> str | None:
 @register("distribution", "tanh_normal", fits=fits)
 def make_tanh_normal(options: TanhNormalOptions, space: gymnasium.spaces.Box) -> Distribution:
     """Squashed normals over the actions of ``space``."""
-    return TanhNormal(space, options.log_std_init)
+    return StateTanhNormal(space) if options.state_dependent else TanhNormal(space, options.log_std_init)

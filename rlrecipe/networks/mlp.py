@@ -38,6 +38,9 @@ class MLP:
         head_gain: scale of the last layer's orthogonal weights.
     """
 
+    #: Takes parameters of several copies, stacked along a first dimension, and gives ``[copies, B, out]``.
+    stacks = True
+
     def __init__(self, options: MLPOptions, sizes: list[int], head_gain: float) -> None:
         self.options, self.sizes, self.head_gain = options, sizes, head_gain
         self.layers = len(sizes) - 1
@@ -69,10 +72,11 @@ class MLP:
             (lambda y: y) if self.options.activation == "identity" else getattr(functional, self.options.activation)
         )
         for i in range(self.layers):
-            x = functional.linear(x, params[f"{i}.weight"], params[f"{i}.bias"])
+            x = _linear(x, params[f"{i}.weight"], params[f"{i}.bias"])
             if i < self.layers - 1:
                 if self.options.layer_norm:
-                    x = functional.layer_norm(x, x.shape[-1:], params[f"{i}.norm.weight"], params[f"{i}.norm.bias"])
+                    scale, shift = params[f"{i}.norm.weight"], params[f"{i}.norm.bias"]
+                    x = functional.layer_norm(x, x.shape[-1:]) * scale.unsqueeze(-2) + shift.unsqueeze(-2)
                 x = activation(x)
         return x
 
@@ -96,6 +100,15 @@ class MLP:
             return x
 
         return forward
+
+
+def _linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """One layer, or the same layer of several copies as one product."""
+    if weight.dim() == 2:
+        return torch.nn.functional.linear(x, weight, bias)
+    if x.dim() == 2:
+        x = x.expand(len(weight), *x.shape)
+    return torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
 
 
 @register("network", "mlp")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from pydantic import Field
@@ -33,24 +34,54 @@ class Adam:
         self.eps, self.weight_decay = options.eps, options.weight_decay
 
     def init(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Zero moments. The count is float64: 1 - beta2**t loses four digits in float32."""
+        """Zero moments."""
         return {
             "exp_avg": torch.zeros_like(flat),
             "exp_avg_sq": torch.zeros_like(flat),
-            "step": torch.zeros((), dtype=torch.float64, device=flat.device),
+            "step": torch.zeros((), dtype=torch.float32, device=flat.device),
         }
 
     def step(
         self, flat: torch.Tensor, gradient: torch.Tensor, state: dict[str, torch.Tensor], lr: torch.Tensor
     ) -> None:
-        """Move ``flat`` against ``gradient``, in place."""
+        """Move ``flat`` against ``gradient``, in place: one pass over memory by torch's fused kernel."""
+        if lr.dim():
+            self._step_by_rates(flat, gradient, state, lr)
+            return
+        state["step"].add_(1)
+        self.fused()(
+            [flat],
+            [gradient],
+            [state["exp_avg"]],
+            [state["exp_avg_sq"]],
+            [],
+            [state["step"]],
+            lr=lr,
+            beta1=self.beta1,
+            beta2=self.beta2,
+            weight_decay=self.weight_decay,
+            eps=self.eps,
+            amsgrad=False,
+            maximize=False,
+        )
+
+    def _step_by_rates(
+        self, flat: torch.Tensor, gradient: torch.Tensor, state: dict[str, torch.Tensor], lr: torch.Tensor
+    ) -> None:
+        """The same with a rate for each element, which the fused kernel does not take."""
         gradient = self.decay(flat, gradient, lr)
-        step = state["step"].add_(1)
+        # In float64: 1 - beta2**t loses four digits in float32.
+        step = state["step"].add_(1).to(torch.float64)
         state["exp_avg"].lerp_(gradient, 1 - self.beta1)
         state["exp_avg_sq"].mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
         size = lr / (1 - self.beta1**step)
         denominator = state["exp_avg_sq"].sqrt().div_((1 - self.beta2**step).sqrt()).add_(self.eps)
         flat.sub_(state["exp_avg"].div(denominator).mul_(size))
+
+    def fused(self) -> Callable[..., None]:
+        """Torch's kernel."""
+        kernel: Callable[..., None] = torch.ops.aten._fused_adam_.tensor_lr
+        return kernel
 
     def decay(self, flat: torch.Tensor, gradient: torch.Tensor, lr: torch.Tensor) -> torch.Tensor:
         """The gradient with the penalty's."""

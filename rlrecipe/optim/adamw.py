@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rlrecipe.interfaces import Optimizer
 from rlrecipe.lazy import torch
 from rlrecipe.optim.adam import Adam, AdamOptions
@@ -17,6 +19,11 @@ class AdamWOptions(AdamOptions):
 
 class AdamW(Adam):
     """AdamW on one flat vector, algorithm 2 of the paper."""
+
+    def fused(self) -> Callable[..., None]:
+        """Torch's kernel."""
+        kernel: Callable[..., None] = torch.ops.aten._fused_adamw_.tensor_lr
+        return kernel
 
     def decay(self, flat: torch.Tensor, gradient: torch.Tensor, lr: torch.Tensor) -> torch.Tensor:
         """Shrinks ``flat`` in place and leaves the gradient alone."""

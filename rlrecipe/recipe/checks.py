@@ -61,7 +61,10 @@ def _slots(root: Node) -> Iterator[Problem]:
     if component is None:
         return
     slots = (*component.traits.get("slots", ()), *SHARED)
-    for path, node in ((("networks",), networks), (("optimizer", "groups"), root.get("optimizer", "groups"))):
+    # An algorithm may learn more than networks: a rate of its own for sac's temperature.
+    own = (*slots, *component.traits.get("own_slots", ()))
+    places = (("networks",), networks, slots), (("optimizer", "groups"), root.get("optimizer", "groups"), own)
+    for path, node, slots in places:
         for key in node.value if node is not None and isinstance(node.value, dict) else ():
             if key not in slots:
                 yield unknown_key(root, (*path, key), slots, f"network of {component.name}")

@@ -77,6 +77,10 @@ class CheckpointOptions(Options):
     keep_last: int = option(3, "How many of the newest checkpoints stay.", gt=0)
     keep_best: bool = option(True, "Also keep the checkpoint with the best evaluation.")
     keep_every: Duration | None = option(None, "Also keep the first checkpoint after each of these, for good.")
+    include_buffer: bool = option(
+        True,
+        "Save the content of the replay buffer; false: a resumed run starts with an empty one, at the level continue.",
+    )
     backend: Backend = Field(
         default_factory=_default_backend,
         description="The file format of tensors; CKPT_BACKEND in the environment sets the default.",

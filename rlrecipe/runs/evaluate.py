@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from rlrecipe.build import Spaces, make_env, spaces_of
+from rlrecipe.environments import Spaces, make_env, spaces_of
 from rlrecipe.errors import Refusal
 from rlrecipe.probe import differing, environment_problem
 from rlrecipe.recipe.evaluation import evaluation_env, merged_env

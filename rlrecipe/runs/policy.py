@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from rlrecipe.build import Spaces, make_distribution, make_networks, make_parameters, make_transforms
+from rlrecipe.build import make_learner
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint
+from rlrecipe.environments import Spaces, make_transforms
 from rlrecipe.errors import Refusal
 from rlrecipe.interfaces import Transform
 from rlrecipe.lazy import torch
-from rlrecipe.policy import Policy
 from rlrecipe.recipe.imports import is_file
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.schema import Recipe
@@ -27,6 +27,8 @@ from rlrecipe.streams import Streams
 def find_checkpoint(path: Path, best: bool = False) -> Checkpoint:
     """The checkpoint that a path means: itself, or a run's newest or best. Nothing of the run is touched.
 
+    It comes without its pieces: a policy needs no replay buffer, and a damaged one costs nobody the policy.
+
     Raises:
         NoCheckpoint: there is none that can be used.
         DamagedCheckpoint: the one that was named is damaged.
@@ -35,14 +37,14 @@ def find_checkpoint(path: Path, best: bool = False) -> Checkpoint:
     if not path.exists():
         raise Refusal(f"{path} does not exist; name a run directory or one of its checkpoints")
     if (path / "manifest.json").is_file():
-        return CheckpointStore(path.parent).load(path.name)
+        return CheckpointStore(path.parent).load(path.name, pieces=False)
     store = CheckpointStore(path / "checkpoints")
     if best:
         name = store.pointer("best")
         if name is None:
             raise NoCheckpoint(f"{path} has no best checkpoint: no evaluation has been made yet")
-        return store.load(name)
-    checkpoint = store.newest(lambda line: warnings.warn(line, stacklevel=3), move=False)
+        return store.load(name, pieces=False)
+    checkpoint = store.newest(lambda line: warnings.warn(line, stacklevel=3), move=False, pieces=False)
     if checkpoint is None:
         raise NoCheckpoint(f"{path} has no checkpoint")
     return checkpoint
@@ -63,11 +65,9 @@ class LoadedPolicy:
         self.observation_space = space_from_json(checkpoint.policy["observation_space"])
         self.action_space = space_from_json(checkpoint.policy["action_space"])
         spaces = Spaces(self.observation_space, self.action_space)
-        distribution = make_distribution(recipe, spaces)
-        networks = make_networks(recipe, spaces, distribution)
-        parameters = make_parameters(networks, distribution, Streams(recipe.seed), torch.device("cpu"))
-        parameters.load(checkpoint.parameters)
-        self.policy = Policy(networks["policy"], distribution, parameters)
+        learner = make_learner(recipe, spaces, Streams(recipe.seed), torch.device("cpu"))
+        learner.parameters.load(checkpoint.parameters)
+        self.policy = learner.policy
         transforms = make_transforms(recipe.env, self.observation_space, getattr(recipe.algorithm, "gamma", 1.0))
         self.transforms = [_restored(transforms[name], name, checkpoint) for name in checkpoint.policy["transforms"]]
         self._rng = np.random.default_rng()

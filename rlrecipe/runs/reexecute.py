@@ -19,8 +19,9 @@ from typing import Any
 import torch
 
 from rlrecipe.build import make_trainer
-from rlrecipe.checkpoint.content import SESSION, Checkpoint, DamagedCheckpoint
+from rlrecipe.checkpoint.content import SESSION, Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
+from rlrecipe.checkpoint.verified import DamagedCheckpoint
 from rlrecipe.errors import Refusal
 from rlrecipe.recipe.dump import dump
 from rlrecipe.recipe.options import Options, Slot
@@ -30,6 +31,7 @@ from rlrecipe.runs.directory import RunDirectory
 from rlrecipe.runs.policy import recipe_of
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.session import Session
+from rlrecipe.state import Arrays
 
 LOGS = ("metrics.jsonl", "episodes.jsonl")
 
@@ -129,11 +131,11 @@ def _difference(run_dir: Path, start: Checkpoint, end: Checkpoint, recipe: Recip
             session.checkpoints.save()
         again = store.load(name)
         row = _first_row(run_dir, session.run.path, start.manifest["frames"], end.manifest["frames"])
-    files, files_again = end.manifest["files"], again.manifest["files"]
-    changed = [file for file in files if file != SESSION and files[file] != files_again.get(file)]
-    if row is None and not changed:
-        return None
-    return row or f"frame {end.manifest['frames']}: {_first_key(end, again)} ({', '.join(changed)})"
+        files, files_again = end.manifest["files"], again.manifest["files"]
+        changed = [file for file in files if file != SESSION and files[file] != files_again.get(file)]
+        if row is None and not changed:
+            return None
+        return row or f"frame {end.manifest['frames']}: {_first_key(end, again)} ({', '.join(changed)})"
 
 
 def _first_row(one: Path, other: Path, start: int, end: int) -> str | None:
@@ -159,11 +161,22 @@ def _rows(path: Path, start: int, end: int) -> list[dict[str, Any]]:
 
 
 def _first_key(one: Checkpoint, other: Checkpoint) -> str:
-    for path in sorted(one.arrays.keys() | other.arrays.keys()):
-        a, b = one.arrays.get(path), other.arrays.get(path)
+    found = _first_tensor(one.arrays, other.arrays)
+    for path in sorted(one.pieces.keys() | other.pieces.keys()):
+        a, b = one.pieces.get(path), other.pieces.get(path)
+        if found is None and (a is None or b is None):
+            found = path
+        elif found is None and a is not None and b is not None and a.fact != b.fact:
+            found = f"{path}.{_first_tensor(a.tensors(), b.tensors())}"
+    return found or _first_leaf(one.tree, other.tree) or "state"
+
+
+def _first_tensor(one: Arrays, other: Arrays) -> str | None:
+    for path in sorted(one.keys() | other.keys()):
+        a, b = one.get(path), other.get(path)
         if a is None or b is None or not torch.equal(a, b):
             return path
-    return _first_leaf(one.tree, other.tree) or "state"
+    return None
 
 
 def _first_leaf(one: Any, other: Any, path: str = "") -> str | None:
@@ -241,7 +254,7 @@ def _add_observer(session: Session, options: Options) -> None:
 
 
 def _film(session: Session, path: Path) -> None:
-    from rlrecipe.build import make_env
+    from rlrecipe.environments import make_env
     from rlrecipe.recipe.evaluation import evaluation_env
     from rlrecipe.runs.video import RecordFirstEpisode
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from rlrecipe.build import Assembly, in_phase, make_env
+from rlrecipe.build import Assembly
 from rlrecipe.checkpoint.content import pack
 from rlrecipe.checkpoint.store import CheckpointStore, name_of
 from rlrecipe.clock import Alarm
+from rlrecipe.environments import in_phase, make_env
 from rlrecipe.interfaces import State
 from rlrecipe.recipe.dump import data
 from rlrecipe.recipe.evaluation import evaluation_env
@@ -115,11 +116,11 @@ class ScheduledCheckpoint:
         name = name_of(self.clock.frames, self.clock.updates)
         if self.anchor_alarm is not None and self.anchor_alarm.fires():
             self.anchors.append(name)
-        files = pack(
+        contents = pack(
             self.assembly.trainer.state_dict(), self._policy(), self.session(), self._facts(name), self.options.backend
         )
         try:
-            self.store.save(name, files)
+            self.store.save(name, contents)
             self.mark_best()
             self.store.prune(self.options.keep_last, self.anchors.__contains__)
         except OSError as error:

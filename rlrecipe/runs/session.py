@@ -92,6 +92,8 @@ class Session:
             self.display.say(f"warning: {warning.message}")
         if caught:
             self._demote("continue", str(caught[0].message))
+        if any(piece is None for piece in checkpoint.pieces.values()):
+            self._demote("continue", "the run went on without the content of its replay buffer (--without-buffer)")
         # What was lost once stays lost.
         self._demote(checkpoint.manifest["exact"], checkpoint.manifest["exact_reason"])
         if horizon:

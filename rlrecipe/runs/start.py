@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.build import Assembly, make_trainer, resolve, total_of
+from rlrecipe.build import Assembly, make_trainer, total_of
 from rlrecipe.checkpoint.content import Checkpoint
-from rlrecipe.checkpoint.store import CheckpointStore
+from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint, cure_without_buffer
+from rlrecipe.checkpoint.verified import DamagedPiece
 from rlrecipe.probe import probe
 from rlrecipe.recipe.dump import dump
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.imports import is_file
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.schema import Recipe
+from rlrecipe.resolve import resolve
 from rlrecipe.runs.changes import RefusedChange, as_resolved, longer, refuse_changes
 from rlrecipe.runs.directory import RunDirectory, RunDirectoryError, as_json, status
 from rlrecipe.runs.imports import consented, copied, refuse_edited
@@ -123,6 +125,7 @@ def resume(
     overrides: Sequence[str] = (),
     *,
     horizon: bool = False,
+    without_buffer: bool = False,
     imports: Sequence[str] = (),
     trust_imports: bool = False,
     display: Display | None = None,
@@ -133,6 +136,7 @@ def resume(
         path: a run directory or a checkpoint.
         overrides: changes to the recipe, where they are allowed.
         horizon: let schedules reach to the new end of a longer run.
+        without_buffer: leave out the content of the replay buffer, damaged or not; the level is "continue".
         imports: files or modules with components.
         trust_imports: load what the run declares.
         display: progress.
@@ -140,7 +144,8 @@ def resume(
     Raises:
         RefusedChange: the recipe differs where it may not.
         RunDirectoryError: this is no run directory, or it is in use.
-        NoCheckpoint: every checkpoint is damaged.
+        NoCheckpoint: every checkpoint is damaged, or the one that was named cannot be used with its buffer.
+        DamagedCheckpoint: the one that was named is damaged.
     """
     display = display or Display()
     folder = path
@@ -156,7 +161,8 @@ def resume(
     own = load(resolved, **consent)
     changed = load(resolved, overrides, **consent)
     name = path.absolute().name if folder != path else None
-    return _go_on(folder, own.recipe, changed.recipe, display, name=name, horizon=horizon)
+    more: Any = {"name": name, "horizon": horizon, "buffer": not without_buffer}
+    return _go_on(folder, own.recipe, changed.recipe, display, **more)
 
 
 def _go_on(
@@ -167,6 +173,7 @@ def _go_on(
     *,
     name: str | None = None,
     horizon: bool = False,
+    buffer: bool = True,
 ) -> Result:
     directory = RunDirectory(folder)
     refuse_changes(folder, own, changed, directory.status()["exact"])
@@ -174,7 +181,7 @@ def _go_on(
     try:
         store = CheckpointStore(directory.checkpoints)
         store.sweep()
-        checkpoint = store.load(name) if name else store.newest(display.say)
+        checkpoint = _named(store, name, buffer) if name else store.newest(display.say, pieces=buffer)
         before = directory.status()
         # Naming an older checkpoint asks to go on from there, whatever came after it.
         older = name is not None and name != max(store.names())
@@ -191,6 +198,13 @@ def _go_on(
         return _train(directory, lambda: make_trainer(changed), checkpoint, display, horizon=horizon)
     finally:
         directory.unlock()
+
+
+def _named(store: CheckpointStore, name: str, buffer: bool) -> Checkpoint:
+    try:
+        return store.load(name, pieces=buffer)
+    except DamagedPiece as error:
+        raise NoCheckpoint(f"{error}\n{cure_without_buffer(store.folder / name)}") from None
 
 
 def _train(

@@ -1,4 +1,4 @@
-"""Sub-batches of an on-policy batch."""
+"""Sub-batches of the newest batch."""
 
 from __future__ import annotations
 
@@ -7,26 +7,44 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from rlrecipe.interfaces import Algorithm, Batch
+from rlrecipe.interfaces import Batch, OnPolicy, Params, State
 
 
 class Minibatches:
     """Gathers the rows of each update from the newest batch, in the order that the algorithm asks for."""
 
-    def __init__(self, algorithm: Algorithm, rng: np.random.Generator) -> None:
+    def __init__(self, algorithm: OnPolicy, rng: np.random.Generator) -> None:
         self.algorithm, self.rng = algorithm, rng
         self._rows: Batch = {}
         self._order: Iterator[np.ndarray] = iter(())
 
-    def begin(self, batch: Batch) -> None:
+    def extend(self, params: Params, batch: Batch) -> None:
+        """Move a batch to where updates run, and let the algorithm add to it what they share."""
+        device = next(iter(next(iter(params.values())).values())).device
+        if device.type != "cpu":
+            batch.update({key: tensor.to(device) for key, tensor in batch.items()})
+        self.algorithm.prepare(params, batch)
+
+    def begin(self, batch: Batch) -> int:
         """Start a new order over the rows of a batch ``[T, N, ...]``."""
         self._rows = {
             key: tensor.reshape(-1, *tensor.shape[2:]) for key, tensor in batch.items() if key in self.algorithm.reads
         }
         frames = len(next(iter(self._rows.values())))
         self._order = self.algorithm.sub_batches(frames, self.rng)
+        return self.algorithm.updates_per_batch(frames)
 
     def take(self) -> Batch:
         """The next sub-batch ``[B, ...]``."""
         index = torch.from_numpy(next(self._order))
         return {key: tensor.index_select(0, index.to(tensor.device)) for key, tensor in self._rows.items()}
+
+    def after(self, sub_batch: Batch) -> None:
+        """Nothing is learned from it."""
+
+    def state_dict(self) -> State:
+        """Empty: a batch is used up when it ends."""
+        return {}
+
+    def load_state_dict(self, state: State) -> None:
+        """Nothing to put back."""

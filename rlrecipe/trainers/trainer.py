@@ -23,20 +23,19 @@ The loop and its ten hook points (``rlrecipe.trainers.points`` says what each ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from rlrecipe.clock import Clock
-from rlrecipe.interfaces import Algorithm, Batch, Collector, Scalars, State, Stateful
-from rlrecipe.streams import Stream, Streams
+from rlrecipe.interfaces import Algorithm, Batch, Collector, Sampler, Scalars, State, Stateful
+from rlrecipe.streams import Streams
 from rlrecipe.trainers.averages import Averages
 from rlrecipe.trainers.guard import check_batch, check_gradient
-from rlrecipe.trainers.minibatches import Minibatches
 from rlrecipe.trainers.points import HookError, Op, Points
 from rlrecipe.trainers.tensordicts import from_tensordict, to_tensordict
-from rlrecipe.update import Update
+from rlrecipe.update import Part, Update
 
 Schedule = Callable[[Clock], float]
 
@@ -62,12 +61,14 @@ class Trainer:
     Args:
         collector: yields batches.
         algorithm: pure functions over batches.
-        update: turns a loss into new parameters.
+        sampler: gives the sub-batches of updates.
+        update: turns losses into new parameters.
         clock: counts; training goes on while it is not done.
         streams: the run's random streams.
         clip_norm: bound on the joint norm of each gradient; None for no bound.
         lr: factor on the learning rates by the clock.
         coefficients: the algorithm's schedulable numbers by the clock.
+        numbers: other components' scheduled numbers: each is called before a batch, with the clock.
     """
 
     def __init__(
@@ -75,26 +76,27 @@ class Trainer:
         *,
         collector: Collector,
         algorithm: Algorithm,
+        sampler: Sampler,
         update: Update,
         clock: Clock,
         streams: Streams,
         clip_norm: float | None = None,
         lr: Schedule | None = None,
         coefficients: Mapping[str, Schedule] | None = None,
+        numbers: Sequence[Callable[[Clock], None]] = (),
     ) -> None:
         self.collector, self.algorithm, self.update, self.clock = collector, algorithm, update, clock
-        self.streams, self.clip_norm, self.lr = streams, clip_norm, lr
-        self.coefficients = dict(coefficients or {})
+        self.sampler, self.streams, self.clip_norm, self.lr = sampler, streams, clip_norm, lr
+        self.coefficients, self.numbers = dict(coefficients or {}), numbers
         flat = update.parameters.flat
-        self.device = flat.device
         self.inputs: Scalars = {
             name: torch.zeros((), dtype=flat.dtype, device=flat.device) for name in self.coefficients
         }
-        self.minibatches = Minibatches(algorithm, streams.generator(Stream.PERMUTATION))
         self.losses, self.logged, self.progress = Averages(), Averages(), dict[str, float]()
         self.points = Points()
         self.modules: dict[str, Stateful] = {}
         own: dict[str, Stateful] = {"clock": clock, "streams": streams, "update": update, "collector": collector}
+        own["sampler"] = sampler
         for name, module in own.items():
             self.register_module(name, module)
         self.register_module("losses", self.losses)
@@ -115,17 +117,18 @@ class Trainer:
         for batch in self._batches():
             check_batch(batch)
             batch = self._data("batch_process", batch, time_major=True)
-            self.algorithm.prepare(self.update.params, batch)
+            self.sampler.extend(self.update.params, batch)
             self._log("pre_steps_log", batch, time_major=True)
             self._operate("pre_optim_steps")
-            self.minibatches.begin(batch)
-            for j in range(self.algorithm.updates_per_batch(batch["action"].shape[:2].numel())):
-                sub_batch = self._data("process_optim_batch", self.minibatches.take())
-                losses = self._loss(sub_batch)
+            for j in range(self.sampler.begin(batch)):
+                sub_batch = self._data("process_optim_batch", self.sampler.take())
+                parts = self.update.begin()
+                losses = self._loss(parts, sub_batch)
                 if losses is None:
                     break
+                self.sampler.after(sub_batch)
                 self._operate("post_loss", sub_batch)
-                self._optimize(losses, j)
+                self._optimize(parts, losses, sub_batch, j)
                 self._operate("post_optim")
                 self._log("post_optim_log", sub_batch)
             self._operate("post_steps")
@@ -152,38 +155,61 @@ class Trainer:
             self.update.scale_lr(self.lr(self.clock) if self.lr else 1.0)
             for name, schedule in self.coefficients.items():
                 self.inputs[name].fill_(schedule(self.clock))
+            for number in self.numbers:
+                number(self.clock)
             batch = self.collector.collect()
             self.clock.frames += self.collector.frames_per_batch
             self.episodes = self.collector.episodes.take()
             self.clock.episodes += len(self.episodes)
-            if self.device.type != "cpu":
-                batch = {key: tensor.to(self.device) for key, tensor in batch.items()}
             yield batch
 
-    def _loss(self, sub_batch: Batch) -> Any:
-        """The gradient, ready for the step, or None if the algorithm ends this batch's updates.
+    def _loss(self, parts: Sequence[Part], sub_batch: Batch) -> Any:
+        """The gradient of the first objective, ready for its step, or None if the algorithm ends this batch's updates.
 
-        With an optimizer hook it is a mapping of losses with their graph instead, which the hook takes.
+        With an optimizer hook it is a mapping of every loss with its graph instead, which the hook takes.
         """
         if self.points.ops["optimizer"]:
-            loss, metrics = self.update.losses(sub_batch, self.inputs)
-            result: Any = {"loss": loss}
-            metrics = {**metrics, "total": loss.detach()}
-        else:
-            result, total, metrics = self.update.gradient(sub_batch, self.inputs)
-            metrics = {**metrics, "total": total}
-            check_gradient(result, metrics, self.update.parameters)
+            return self._losses(parts, sub_batch)
+        result, metrics = self._gradient(parts[0], sub_batch)
         if self.algorithm.stop(metrics):
             return None
-        self.losses.add(metrics)
+        self._report(metrics, sub_batch)
         return result
 
-    def _optimize(self, losses: Any, j: int) -> None:
+    def _losses(self, parts: Sequence[Part], sub_batch: Batch) -> Any:
+        losses, reported = {}, {}
+        for part in parts:
+            loss, metrics = part.losses(sub_batch, self.inputs)
+            losses[part.name] = loss
+            reported |= metrics if part.suffix else {**metrics, "total": loss.detach()}
+        if self.algorithm.stop(reported):
+            return None
+        self._report(reported, sub_batch)
+        return losses
+
+    def _gradient(self, part: Part, sub_batch: Batch) -> tuple[torch.Tensor, Scalars]:
+        gradient, total, metrics = part.gradient(sub_batch, self.inputs)
+        if not part.suffix:
+            metrics = {**metrics, "total": total}
+        check_gradient(gradient, metrics, part.layout)
+        return gradient, metrics
+
+    def _report(self, metrics: Scalars, sub_batch: Batch) -> None:
+        """Numbers go to the row's means, what has a dimension to the sub-batch."""
+        sub_batch.update({name: value for name, value in metrics.items() if value.dim()})
+        self.losses.add({name: value for name, value in metrics.items() if not value.dim()})
+
+    def _optimize(self, parts: Sequence[Part], losses: Any, sub_batch: Batch, j: int) -> None:
         for op, plain, arguments in self.points.ops["optimizer"]:
             op(losses if plain else _losses_as_tensordict(losses), self.clip_norm, j, **arguments)
             break
         else:
-            self.update.apply(losses, self.clip_norm)
+            parts[0].apply(losses, self.clip_norm)
+            for part in parts[1:]:
+                gradient, metrics = self._gradient(part, sub_batch)
+                self._report(metrics, sub_batch)
+                part.apply(gradient, self.clip_norm)
+        self.update.end(parts)
         self.clock.updates += 1
 
     # -- hooks

@@ -44,6 +44,10 @@ class ObservationNorm:
         scaled = (observation - self.moments.mean) / np.sqrt(self.moments.var + self.eps)
         return np.clip(scaled, -self.clip, self.clip).astype(np.float32)
 
+    def apply_reward(self, reward: np.ndarray) -> np.ndarray:
+        """Rewards as they are."""
+        return reward
+
     def state_dict(self) -> State:
         """The running moments: ``policy.safetensors`` carries them."""
         return {"statistics": self.moments.state_dict()}

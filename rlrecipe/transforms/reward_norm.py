@@ -38,13 +38,18 @@ class RewardNorm:
         """Rewards ``[N]`` scaled; observations as they are."""
         self.returns = self.returns * self.gamma + reward
         self.moments.update(self.returns)
-        scaled = np.clip(reward / np.sqrt(self.moments.var + self.eps), -self.clip, self.clip)
+        scaled = self.apply_reward(reward)
         self.returns[done] = 0.0
         return observation, final, scaled
 
     def apply(self, observation: np.ndarray) -> np.ndarray:
         """Observations as they are."""
         return observation
+
+    def apply_reward(self, reward: np.ndarray) -> np.ndarray:
+        """Rewards scaled with the statistics as they stand."""
+        scaled: np.ndarray = np.clip(reward / np.sqrt(self.moments.var + self.eps), -self.clip, self.clip)
+        return scaled
 
     def state_dict(self) -> State:
         """The running moments and each environment's discounted return."""

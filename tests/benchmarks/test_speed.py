@@ -61,7 +61,7 @@ def test_work_done_is_read_with_the_weights(tmp_path: Path) -> None:
 
 def test_a_process_that_did_less_work_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "command", lambda *_: ["true"])
-    monkeypatch.setattr(speed, "work_done", lambda *_: {"frames": CARD.frames, "updates": CARD.updates - 1})
+    monkeypatch.setattr(speed, "work_done", lambda *_: {"frames": CARD.peer.frames, "updates": CARD.peer.updates - 1})
     with pytest.raises(RuntimeError, match="7819"):
         speed.measure(ONE, CARD, 0, [])
 

@@ -16,15 +16,28 @@ from typing import Any
 import torch
 
 from rlrecipe.checkpoint import files, store
-from rlrecipe.checkpoint.content import pack
+from rlrecipe.checkpoint.content import Contents, pack
 from rlrecipe.checkpoint.store import CheckpointStore, name_of
+from rlrecipe.state import Piece
 
 CRASHED = 77
-PRIMITIVES = ("fsync", "rename", "replace", "mkdir", "unlink", "rmdir")
+PRIMITIVES = ("fsync", "rename", "replace", "mkdir", "unlink", "rmdir", "link")
 
 
-def contents(frames: int, value: float) -> dict[str, bytes]:
-    state = {"update": {"parameters": {"policy.weight": torch.full((3,), value)}}, "clock": {"frames": frames}}
+def piece(value: float) -> Piece:
+    return Piece(lambda: {"rows": torch.full((3,), value)})
+
+
+#: In every checkpoint of this process and of those that it forks.
+SHARED = [piece(0.0), piece(1.0)]
+
+
+def contents(frames: int, value: float) -> Contents:
+    state = {
+        "update": {"parameters": {"policy.weight": torch.full((3,), value)}},
+        "clock": {"frames": frames},
+        "buffer": {"chunks": [*SHARED, piece(value)]},
+    }
     facts = {"frames": frames, "updates": 0, "previous": None}
     return pack(state, {}, {}, facts, "safetensors")
 
@@ -79,9 +92,15 @@ def after_crash(folder: Path) -> tuple[int, float]:
     assert checkpoint is not None, "no checkpoint is left"
     assert not said, said
     assert not list(folder.glob(".*")), "something half done is left"
+    chunks = [float(chunk.tensors()["rows"][0]) for chunk in checkpoint.state()["buffer"]["chunks"]]
+    assert chunks == [0.0, 1.0, float(checkpoint.parameters["policy.weight"][0])]
     best = checkpoints.pointer("best")
     assert best is None or checkpoints.load(best)
     return checkpoint.manifest["frames"], float(checkpoint.parameters["policy.weight"][0])
+
+
+def listed(folder: Path) -> list[str]:
+    return CheckpointStore(folder).names()
 
 
 def enumerate_points(base: Path, frames: int) -> int:
@@ -90,6 +109,7 @@ def enumerate_points(base: Path, frames: int) -> int:
         folder = base / f"{frames}-{point}"
         for old in (10, 20):
             save(folder, old, float(old))
+        assert len({(folder / name / "buffer.chunks.0.safetensors").stat().st_ino for name in listed(folder)}) == 1
         child = os.fork()
         if child == 0:
             crash_at(point)
@@ -111,5 +131,7 @@ def enumerate_points(base: Path, frames: int) -> int:
 
 if __name__ == "__main__":
     base = Path(sys.argv[1])
+    # A process that ends loses nothing that it has written; only a machine that stops does. It takes minutes.
+    vars(os)["fsync"] = lambda descriptor: None
     # A new checkpoint; and one of the same frame again, as a resumed run may write it.
     print(*(enumerate_points(base, frames) for frames in (30, 20)))

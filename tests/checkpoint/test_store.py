@@ -11,9 +11,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rlrecipe.checkpoint.content import DamagedCheckpoint, pack
+from rlrecipe.checkpoint.content import pack
 from rlrecipe.checkpoint.files import canonical, digest
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint, name_of
+from rlrecipe.checkpoint.verified import DamagedCheckpoint
 
 STATE: dict[str, Any] = {
     "update": {"parameters": {"policy.0.weight": torch.arange(6.0).reshape(2, 3)}, "optimizer": {"step": 1}},

@@ -1,0 +1,81 @@
+"""What algorithms share that learn action values from replayed transitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+from rlrecipe.algorithms.base import Plain, check_networks, flat
+from rlrecipe.interfaces import Batch, Key
+from rlrecipe.lazy import np, torch
+from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.options import Options, Slot, option
+
+if TYPE_CHECKING:
+    from rlrecipe.recipe.schema import Recipe
+
+
+class OffPolicyOptions(Options):
+    """What all of them are asked."""
+
+    gamma: float = option(0.99, "Discount factor: nearer to 1 looks further ahead.", ge=0, le=1)
+    n_steps: int = option(1, "Steps of rewards before a target network's value: more learn faster, with bias.", gt=0)
+    target: Annotated[Options, Slot("target")] = option(
+        {"name": "soft", "tau": 0.005}, "How the target networks follow."
+    )
+
+
+class ValueLearner(Plain):
+    """Learns action values from replayed transitions, with target networks.
+
+    Args:
+        options: the numbers.
+    """
+
+    reads: frozenset[Key] = frozenset(
+        {"observation", "action", ("next", "observation"), ("next", "reward"), ("next", "terminated")}
+    )
+
+    def __init__(self, options: OffPolicyOptions) -> None:
+        self.gamma, self.n_steps = options.gamma, options.n_steps
+        self.target = options.target.component.build(options.target)
+
+    def noise(self, rng: np.random.Generator, rows: int) -> dict[Key, np.ndarray]:
+        """Nothing is drawn."""
+        return {}
+
+    def td_target(self, batch: Batch, next_value: torch.Tensor) -> torch.Tensor:
+        """Reward + gamma^k next_value ``[B]``; a terminated step has no future, a truncated one has."""
+        future = next_value.masked_fill(batch["next", "terminated"], 0.0)
+        return batch["next", "reward"] + batch.get("gamma", self.gamma) * future
+
+
+def weighted(rows: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """The mean of rows ``[..., B]``, summed over leading dimensions, with the weights of prioritised replay."""
+    if "priority_weight" in batch:
+        rows = rows * batch["priority_weight"]
+    return rows.mean(-1).sum()
+
+
+def with_action(observation: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+    """What critics of continuous actions read: ``[B, observation + action]``."""
+    return torch.cat([flat(observation), action], -1)
+
+
+def check_off_policy(recipe: Recipe) -> Iterable[Problem]:
+    """What in a recipe cannot go with an algorithm that learns from a replay buffer."""
+    name = recipe.algorithm.component.name
+    if recipe.replay_buffer is None:
+        message = f"{name} learns from a replay buffer, and this recipe takes it away"
+        yield Problem("E302", ("replay_buffer",), message, "add replay_buffer: uniform")
+    else:
+        size = getattr(getattr(recipe.replay_buffer, "storage", None), "max_size", None)
+        envs = getattr(recipe.env, "num_envs", 1)
+        if size is not None and size < envs:
+            message = f"a buffer of {size} rows has no room for one step of {envs} environments"
+            yield Problem("E302", ("replay_buffer", "storage", "max_size"), message, f"make it {envs} or more")
+    starts, total = getattr(recipe.collector, "init_random_frames", 0), recipe.trainer.total_frames
+    if total is not None and starts >= total:
+        message = f"learning starts after {starts} random frames, but the run has {total}: nothing would be learned"
+        yield Problem("E302", ("collector", "init_random_frames"), message, f"make it less than {total}")
+    yield from check_networks(recipe)

@@ -1,0 +1,74 @@
+"""What algorithms share that learn from their newest batch only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from rlrecipe.algorithms.base import Plain, check_networks
+from rlrecipe.algorithms.gae import add_advantages
+from rlrecipe.interfaces import Batch, Distribution, Head, Key, Network, Params
+from rlrecipe.lazy import np, torch
+from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.options import Options
+
+if TYPE_CHECKING:
+    from rlrecipe.recipe.schema import Recipe
+
+
+class ActorCritic(Plain):
+    """A policy and a value network that learn from each batch once.
+
+    Args:
+        policy: network to the distribution's features.
+        value: network to one number.
+        distribution: what turns features into actions.
+        gamma: discount factor.
+        lmbda: decay of the trace.
+    """
+
+    reads: frozenset[Key] = frozenset({"observation", "action", "advantage", "value_target"})
+
+    def __init__(self, policy: Network, value: Network, distribution: Distribution, gamma: float, lmbda: float) -> None:
+        self.policy, self.value, self.distribution = policy, value, distribution
+        self.gamma, self.lmbda = gamma, lmbda
+
+    def prepare(self, params: Params, batch: Batch) -> None:
+        """Add values, advantages and value targets, with the parameters of collection."""
+        add_advantages(batch, lambda x: self.value(params["value"], x), gamma=self.gamma, lmbda=self.lmbda)
+
+    def updates_per_batch(self, frames: int) -> int:
+        """One."""
+        return 1
+
+    def sub_batches(self, frames: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        """All rows at once."""
+        yield np.arange(frames)
+
+
+def heads(distribution: Distribution, options: Options) -> dict[str, Head]:
+    """What an actor and its value network are asked for."""
+    return {"policy": Head(distribution.features, 0.01), "value": Head(1)}
+
+
+def normalized(advantage: torch.Tensor) -> torch.Tensor:
+    """Advantages with mean 0 and deviation 1; a single one stays as it is."""
+    return (advantage - advantage.mean()) / (advantage.std() + 1e-8) if len(advantage) > 1 else advantage
+
+
+def check_on_policy(recipe: Recipe) -> Iterable[Problem]:
+    """What in a recipe cannot go with an algorithm that learns from its newest batch only."""
+    name = recipe.algorithm.component.name
+    for section in ("replay_buffer", "exploration"):
+        if getattr(recipe, section) is not None:
+            yield Problem("E302", (section,), f"{name} learns from its newest batch only and has no use for {section}",
+                          f"remove {section}, or choose an off-policy algorithm")  # fmt: skip
+    for key in ("optim_steps_per_batch", "updates_per_frame"):
+        if getattr(recipe.trainer, key) is not None:
+            yield Problem(
+                "E302", ("trainer", key), f"{name}'s updates follow from its batches", f"remove trainer.{key}"
+            )
+    if getattr(recipe.collector, "init_random_frames", 0):
+        message = f"{name} learns from its own actions; random ones would mislead it"
+        yield Problem("E302", ("collector", "init_random_frames"), message, "remove it")
+    yield from check_networks(recipe)

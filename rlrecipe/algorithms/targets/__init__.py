@@ -1,0 +1,1 @@
+"""How target networks follow, one a file."""

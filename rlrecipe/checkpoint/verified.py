@@ -1,0 +1,92 @@
+"""Reading a checkpoint's files, each against the digest that the manifest has of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rlrecipe.checkpoint.files import canonical, digest
+from rlrecipe.errors import Refusal
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+
+class DamagedCheckpoint(Refusal):
+    """A checkpoint is not what its manifest says."""
+
+    exit_code = 5
+
+
+class DamagedPiece(DamagedCheckpoint):
+    """Only pieces of a checkpoint's state are damaged; the rest can be used without them."""
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """A checkpoint's manifest, checked against its own digest and the format's version.
+
+    Raises:
+        DamagedCheckpoint: it is missing or changed.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_bytes())
+        claimed = manifest.pop("digest")
+        true = digest(canonical(manifest))
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise DamagedCheckpoint(f"{path} cannot be read: {type(error).__name__}: {error}") from None
+    if true != claimed:
+        raise DamagedCheckpoint(f"{path} does not match its own digest")
+    if manifest.get("format") != FORMAT:
+        raise Refusal(f"{folder} has the format {manifest.get('format')}; this version reads {FORMAT}: update rlrecipe")
+    return {**manifest, "digest": claimed}
+
+
+def read_verified(folder: Path, file: str, fact: Mapping[str, Any]) -> bytes:
+    """The content of a checkpoint's file.
+
+    Raises:
+        DamagedCheckpoint: it is not what ``fact`` says.
+    """
+    path = _sized(folder, file, fact)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DamagedCheckpoint(f"{path} cannot be read: {error.strerror}") from None
+    if digest(content) != fact["sha256"]:
+        raise DamagedCheckpoint(f"{path} does not match its digest")
+    return content
+
+
+def verify_file(folder: Path, file: str, fact: Mapping[str, Any]) -> None:
+    """Read a checkpoint's file in blocks: it may be larger than the memory.
+
+    Raises:
+        DamagedPiece: it is not what ``fact`` says.
+    """
+    try:
+        path = _sized(folder, file, fact)
+        with path.open("rb") as content:
+            same = hashlib.file_digest(content, "sha256").hexdigest() == fact["sha256"]
+    except DamagedCheckpoint as error:
+        raise DamagedPiece(str(error)) from None
+    except OSError as error:
+        raise DamagedPiece(f"{folder / file} cannot be read: {error.strerror}") from None
+    if not same:
+        raise DamagedPiece(f"{path} does not match its digest")
+
+
+def _sized(folder: Path, file: str, fact: Mapping[str, Any]) -> Path:
+    path = folder / file
+    if Path(file).name != file or path.is_symlink():
+        raise DamagedCheckpoint(f"{folder / MANIFEST} names a file outside its folder: {file!r}")
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise DamagedCheckpoint(f"{path} cannot be read: {error.strerror}") from None
+    if size != fact["bytes"]:
+        raise DamagedCheckpoint(f"{path} does not match its digest")
+    return path

@@ -1,0 +1,83 @@
+"""Deterministic actions, squashed by tanh into the bounds of the action space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rlrecipe.interfaces import Distribution
+from rlrecipe.lazy import gymnasium, np, torch
+from rlrecipe.recipe.options import Options
+from rlrecipe.recipe.registry import register
+
+
+class TanhOptions(Options):
+    """One action for each state: tanh of the network's outputs, scaled to the bounds of the space."""
+
+
+class Scaled:
+    """Actions stored in [-1, 1]^n and scaled for the environment, so that critics see one range."""
+
+    def __init__(self, space: gymnasium.spaces.Box) -> None:
+        self.shape, self.low, self.high = space.shape, space.low.reshape(-1), space.high.reshape(-1)
+        self.features = int(np.prod(space.shape))
+
+    def init(self) -> dict[str, torch.Tensor]:
+        """No parameters of its own."""
+        return {}
+
+    def to_env(self, action: np.ndarray) -> np.ndarray:
+        """Scaled to the bounds of the space, in its shape."""
+        scaled: np.ndarray = self.low + 0.5 * (action + 1.0) * (self.high - self.low)
+        return scaled.astype(self.low.dtype, copy=False).reshape(-1, *self.shape)
+
+    def random(self, rng: np.random.Generator, rows: int) -> np.ndarray:
+        """Actions ``[B, n]`` drawn evenly from [-1, 1]."""
+        return rng.uniform(-1.0, 1.0, (rows, len(self.low))).astype(np.float32)
+
+
+class Tanh(Scaled):
+    """Actions ``[B, n]`` in [-1, 1] from outputs ``[B, n]``."""
+
+    def noise(self, rng: np.random.Generator, rows: int) -> np.ndarray:
+        """Nothing is drawn."""
+        return np.empty((rows, 0), np.float32)
+
+    def sample(self, params: Mapping[str, Any], outputs: Any, noise: Any) -> Any:
+        """The one action."""
+        return self.mode(outputs)
+
+    def mode(self, outputs: Any) -> Any:
+        """Tanh of the outputs."""
+        return np.tanh(outputs) if isinstance(outputs, np.ndarray) else torch.tanh(outputs)
+
+    def log_prob(self, params: Mapping[str, torch.Tensor], outputs: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+        """There is none.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError("a deterministic policy has no density; use normal or tanh_normal")
+
+    def entropy(self, params: Mapping[str, torch.Tensor], outputs: torch.Tensor) -> torch.Tensor:
+        """There is none.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError("a deterministic policy has no entropy; use normal or tanh_normal")
+
+
+def fits(space: gymnasium.Space[Any]) -> str | None:
+    """Why a space cannot be acted in with this distribution, or None."""
+    if not isinstance(space, gymnasium.spaces.Box) or not np.issubdtype(space.dtype, np.floating):
+        return f"tanh needs a Box action space of real numbers, not {space}"
+    if not space.is_bounded():
+        return f"tanh needs bounds to scale to, which {space} lacks; bound it in the environment, or use ppo"
+    return None
+
+
+@register("distribution", "tanh", fits=fits)
+def make_tanh(options: TanhOptions, space: gymnasium.spaces.Box) -> Distribution:
+    """Deterministic actions in ``space``."""
+    return Tanh(space)

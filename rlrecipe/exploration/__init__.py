@@ -1,0 +1,1 @@
+"""What makes a policy try other actions, one a file."""

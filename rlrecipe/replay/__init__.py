@@ -1,0 +1,1 @@
+"""Replay buffers, one a file."""

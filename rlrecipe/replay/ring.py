@@ -1,0 +1,145 @@
+"""The newest steps of some environments, as rows of preallocated arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+
+from rlrecipe.interfaces import Batch, Key
+from rlrecipe.lazy import np, torch
+from rlrecipe.replay.storages.base import Storage
+from rlrecipe.state import Piece
+
+#: Shape and type of one row of each key.
+Columns: TypeAlias = "Mapping[Key, tuple[tuple[int, ...], np.dtype[Any]]]"
+REWARD: Key = ("next", "reward")
+#: Rows of a piece at least, and pieces at most: files neither tiny nor too many.
+PIECE_ROWS, PIECES = 1024, 256
+
+
+class Ring:
+    """Steps ``[steps, N, ...]``; each new step takes the oldest one's place.
+
+    A step's slot is its count modulo ``steps``; row ``slot * N + i`` is its row of environment i.
+
+    Args:
+        columns: what a row holds.
+        num_envs: N.
+        storage: gives the arrays.
+
+    Raises:
+        ValueError: the storage holds no step.
+        OSError: the storage has too little room.
+    """
+
+    def __init__(self, columns: Columns, num_envs: int, storage: Storage) -> None:
+        self.num_envs, self.steps = num_envs, storage.max_size // num_envs
+        if self.steps == 0:
+            raise ValueError(f"a storage of {storage.max_size} rows cannot hold one step of {num_envs} environments")
+        self.arrays = {
+            key: storage.allocate((self.steps, num_envs, *shape), np.dtype(dtype))
+            for key, (shape, dtype) in columns.items()
+        }
+        #: The same memory by rows, ``[steps * N, ...]``.
+        self.rows = {key: array.reshape(self.steps * num_envs, *array.shape[2:]) for key, array in self.arrays.items()}
+        #: Steps written so far, those that were overwritten included.
+        self.total = 0
+        rows = max(PIECE_ROWS, math.ceil(self.steps * num_envs / PIECES))
+        self.piece_steps = math.ceil(rows / num_envs)
+        self._pieces: list[Piece] = []
+        #: ``total`` when the pieces were made.
+        self._cut = 0
+
+    def __len__(self) -> int:
+        return min(self.total, self.steps) * self.num_envs
+
+    def extend(self, batch: Batch) -> None:
+        """Write the steps of a batch ``[T, N, ...]`` after the newest one; of too many, the newest.
+
+        Raises:
+            ValueError: the batch is of other environments or rows.
+        """
+        steps, n = batch[REWARD].shape[:2]
+        if n != self.num_envs:
+            raise ValueError(f"a batch of {n} environments cannot go into a replay buffer of {self.num_envs}")
+        if self.total == 0:
+            # Once is enough: batches come from one collector. Assignment would broadcast and cast in silence.
+            self._check(batch, steps)
+        since, self.total = self.total, self.total + steps
+        first = max(0, steps - self.steps)
+        for start, stop in self.spans(since):
+            last = first + stop - start
+            for key, array in self.arrays.items():
+                array[start:stop] = batch[key].numpy()[first:last]
+            first = last
+
+    def spans(self, since: int) -> list[tuple[int, int]]:
+        """Ranges of slots written after ``total`` was ``since``; two where they go around the end."""
+        count = min(self.total - since, self.steps)
+        start = (self.total - count) % self.steps
+        stop = start + count
+        if stop <= self.steps:
+            return [(start, stop)] if count else []
+        return [(start, self.steps), (0, stop - self.steps)]
+
+    def _check(self, batch: Batch, steps: int) -> None:
+        for key, array in self.arrays.items():
+            given = batch[key].numpy()
+            shape = (steps, *array.shape[1:])
+            if (given.shape, given.dtype) != (shape, array.dtype):
+                raise ValueError(
+                    f"{dotted(key)} of a batch is {given.dtype} {list(given.shape)}; "
+                    f"the replay buffer takes {array.dtype} {list(shape)}"
+                )
+
+    # -- pieces: what a checkpoint keeps in files of their own
+
+    def pieces(self) -> list[Piece]:
+        """The filled steps, cut into pieces; the same ones as before where nothing was written since."""
+        filled, size = min(self.total, self.steps), self.piece_steps
+        changed = {i for start, stop in self.spans(self._cut) for i in range(start // size, math.ceil(stop / size))}
+        self._cut = self.total
+        for i, start in enumerate(range(0, filled, size)):
+            if i in changed:
+                self._pieces[i : i + 1] = [Piece(partial(self._tensors, start, min(start + size, filled)))]
+        return list(self._pieces)
+
+    def load(self, total: int, pieces: Sequence[Piece]) -> None:
+        """Take rows back, one piece after the other.
+
+        Raises:
+            ValueError: they are of another ring.
+        """
+        filled, size = min(total, self.steps), self.piece_steps
+        starts = range(0, filled, size)
+        if len(starts) != len(pieces):
+            raise ValueError(
+                f"{len(pieces)} pieces of saved rows, where a replay buffer of this size has {len(starts)}"
+            )
+        self.clear()
+        for start, piece in zip(starts, pieces, strict=True):
+            stop = min(start + size, filled)
+            saved = piece.tensors()
+            for name, tensor in self._tensors(start, stop).items():
+                if name not in saved or (saved[name].shape, saved[name].dtype) != (tensor.shape, tensor.dtype):
+                    raise ValueError(f"the saved rows have no {name} of {tensor.dtype} {list(tensor.shape)}")
+                tensor.copy_(saved[name])
+            # The file that ``piece`` reads is pruned one day.
+            self._pieces.append(Piece(partial(self._tensors, start, stop), piece.fact))
+        self.total = self._cut = total
+
+    def clear(self) -> None:
+        """Forget every row."""
+        self.total = self._cut = 0
+        self._pieces = []
+
+    def _tensors(self, start: int, stop: int) -> dict[str, torch.Tensor]:
+        """Slots ``[start, stop)`` by dotted key: views."""
+        return {dotted(key): torch.from_numpy(array[start:stop]) for key, array in self.arrays.items()}
+
+
+def dotted(key: Key) -> str:
+    """A key as one name."""
+    return key if isinstance(key, str) else ".".join(key)

@@ -1,0 +1,1 @@
+"""Where the rows of a replay buffer are kept, one a file."""

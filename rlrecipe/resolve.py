@@ -1,0 +1,50 @@
+"""What a recipe leaves to the machine and the environment: every ``auto`` and every default that depends on them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from rlrecipe.build import acting_slot, distribution_options
+from rlrecipe.environments import spaces_of
+from rlrecipe.recipe.schema import Recipe
+
+#: From this width on, one operation is worth the cost of a second thread.
+WIDE = 256
+
+
+def resolve(recipe: Recipe) -> Recipe:
+    """The recipe with every ``auto`` replaced by what is chosen here; depends on nothing else."""
+    networks = _networks(recipe)
+    runtime: dict[str, Any] = {}
+    if recipe.runtime.device == "auto":
+        runtime["device"] = "cpu"
+    if recipe.runtime.threads == "auto":
+        widths = [width for network in networks.values() for width in getattr(network, "num_cells", [])]
+        runtime["threads"] = min(2, os.cpu_count() or 1) if max(widths, default=0) >= WIDE else 1
+    if recipe.runtime.compile == "auto":
+        runtime["compile"] = "off"
+    changed = {
+        "networks": networks,
+        "trainer": _trainer(recipe),
+        "runtime": recipe.runtime.model_copy(update=runtime),
+    }
+    return recipe.model_copy(update=changed)
+
+
+def _networks(recipe: Recipe) -> dict[str, Any]:
+    """The networks with the distribution that acts."""
+    slot = acting_slot(recipe)
+    acting: Any = recipe.networks[slot]
+    if acting.distribution is not None:
+        return dict(recipe.networks)
+    chosen = distribution_options(recipe, spaces_of(recipe.env).action)
+    return {**recipe.networks, slot: acting.model_copy(update={"distribution": chosen})}
+
+
+def _trainer(recipe: Recipe) -> Any:
+    """Updates for each frame, where the algorithm has a usual number of them and the recipe says none."""
+    trainer, usual = recipe.trainer, recipe.algorithm.component.traits.get("updates_per_frame")
+    if usual is None or trainer.updates_per_frame is not None or trainer.optim_steps_per_batch is not None:
+        return trainer
+    return trainer.model_copy(update={"updates_per_frame": usual})

@@ -1,0 +1,62 @@
+"""Target networks: copies of some slots that follow them slowly (Mnih et al., 2015; Lillicrap et al., 2016)."""
+
+from __future__ import annotations
+
+from rlrecipe.clock import Alarm, Clock
+from rlrecipe.interfaces import State, Target
+from rlrecipe.lazy import torch
+from rlrecipe.parameters import Parameters
+
+PREFIX = "target_"
+
+
+class Targets:
+    """One flat vector of copies; following costs one operation for each stretch of neighbouring slots.
+
+    Args:
+        parameters: what is followed.
+        slots: which of it.
+        target: how and when.
+        clock: what durations are read on.
+    """
+
+    def __init__(self, parameters: Parameters, slots: tuple[str, ...], target: Target, clock: Clock) -> None:
+        self.tau = target.tau
+        self.alarm = Alarm(target.every, clock) if target.every is not None else None
+        named = parameters.params
+        self.copies = Parameters({PREFIX + slot: named[slot] for slot in slots}, parameters.flat.dtype)
+        self.params = self.copies.params
+        # Views of both vectors, so that what follows needs no indexing.
+        self._pairs = [
+            (
+                self.copies.flat[slice(*self.copies.range(PREFIX + slot))],
+                parameters.flat[slice(*parameters.range(slot))],
+            )
+            for slot in slots
+        ]
+
+    def before_update(self) -> None:
+        """Follow if a duration was crossed since the last update."""
+        if self.alarm is not None and self.alarm.fires():
+            self.follow()
+
+    def after_update(self) -> None:
+        """Follow after an update that took every objective, where no duration says when."""
+        if self.alarm is None:
+            self.follow()
+
+    def follow(self) -> None:
+        """Go ``tau`` of the way."""
+        with torch.no_grad():
+            for copy, followed in self._pairs:
+                copy.lerp_(followed, self.tau) if self.tau < 1 else copy.copy_(followed)
+
+    def state_dict(self) -> State:
+        """The copies by name, and the alarm."""
+        return {"copies": self.copies.named(), "alarm": self.alarm.state_dict() if self.alarm else None}
+
+    def load_state_dict(self, state: State) -> None:
+        """Copy values in; memory stays where the losses see it."""
+        self.copies.load(state["copies"])
+        if self.alarm is not None:
+            self.alarm.load_state_dict(state["alarm"])
