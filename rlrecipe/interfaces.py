@@ -155,15 +155,25 @@ class Target:
 class Algorithm(Protocol):
     """An algorithm as data and pure functions; gradients, clipping and steps are shared machinery."""
 
-    #: Schedulable numbers by name: they reach ``loss`` as ``inputs``.
-    coefficients: Mapping[str, Any]
-    #: Keys of a batch that ``loss`` reads.
-    reads: frozenset[Key]
-    #: What an update does, in order.
-    objectives: Sequence[Objective]
-    #: Slots that have a target network, and how it follows.
-    targets: tuple[str, ...]
-    target: Target | None
+    @property
+    def coefficients(self) -> Mapping[str, Any]:
+        """Schedulable numbers by name: they reach ``loss`` as ``inputs``."""
+
+    @property
+    def reads(self) -> frozenset[Key]:
+        """Keys of a batch that ``loss`` reads."""
+
+    @property
+    def objectives(self) -> Sequence[Objective]:
+        """What an update does, in order."""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Slots that have a target network."""
+
+    @property
+    def target(self) -> Target | None:
+        """How target networks follow."""
 
     def init(self) -> dict[str, dict[str, torch.Tensor]]:
         """Parameters of its own by slot and name, besides those of networks and distribution."""
@@ -188,9 +198,13 @@ class OnPolicy(Algorithm, Protocol):
 class OffPolicy(Algorithm, Protocol):
     """Learns from a replay buffer."""
 
-    #: Steps of an n-step return, and the discount of each.
-    n_steps: int
-    gamma: float
+    @property
+    def n_steps(self) -> int:
+        """Steps of an n-step return."""
+
+    @property
+    def gamma(self) -> float:
+        """Discount of each step."""
 
     def noise(self, rng: np.random.Generator, rows: int) -> dict[Key, np.ndarray]:
         """Random numbers of ``rows`` rows of sub-batches, ``[rows, ...]`` each, by their key in a batch."""
@@ -202,6 +216,8 @@ class ReplayBuffer(Stateful, Protocol):
     batch_size: int
     #: False while a buffer whose rows were not saved fills up again.
     ready: bool
+    #: Whether its state holds the rows.
+    include_content: bool
 
     def __len__(self) -> int: ...
     def extend(self, batch: Batch) -> None:

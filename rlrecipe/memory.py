@@ -33,7 +33,7 @@ def row_bytes(spaces: Spaces) -> int:
     """Bytes of one transition: two observations, the action, the reward and flags."""
     discrete = isinstance(spaces.action, gymnasium.spaces.Discrete)
     action = 8 if discrete else NUMBER * prod(spaces.action.shape or (1,))
-    return 2 * NUMBER * prod(spaces.observation.shape) + action + NUMBER + FLAGS
+    return int(2 * NUMBER * prod(spaces.observation.shape) + action + NUMBER + FLAGS)
 
 
 def _batch(recipe: Recipe, row: int) -> list[Problem]:

@@ -32,6 +32,25 @@ CARTPOLE: dict[str, Any] = {
     "evaluation": {"every": 200, "episodes": 2},
     "checkpoint": {"every": 64, "keep_last": 100},
 }
+#: The same length off-policy: learning starts after the first batch.
+OFF_POLICY: dict[str, Any] = {
+    **{key: value for key, value in CARTPOLE.items() if key not in ("algorithm", "networks")},
+    "replay_buffer": {"name": "uniform", "batch_size": 16, "storage": {"name": "memory", "max_size": 200}},
+    "collector": {"frames_per_batch": 64, "init_random_frames": 64},
+    "trainer": {"total_frames": 512, "log_interval": 100, "updates_per_frame": 0.15},
+}
+QVALUE = {"name": "mlp", "num_cells": [8], "activation": "relu"}
+DQN = {
+    **OFF_POLICY,
+    "algorithm": {"name": "dqn", "target": {"name": "hard", "every": 100}},
+    "networks": {"qvalue": QVALUE},
+}
+TD3 = {
+    **OFF_POLICY,
+    "env": {"env_name": "Pendulum-v1", "num_envs": 2},
+    "algorithm": "td3",
+    "networks": {"policy": {**QVALUE}, "qvalue": {**QVALUE}},
+}
 PENDULUM = {**CARTPOLE, "env": {"env_name": "Pendulum-v1", "num_envs": 2}}
 #: Everything whose state a resumed run needs besides the networks'.
 STATEFUL = {

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rlrecipe import Options, register
-from rlrecipe.build import make_networks, make_parameters, make_schedule
+from rlrecipe.build import make_learner, make_schedule
 from rlrecipe.clock import Clock
 from rlrecipe.environments import make_env, make_transforms
 from rlrecipe.envs.base import EnvOptions
@@ -52,8 +52,7 @@ def test_threads_depend_on_the_networks_width(width: int, threads: int) -> None:
 def test_initial_parameters_depend_on_the_seed_alone() -> None:
     def initial(seed: int) -> torch.Tensor:
         built = small.build(small.PENDULUM)
-        networks = make_networks(built.recipe, built.spaces, built.policy.distribution)
-        return make_parameters(networks, built.policy.distribution, Streams(seed), torch.device("cpu")).flat
+        return make_learner(built.recipe, built.spaces, Streams(seed), torch.device("cpu")).parameters.flat
 
     torch.rand(7)
     assert torch.equal(initial(0), initial(0))

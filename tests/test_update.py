@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from rlrecipe.build import Assembly
-from rlrecipe.interfaces import Batch
+from rlrecipe.interfaces import Batch, Objective
 from rlrecipe.parameters import Parameters
 from rlrecipe.recipe.options import Slot
 from rlrecipe.update import Update, clip
@@ -20,7 +20,7 @@ def loss(params: Any, batch: Batch, inputs: Any) -> Any:
 def update(groups: dict[str, float] | None = None, **options: Any) -> Update:
     chosen = Slot("optimizer").read({"name": "adam", "lr": 0.1, **options})
     parameters = Parameters({"policy": {"w": torch.ones(3)}, "value": {"b": torch.zeros(2)}})
-    return Update(loss, parameters, chosen.component.build(chosen), groups)
+    return Update([Objective(loss)], parameters, chosen.component.build(chosen), groups)
 
 
 BATCH: Batch = {"x": torch.randn(2, 3, generator=torch.Generator().manual_seed(0))}
@@ -36,12 +36,12 @@ def test_the_gradient_changes_nothing(recipe: dict[str, Any]) -> None:
     built = small.build(recipe)
     trainer = built.trainer
     batch = trainer.collector.collect()
-    trainer.algorithm.prepare(trainer.update.params, batch)
-    trainer.minibatches.begin(batch)
-    sub_batch = trainer.minibatches.take()
+    trainer.sampler.extend(trainer.update.params, batch)
+    trainer.sampler.begin(batch)
+    sub_batch = trainer.sampler.take()
     inputs = {name: torch.tensor(0.2) for name in trainer.inputs}
     kept, state, flat = copy.deepcopy(sub_batch), state_of(built), trainer.update.parameters.flat.clone()
-    one, other = (trainer.update.gradient(sub_batch, inputs) for _ in range(2))
+    one, other = (trainer.update.parts[0].gradient(sub_batch, inputs) for _ in range(2))
     assert torch.equal(one[0], other[0])
     assert torch.equal(one[1], other[1])
     assert all(torch.equal(one[2][name], other[2][name]) for name in one[2])
@@ -49,16 +49,16 @@ def test_the_gradient_changes_nothing(recipe: dict[str, Any]) -> None:
     assert torch.equal(flat, trainer.update.parameters.flat)
     assert all(torch.equal(kept[key], sub_batch[key]) for key in kept)
     torch.testing.assert_close(state_of(built), state, rtol=0, atol=0)
-    assert all(leaf.grad is None for leaf in trainer.update.leaves)
+    assert all(leaf.grad is None for leaf in trainer.update.parts[0].leaves)
 
 
 def test_a_step_moves_the_leaves_and_every_view() -> None:
     one = update()
     before = one.parameters.flat.clone()
-    gradient, _, _ = one.gradient(BATCH, INPUTS)
-    one.apply(gradient, None)
+    gradient, _, _ = one.parts[0].gradient(BATCH, INPUTS)
+    one.parts[0].apply(gradient, None)
     assert not torch.equal(one.parameters.flat, before)
-    assert torch.equal(torch.cat([leaf.detach().reshape(-1) for leaf in one.leaves]), one.parameters.flat)
+    assert torch.equal(torch.cat([leaf.detach().reshape(-1) for leaf in one.parts[0].leaves]), one.parameters.flat)
     assert one.parameters.numpy()["policy"]["w"].tolist() == one.parameters.flat[:3].tolist()
 
 
@@ -73,22 +73,22 @@ def test_clipping_is_torchs(bound: float) -> None:
 
 def test_groups_have_rates_of_their_own_and_share_the_schedule() -> None:
     one = update({"value": 0.5})
-    assert one.lr.tolist() == pytest.approx([0.1] * 3 + [0.5] * 2)
+    assert one.parts[0].lr.tolist() == pytest.approx([0.1] * 3 + [0.5] * 2)
     one.scale_lr(0.5)
-    assert one.lr.tolist() == pytest.approx([0.05] * 3 + [0.25] * 2)
+    assert one.parts[0].lr.tolist() == pytest.approx([0.05] * 3 + [0.25] * 2)
     one.scale_lr(1.0)
-    assert one.lr.tolist() == pytest.approx([0.1] * 3 + [0.5] * 2)
+    assert one.parts[0].lr.tolist() == pytest.approx([0.1] * 3 + [0.5] * 2)
 
 
 def test_a_loaded_state_goes_on_with_the_same_bits_in_the_same_memory() -> None:
     one, other = update(), update()
-    steps = [one.gradient(BATCH, INPUTS)[0] * scale for scale in (1.0, -2.0, 0.5)]
+    steps = [one.parts[0].gradient(BATCH, INPUTS)[0] * scale for scale in (1.0, -2.0, 0.5)]
     for gradient in steps[:2]:
-        one.apply(gradient, 0.5)
+        one.parts[0].apply(gradient, 0.5)
     address = other.parameters.flat.data_ptr()
     other.load_state_dict(copy.deepcopy(one.state_dict()))
     assert other.parameters.flat.data_ptr() == address
     for each in (one, other):
-        each.apply(steps[2], 0.5)
+        each.parts[0].apply(steps[2], 0.5)
     assert torch.equal(one.parameters.flat, other.parameters.flat)
-    assert torch.equal(other.leaves[0].detach(), other.parameters.flat[:3])
+    assert torch.equal(other.parts[0].leaves[0].detach(), other.parameters.flat[:3])

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 
 from rlrecipe.algorithms.base import flat
 from rlrecipe.algorithms.off_policy import OffPolicyOptions, ValueLearner, check_off_policy, weighted, with_action
-from rlrecipe.distributions.tanh_normal import StateTanhNormal
 from rlrecipe.interfaces import Algorithm, Batch, Head, Key, Network, Objective, Params, Scalars
 from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.errors import Problem
@@ -16,6 +15,7 @@ from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
+    from rlrecipe.distributions.tanh_normal import StateTanhNormal
     from rlrecipe.recipe.schema import Recipe
 
 NETWORK = {"name": "mlp", "num_cells": [256, 256], "activation": "relu", "init": "default"}

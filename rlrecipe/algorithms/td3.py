@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from rlrecipe.algorithms.base import flat
 from rlrecipe.algorithms.off_policy import OffPolicyOptions, ValueLearner, check_off_policy, weighted, with_action
 from rlrecipe.interfaces import Algorithm, Batch, Distribution, Head, Key, Network, Objective, Params, Scalars
 from rlrecipe.lazy import np, torch
-from rlrecipe.networks.copies import Copies
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
+
+if TYPE_CHECKING:
+    from rlrecipe.networks.copies import Copies
 
 NETWORK = {"name": "mlp", "num_cells": [400, 300], "activation": "relu", "init": "default"}
 DEFAULTS = {

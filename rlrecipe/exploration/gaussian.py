@@ -30,7 +30,8 @@ class Gaussian:
     def __call__(self, action: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Actions ``[N, n]`` with noise, in [-1, 1]."""
         noisy = action + self.sigma.value * rng.standard_normal(action.shape, np.float32)
-        return np.clip(noisy, -1.0, 1.0).astype(np.float32)
+        clipped: np.ndarray = np.clip(noisy, -1.0, 1.0)
+        return clipped.astype(np.float32)
 
     def reset(self, done: np.ndarray) -> None:
         """Nothing is remembered."""

@@ -16,7 +16,7 @@ from rlrecipe.state import Piece
 Columns: TypeAlias = "Mapping[Key, tuple[tuple[int, ...], np.dtype[Any]]]"
 REWARD: Key = ("next", "reward")
 #: Rows of a piece at least, and pieces at most: files neither tiny nor too many.
-PIECE_ROWS, PIECES = 1024, 256
+PIECE_ROWS, PIECES = 1024, 200
 
 
 class Ring:

@@ -83,7 +83,7 @@ class Replay:
         self._sub_batches = self.buffer.sample(count)
         size = self.buffer.batch_size
         drawn = {key: torch.from_numpy(n) for key, n in self.algorithm.noise(self.rng, count * size).items()}
-        split = {key: iter(tensor.split(size)) for key, tensor in drawn.items()}
+        split = {key: iter(torch.split(tensor, size)) for key, tensor in drawn.items()}
         self._noise = lambda: {key: next(parts) for key, parts in split.items()}
         return count
 

@@ -177,7 +177,7 @@ class Trainer:
         return result
 
     def _losses(self, parts: Sequence[Part], sub_batch: Batch) -> Any:
-        losses, reported = {}, {}
+        losses, reported = dict[str, torch.Tensor](), dict[str, torch.Tensor]()
         for part in parts:
             loss, metrics = part.losses(sub_batch, self.inputs)
             losses[part.name] = loss

@@ -107,7 +107,7 @@ def test_gradients_and_twenty_updates_equal_plain_autograds(
     optimizer = torch.optim.Adam(leaves, lr=3e-4, eps=1e-5)
     for step in range(20):
         batch = sub_batch(built, step)
-        gradient, loss, metrics = update.gradient(batch, inputs(entropy_coeff))
+        gradient, loss, metrics = update.parts[0].gradient(batch, inputs(entropy_coeff))
         assert step == 0 or 0 < metrics["clip_fraction"] < 1
         optimizer.zero_grad()
         expected = plain_loss(policy, value, log_std, batch, entropy_coeff, normalize)
@@ -118,7 +118,7 @@ def test_gradients_and_twenty_updates_equal_plain_autograds(
         if clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(leaves, clip_norm)
         optimizer.step()
-        update.apply(gradient, clip_norm)
+        update.parts[0].apply(gradient, clip_norm)
         flat = torch.cat([leaf.detach().reshape(-1) for leaf in leaves])
         torch.testing.assert_close(update.parameters.flat, flat, rtol=1e-5, atol=1e-5)
 
@@ -127,7 +127,7 @@ def test_gradients_and_twenty_updates_equal_plain_autograds(
 def test_what_is_reported_of_an_update(env: str) -> None:
     built = assembly(env, entropy_coeff=0.01)
     batch = sub_batch(built, 0)
-    _, loss, metrics = built.trainer.update.gradient(batch, inputs(0.01))
+    _, loss, metrics = built.trainer.update.parts[0].gradient(batch, inputs(0.01))
     assert metrics.keys() == {"policy", "value", "entropy", "approx_kl", "clip_fraction"}
     combined = metrics["policy"] + 0.5 * metrics["value"] - 0.01 * metrics["entropy"]
     torch.testing.assert_close(loss, combined)
@@ -162,7 +162,7 @@ def test_prepare_adds_values_of_collection_time_and_their_targets() -> None:
     built = assembly("CartPole-v1")
     batch = built.trainer.collector.collect()
     reward = batch["next", "reward"].clone()
-    built.trainer.algorithm.prepare(built.trainer.update.params, batch)
+    built.trainer.sampler.extend(built.trainer.update.params, batch)
     _, value = modules(built)
     with torch.no_grad():
         torch.testing.assert_close(batch["state_value"], value(batch["observation"])[..., 0])
@@ -173,7 +173,7 @@ def test_prepare_adds_values_of_collection_time_and_their_targets() -> None:
 
 @pytest.mark.parametrize("frames", [64, 100])
 def test_every_row_is_seen_once_an_epoch_in_a_new_order(frames: int) -> None:
-    algorithm = assembly("CartPole-v1", num_epochs=3).trainer.algorithm
+    algorithm: Any = assembly("CartPole-v1", num_epochs=3).trainer.algorithm
     orders = list(algorithm.sub_batches(frames, np.random.default_rng(0)))
     assert len(orders) == algorithm.updates_per_batch(frames) == 3 * -(-frames // 32)
     epochs = np.array_split(np.concatenate(orders), 3)
@@ -184,7 +184,7 @@ def test_every_row_is_seen_once_an_epoch_in_a_new_order(frames: int) -> None:
 def test_a_minibatch_of_one_row_is_not_normalised() -> None:
     built = assembly("CartPole-v1")
     one = {key: tensor[:1] for key, tensor in sub_batch(built, 0).items()}
-    loss, _ = built.trainer.algorithm.loss(built.trainer.update.params, one, inputs(0.0))
+    loss, _ = built.trainer.update.parts[0].objective.loss(built.trainer.update.params, one, inputs(0.0))
     assert torch.isfinite(loss)
 
 

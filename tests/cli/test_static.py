@@ -173,7 +173,8 @@ def test_show_tells_problems(call: Any, recipe: str) -> None:
 def test_list_names_components_and_recipes(call: Any) -> None:
     code, out, _ = call("list")
     assert code == 0
-    assert "\nalgorithm\n  ppo  Proximal policy optimisation" in out
+    assert "\nalgorithm\n  a2c " in out
+    assert " Proximal policy optimisation" in out
     assert set(json.loads(call("list", "schedule", "--json")[1])["schedule"][0]) == {
         "name", "meaning", "file", "line", "extras", "missing",
     }  # fmt: skip

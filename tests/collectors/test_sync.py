@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlrecipe.collectors.sync import SyncCollector
+from rlrecipe.collectors.sync import SyncCollector, SyncOptions
 from rlrecipe.interfaces import Transform
 from rlrecipe.recipe.options import Slot
 from rlrecipe.vector import Vector
@@ -39,7 +39,9 @@ class One:
 def collector(*ends: Ends, frames: int, transforms: list[Transform] | None = None, start: int = 0) -> SyncCollector:
     envs = Vector([partial(Counting, one) for one in ends], int)
     acting: Any = One()
-    return SyncCollector(envs, acting, transforms or [], frames, np.random.default_rng(0), lambda: start)
+    return SyncCollector(
+        envs, acting, transforms or [], SyncOptions(frames_per_batch=frames), np.random.default_rng(0), lambda: start
+    )
 
 
 def transform(name: str, envs: int, **options: Any) -> Transform:

@@ -16,7 +16,7 @@ from rlrecipe.interfaces import Batch, State
 from rlrecipe.probe import probe
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Options
-from rlrecipe.recipe.registry import Component, register, search
+from rlrecipe.recipe.registry import Component, find, register, search
 from rlrecipe.trainers.trainer import Trainer
 from tests import small
 
@@ -28,13 +28,39 @@ def _in(*path: str) -> Callable[[Any], Recipe]:
     return lambda value: small.changed(BASE, path, value)
 
 
+def short(recipe: Recipe) -> Recipe:
+    """Four batches of another small recipe."""
+    trainer = {**recipe["trainer"], "total_frames": 256, "log_interval": 64}
+    return {**recipe, "trainer": trainer, "evaluation": {"episodes": 1}}
+
+
+def learner(value: Recipe) -> Recipe:
+    """A recipe for an algorithm, with networks for its slots."""
+    traits = find("algorithm", value["name"]).traits
+    networks = dict.fromkeys(traits["slots"], small.QVALUE)
+    if "updates_per_frame" in traits:
+        return {**short(small.OFF_POLICY), "algorithm": value, "networks": networks}
+    return {
+        **BASE,
+        "networks": networks,
+        "algorithm": {**value, **({"minibatch_size": 32} if value["name"] == "ppo" else {})},
+    }
+
+
 #: Where a recipe names a component of each kind.
 PLACES: Mapping[str, Callable[[Any], Recipe]] = {
     "env": lambda value: {**BASE, "env": {**BASE["env"], **value}},
     "transform": lambda value: small.changed(BASE, ("env", "transforms"), [value]),
     "network": lambda value: {**BASE, "networks": {"policy": value, "value": value}},
     "distribution": _in("networks", "policy", "distribution"),
-    "algorithm": lambda value: {**BASE, "algorithm": {**value, "minibatch_size": 32}},
+    "algorithm": lambda value: learner(value),
+    "target": lambda value: {**short(small.DQN), "algorithm": {"name": "dqn", "target": value}},
+    "replay_buffer": lambda value: {**short(small.DQN), "replay_buffer": {**value, "batch_size": 16}},
+    "storage": lambda value: small.changed(short(small.DQN), ("replay_buffer", "storage"), value),
+    "exploration": lambda value: {
+        **short(small.DQN if value["name"] == "egreedy" else small.TD3),
+        "exploration": value,
+    },
     "optimizer": lambda value: {**BASE, "optimizer": {**value, "lr": 1e-2}},
     "schedule": lambda value: {**BASE, "optimizer": {"name": "adam", "lr": 1e-2, "schedule": value}},
     "collector": lambda value: {**BASE, "collector": {**value, "frames_per_batch": 64}},
@@ -43,6 +69,11 @@ PLACES: Mapping[str, Callable[[Any], Recipe]] = {
 }
 #: What a component needs changed in the recipe of its kind.
 RECIPES: Mapping[tuple[str, str], Callable[[Recipe], Recipe]] = {
+    ("distribution", "tanh"): lambda recipe: {
+        **short(small.TD3),
+        "networks": small.changed(small.TD3, ("networks", "policy", "distribution"), "tanh")["networks"],
+    },
+    ("distribution", "greedy"): lambda recipe: short(small.DQN),
     ("env", "gym"): lambda recipe: small.changed(recipe, ("env", "env_name"), "CartPole-v1"),
 }
 #: Tried in turn until one has the spaces that a component fits.

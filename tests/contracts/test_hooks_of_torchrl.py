@@ -86,7 +86,7 @@ def test_a_hook_that_keeps_one_mapping_for_all_batches() -> None:
 def test_an_optimizer_of_torch_in_the_place_of_the_built_in_step() -> None:
     recipe = {**RECIPE, "optimizer": {"name": "sgd", "lr": 0.05, "momentum": 0.9}}
     built_in, replaced = small.build(recipe), small.build(recipe)
-    leaves = replaced.trainer.update.leaves
+    leaves = replaced.trainer.update.parts[0].leaves
     optimizer = torch.optim.SGD(leaves, lr=0.05, momentum=0.9)
 
     def step(losses: TensorDict, clip_norm: float, index: int) -> None:

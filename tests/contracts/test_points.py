@@ -43,8 +43,8 @@ class Recorder:
         def op(*arguments: Any) -> Any:
             self.calls.append((point, arguments))
             if point == "optimizer":
-                gradients = torch.autograd.grad(arguments[0]["loss"], self.trained.update.leaves)
-                self.trained.update.apply(torch.cat([g.reshape(-1) for g in gradients]), arguments[1])
+                gradients = torch.autograd.grad(arguments[0]["loss"], self.trained.update.parts[0].leaves)
+                self.trained.update.parts[0].apply(torch.cat([g.reshape(-1) for g in gradients]), arguments[1])
             return arguments[0] if POINTS[point] == "data" else None
 
         return op

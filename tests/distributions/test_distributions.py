@@ -49,7 +49,7 @@ def reference(name: str, mean: torch.Tensor, params: dict[str, torch.Tensor]) ->
 
 
 def test_every_distribution_is_compared() -> None:
-    assert {component.name for component in search("distribution")} == set(SPACES)
+    assert {component.name for component in search("distribution")} == set(SPACES) | {"greedy", "tanh"}
 
 
 @pytest.mark.parametrize("name", ["categorical", "normal"])
@@ -174,3 +174,42 @@ def test_spaces_that_fit(name: str, space: Any, reason: str | None) -> None:
     (component,) = [component for component in search("distribution") if component.name == name]
     answer = component.traits["fits"](space)
     assert answer is None if reason is None else reason in answer
+
+
+def test_greedy_takes_the_best_action_and_leaves_a_states_value_aside() -> None:
+    greedy = Slot("distribution").read("greedy")
+    made: Distribution = greedy.component.build(greedy, SPACES["categorical"])
+    outputs = np.array([[0.0, 2.0, 1.0, 9.0], [3.0, 2.0, 1.0, -9.0]])
+    assert made.mode(outputs).tolist() == [1, 0]
+    assert made.mode(torch.from_numpy(outputs)).tolist() == [1, 0]
+    assert made.to_env(np.array([1, 0])).tolist() == [3, 2]
+
+
+def test_deterministic_actions_are_scaled_from_minus_one_to_one() -> None:
+    tanh = Slot("distribution").read("tanh")
+    box = gymnasium.spaces.Box(np.array([-2.0, 0.0], np.float32), np.array([4.0, 1.0], np.float32))
+    made: Distribution = tanh.component.build(tanh, box)
+    outputs = np.array([[0.0, 50.0]], np.float32)
+    assert made.mode(outputs).tolist() == [[0.0, 1.0]]
+    assert made.to_env(made.mode(outputs)).tolist() == [[1.0, 1.0]]
+    drawn = made.random(np.random.default_rng(0), 1000)
+    assert -1 <= drawn.min() < -0.99 < 0.99 < drawn.max() <= 1
+
+
+def test_a_squashed_normal_of_the_network_is_torchs() -> None:
+    options = Slot("distribution").read({"name": "tanh_normal", "state_dependent": True})
+    made: Any = options.component.build(options, BOX)
+    generator = torch.Generator().manual_seed(0)
+    outputs = torch.randn(ROWS, made.features, generator=generator, dtype=torch.float64)
+    noise = torch.randn(ROWS, made.n, generator=generator, dtype=torch.float64)
+    action, log_prob = made.draw(outputs, noise)
+    mean, log_std = outputs.chunk(2, -1)
+    normal = torch.distributions.Normal(mean, log_std.exp())
+    squashed = torch.distributions.TransformedDistribution(
+        normal, [torch.distributions.TanhTransform(cache_size=1)], validate_args=False
+    )
+    expected = squashed.log_prob(squashed.transforms[0](mean + log_std.exp() * noise)).sum(-1)
+    torch.testing.assert_close(log_prob, expected)
+    torch.testing.assert_close(made.log_prob({}, outputs, action), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(made.sample({}, outputs, noise), action)
+    np.testing.assert_allclose(made.sample({}, outputs.numpy(), noise.numpy()), action.numpy())

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 import torch
 
+from rlrecipe.interfaces import Objective
 from rlrecipe.optim.base import OptimizerOptions
 from rlrecipe.parameters import Parameters
 from rlrecipe.recipe.options import Slot
@@ -46,10 +47,10 @@ def optimizer(name: str, options: dict[str, Any]) -> Any:
 
 def updated(name: str, options: dict[str, Any], groups: dict[str, float], factor: float) -> Parameters:
     parameters = Parameters(tensors())
-    update = Update(lambda *_: (torch.zeros(()), {}), parameters, optimizer(name, options), groups)
+    update = Update([Objective(lambda *_: (torch.zeros(()), {}))], parameters, optimizer(name, options), groups)
     for step in range(STEPS):
         update.scale_lr(1.0 if step < STEPS // 2 else factor)
-        update.apply(torch.cat([g.reshape(-1) for g in gradients(step)]), None)
+        update.parts[0].apply(torch.cat([g.reshape(-1) for g in gradients(step)]), None)
     return parameters
 
 

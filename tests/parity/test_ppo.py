@@ -33,7 +33,7 @@ def updater(trace: Trace, observations: int) -> Update:
         nested[slot][rest] = tensor
     parameters = Parameters(nested, trace.dtype)
     optimizer = make_adam(AdamOptions(lr=1.0, betas=list(trace.adam_betas), eps=trace.adam_eps))
-    return Update(algorithm.loss, parameters, optimizer)
+    return Update(algorithm.objectives, parameters, optimizer)
 
 
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
@@ -57,10 +57,10 @@ def test_a_hundred_updates_equal_those_of_stable_baselines3(env_id: str, dtype: 
             "critic_coeff": torch.tensor(trace.critic_coeff, dtype=dtype),
         }
         ours.scale_lr(update.learning_rate)
-        gradient, _, metrics = ours.gradient(batch, inputs)
+        gradient, _, metrics = ours.parts[0].gradient(batch, inputs)
         torch.testing.assert_close(float(gradient.norm()), update.grad_norm, rtol=1e-3, atol=1e-5)
         assert float(metrics["clip_fraction"]) == pytest.approx(update.clip_fraction, abs=0.04)
-        ours.apply(gradient, trace.clip_norm)
+        ours.parts[0].apply(gradient, trace.clip_norm)
         worst = max(
             float((tensor - update.parameters[name]).abs().max()) for name, tensor in ours.parameters.named().items()
         )

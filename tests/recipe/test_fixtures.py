@@ -14,23 +14,15 @@ TODAY: dict[str, list[tuple[str, str]]] = {
         *(("E201", f"env.transforms.{i}.name") for i in range(5)),
         ("E201", "networks.encoder.name"),
     ],
-    "sac_three_rates": [
-        ("E201", "algorithm.name"),
-        ("E201", "replay_buffer.name"),
-        ("E101", "collector.init_random_frames"),
-    ],
+    "sac_three_rates": [],
     "ppo_recurrent": [
         ("E201", "networks.encoder.name"),
         ("E201", "networks.memory.name"),
         ("E101", "algorithm.sequence_length"),
     ],
-    "dqn_prioritized": [
-        ("E201", "algorithm.name"),
-        ("E201", "exploration.name"),
-        ("E201", "replay_buffer.name"),
-    ],
+    "dqn_prioritized": [],
     "ppo_own_env": [],
-    "cql_offline": [("E101", "dataset"), ("E201", "algorithm.name"), ("E201", "replay_buffer.name")],
+    "cql_offline": [("E101", "dataset"), ("E201", "algorithm.name")],
     "ppo_multi_agent": [
         ("E201", "env.name"),
         ("E101", "groups"),

@@ -31,7 +31,7 @@ def test_saved_averages_go_on() -> None:
 def test_a_tensordict_and_back_is_the_same_memory(time_major: bool) -> None:
     built = small.build(small.CARTPOLE)
     batch = built.trainer.collector.collect()
-    built.trainer.algorithm.prepare(built.trainer.update.params, batch)
+    built.trainer.sampler.extend(built.trainer.update.params, batch)
     if not time_major:
         batch = {key: tensor.reshape(-1, *tensor.shape[2:]) for key, tensor in batch.items()}
     back = from_tensordict(to_tensordict(batch, time_major), time_major)
@@ -45,9 +45,9 @@ def test_a_tensordict_and_back_is_the_same_memory(time_major: bool) -> None:
 def test_minibatches_are_rows_of_the_batch() -> None:
     trainer = small.build(small.CARTPOLE).trainer
     batch = trainer.collector.collect()
-    trainer.algorithm.prepare(trainer.update.params, batch)
-    trainer.minibatches.begin(batch)
-    subs = [trainer.minibatches.take() for _ in range(2)]
+    trainer.sampler.extend(trainer.update.params, batch)
+    trainer.sampler.begin(batch)
+    subs = [trainer.sampler.take() for _ in range(2)]
     assert set(subs[0]) == trainer.algorithm.reads
     for key in trainer.algorithm.reads:
         joined = torch.cat([sub[key] for sub in subs]).reshape(64, -1)
@@ -67,7 +67,7 @@ def test_the_trainer_refuses_a_state_with_other_modules() -> None:
 def test_the_learning_rate_follows_its_schedule() -> None:
     trainer = small.build({**small.CARTPOLE, "optimizer": {"name": "adam", "lr": 0.1, "schedule": "linear"}}).trainer
     seen: list[float] = []
-    trainer.register_op("pre_optim_steps", lambda: seen.append(float(trainer.update.lr)))
+    trainer.register_op("pre_optim_steps", lambda: seen.append(float(trainer.update.parts[0].lr)))
     trainer.train()
     np.testing.assert_allclose(seen, [0.1 * (1 - i / 8) for i in range(8)], rtol=1e-6)
 

@@ -1,0 +1,129 @@
+"""Trace parity off-policy: stable-baselines3's weights, batches and noise in, its parameters out, update by update.
+
+In float64: float32 rounding alone may exceed 1e-5 where a ReLU or a minimum changes sides. SAC is compared with
+the recorder's ``tanh_epsilon=0``: stable-baselines3 adds 1e-6 inside the logarithm of its tanh correction, where
+rlrecipe computes the exact one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+from rlrecipe.clock import Clock
+from rlrecipe.interfaces import Batch, Head
+from rlrecipe.networks.copies import Copies
+from rlrecipe.networks.mlp import MLPOptions, make_mlp
+from rlrecipe.optim.adam import AdamOptions, make_adam
+from rlrecipe.parameters import Parameters
+from rlrecipe.recipe.options import Slot
+from rlrecipe.recipe.values import Duration
+from rlrecipe.targets import Targets
+from rlrecipe.update import Update
+from tests.parity.sb3_off_policy import record_ddpg, record_dqn, record_sac, record_td3
+from tests.parity.sb3_recorder import OffPolicyTrace, OffPolicyUpdate
+
+
+def algorithm_of(trace: OffPolicyTrace) -> Any:
+    """This package's algorithm with the trace's settings."""
+    name = trace.algorithm.lower()
+    options: dict[str, Any] = {"name": name, "gamma": trace.gamma}
+    options["target"] = {"name": "hard", "every": 1} if name == "dqn" else {"name": "soft", "tau": trace.tau}
+    if name == "td3":
+        options |= {"policy_delay": trace.policy_delay, "policy_noise": trace.target_noise}
+        options |= {"noise_clip": trace.noise_clip}
+    if name == "sac":
+        options |= {"target_entropy": trace.target_entropy if trace.target_entropy is not None else "auto"}
+        options |= {} if trace.fixed_alpha is None else {"fixed_alpha": True, "alpha_init": trace.fixed_alpha}
+    chosen = Slot("algorithm").read(options)
+    sample = trace.updates[0].sample
+    if name == "dqn":
+        space: Any = gymnasium.spaces.Discrete(trace.initial["qvalue.2.weight"].shape[0])
+    else:
+        space = gymnasium.spaces.Box(-1.0, 1.0, (sample.actions.shape[-1],))
+    kind = chosen.component.traits["acts_in"][type(space).__name__]
+    distribution = Slot("distribution").read(kind)
+    distribution = distribution.component.build(distribution, space)
+    heads: Mapping[str, Head] = chosen.component.traits["heads"](distribution, chosen)
+    networks: dict[str, Any] = {}
+    for slot, head in heads.items():
+        features = sample.observations.shape[-1] + (sample.actions.shape[-1] if head.action else 0)
+        network = make_mlp(MLPOptions(num_cells=[16, 16], activation="relu"), features, head.features)
+        networks[slot] = Copies(network, head.copies) if head.copies else network
+    return chosen.component.build(chosen, networks, distribution)
+
+
+def nested(named: Mapping[str, torch.Tensor], order: tuple[str, ...]) -> dict[str, dict[str, torch.Tensor]]:
+    slots: dict[str, dict[str, torch.Tensor]] = {slot: {} for slot in order}
+    for name, tensor in named.items():
+        slot, _, rest = name.partition(".")
+        slots[slot][rest] = tensor
+    return slots
+
+
+def updater(trace: OffPolicyTrace, algorithm: Any) -> Update:
+    """This package's update, starting from the trace's parameters."""
+    slots = tuple(slot for objective in algorithm.objectives for slot in objective.slots) or ("qvalue",)
+    parameters = Parameters(nested(trace.initial, slots), torch.float64)
+    targets = Targets(parameters, algorithm.targets, algorithm.target, Clock(Duration(1)))
+    targets.copies.load(trace.initial_targets)
+    optimizer = make_adam(AdamOptions(lr=1.0, betas=list(trace.adam_betas), eps=trace.adam_eps))
+    return Update(algorithm.objectives, parameters, optimizer, targets=targets)
+
+
+def batch_of(update: OffPolicyUpdate) -> Batch:
+    sample = update.sample
+    batch: Batch = {"observation": sample.observations, "action": sample.actions}
+    batch["next", "observation"], batch["next", "reward"] = sample.next_observations, sample.rewards
+    batch["next", "terminated"] = sample.terminated
+    if "action" in update.noise:
+        batch["noise"], batch["next", "noise"] = update.noise["action"], update.noise["next_action"]
+    elif "next_action" in update.noise:
+        batch["noise"] = update.noise["next_action"]
+    return batch
+
+
+TRACES: Mapping[str, Callable[[], OffPolicyTrace]] = {
+    "dqn": lambda: record_dqn(torch.float64),
+    "ddpg": lambda: record_ddpg(torch.float64),
+    "td3": lambda: record_td3(torch.float64),
+    "td3-delay-3": lambda: record_td3(torch.float64, policy_delay=3),
+    "sac": lambda: record_sac(torch.float64, tanh_epsilon=0.0),
+    "sac-fixed-alpha": lambda: record_sac(torch.float64, tanh_epsilon=0.0, fixed_alpha=0.2),
+}
+
+
+@pytest.mark.parametrize("name", TRACES)
+def test_a_hundred_updates_equal_those_of_stable_baselines3(name: str) -> None:
+    trace = TRACES[name]()
+    assert len(trace.updates) == 100
+    ours = updater(trace, algorithm_of(trace))
+    assert ours.targets is not None
+    for number, update in enumerate(trace.updates):
+        ours.scale_lr(update.learning_rate)
+        batch = batch_of(update)
+        parts = ours.begin()
+        for part in parts:
+            gradient, _, _ = part.gradient(batch, {})
+            part.apply(gradient, trace.clip_norm)
+        ours.end(parts)
+        if name == "dqn" and update.targets_moved:
+            ours.targets.follow()
+        found = {**ours.parameters.named(), **ours.targets.copies.named()}
+        expected = {**update.parameters, **update.targets}
+        assert found.keys() == expected.keys()
+        worst = max(float((found[key] - expected[key]).abs().max()) for key in expected)
+        assert worst <= 1e-9, f"update {number}: parameters differ by {worst}"
+
+
+def test_actions_are_scaled_as_stable_baselines3_scales_them() -> None:
+    from rlrecipe.distributions.tanh import Tanh
+
+    low, high = np.array([-2.0, -1.0], np.float32), np.array([3.0, 0.5], np.float32)
+    scaled = Tanh(gymnasium.spaces.Box(low, high)).to_env(np.array([[-1.0, 1.0], [0.0, 0.0]], np.float32))
+    np.testing.assert_allclose(scaled, [[-2.0, 0.5], [0.5, -0.25]])
