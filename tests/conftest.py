@@ -3,8 +3,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from tests import small
+
+# A slow minute of the machine is no failure: what is bounded is counted work.
+settings.register_profile("rlrecipe", deadline=None)
+settings.load_profile("rlrecipe")
 
 
 @pytest.fixture(autouse=True)

@@ -89,12 +89,12 @@ def batch_of(update: OffPolicyUpdate) -> Batch:
 
 
 TRACES: Mapping[str, Callable[[], OffPolicyTrace]] = {
-    "dqn": lambda: record_dqn(torch.float64),
-    "ddpg": lambda: record_ddpg(torch.float64),
-    "td3": lambda: record_td3(torch.float64),
-    "td3-delay-3": lambda: record_td3(torch.float64, policy_delay=3),
-    "sac": lambda: record_sac(torch.float64, tanh_epsilon=0.0),
-    "sac-fixed-alpha": lambda: record_sac(torch.float64, tanh_epsilon=0.0, fixed_alpha=0.2),
+    "dqn": lambda: record_dqn(dtype=torch.float64),
+    "ddpg": lambda: record_ddpg(dtype=torch.float64),
+    "td3": lambda: record_td3(dtype=torch.float64),
+    "td3-delay-3": lambda: record_td3(dtype=torch.float64, policy_delay=3),
+    "sac": lambda: record_sac(dtype=torch.float64, tanh_epsilon=0.0),
+    "sac-fixed-alpha": lambda: record_sac(dtype=torch.float64, tanh_epsilon=0.0, fixed_alpha=0.2),
 }
 
 
