@@ -1,0 +1,152 @@
+"""What cannot go together is told before anything is built, each with a way out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+from rlrecipe.environments import Spaces
+from rlrecipe.memory import memory_problems, row_bytes
+from rlrecipe.probe import action_problems, probe
+from rlrecipe.recipe.errors import Problem, RecipeError
+from rlrecipe.recipe.load import load
+from tests import small
+
+SARSA = Path(__file__).parent / "fixtures/sarsa.py"
+
+
+def problems(algorithm: str, env: str, *overrides: str) -> list[tuple[str, str, str, str]]:
+    """Code, path, message and suggestion of everything that is wrong."""
+    recipe = {"env": env, "algorithm": algorithm, "trainer": {"total_frames": 5000}}
+    try:
+        loaded = load(recipe, overrides)
+        placed = [loaded.place(problem) for problem in probe(loaded.recipe)]
+    except RecipeError as error:
+        placed = list(error.problems)
+    return [(p.code, p.path, p.problem.message, p.problem.suggestion or "") for p in placed]
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "env", "overrides", "code", "path", "message", "cure"),
+    [
+        ("sac", "CartPole-v1", [], "E301", "algorithm", "Discrete(2)", "discrete_sac"),
+        ("td3", "CartPole-v1", [], "E301", "algorithm", "Discrete(2)", "dqn"),
+        ("dqn", "Pendulum-v1", [], "E301", "algorithm", "Box", "sac"),
+        ("discrete_sac", "Pendulum-v1", [], "E301", "algorithm", "Box", "sac"),
+        ("dqn", "Blackjack-v1", [], "E301", "env", "Tuple", "flatten_observation"),
+        ("ppo", "CartPole-v1", ["replay_buffer=uniform"], "E302", "replay_buffer", "newest batch", "remove"),
+        ("a2c", "CartPole-v1", ["exploration=egreedy"], "E302", "exploration", "newest batch", "remove"),
+        ("a2c", "CartPole-v1", ["trainer.updates_per_frame=1"], "E302", "trainer.updates_per_frame", "a2c", "remove"),
+        (
+            "ppo",
+            "CartPole-v1",
+            ["collector.init_random_frames=5"],
+            "E302",
+            "collector.init_random_frames",
+            "own actions",
+            "remove",
+        ),
+        ("ppo", "CartPole-v1", ["algorithm.minibatch_size=60"], "E302", "algorithm.minibatch_size", "2048", "make"),
+        (
+            "dqn",
+            "CartPole-v1",
+            ["collector.init_random_frames=9000"],
+            "E302",
+            "collector.init_random_frames",
+            "the run has 5000",
+            "less than 5000",
+        ),
+        (
+            "sac",
+            "Pendulum-v1",
+            ["networks.policy.distribution=normal"],
+            "E302",
+            "networks.policy.distribution",
+            "state",
+            "tanh_normal",
+        ),
+        ("sac", "Pendulum-v1", ["exploration=egreedy"], "E301", "exploration", "Discrete", ""),
+        (
+            "sac",
+            "Pendulum-v1",
+            ["networks.qvalue.distribution=tanh"],
+            "E302",
+            "networks.qvalue.distribution",
+            "only the policy",
+            "remove",
+        ),
+        (
+            "dqn",
+            "CartPole-v1",
+            ["env.num_envs=4", "replay_buffer.storage.max_size=3"],
+            "E302",
+            "replay_buffer.storage.max_size",
+            "4 environments",
+            "4",
+        ),
+        (
+            "sac",
+            "Pendulum-v1",
+            ["trainer.total_frames=1e13", "replay_buffer.storage.max_size=1e12"],
+            "E303",
+            "replay_buffer.storage.max_size",
+            "1000000000000 rows x",
+            "memmap",
+        ),
+    ],
+)
+def test_each_combination_is_told_with_its_way_out(
+    algorithm: str, env: str, overrides: list[str], code: str, path: str, message: str, cure: str
+) -> None:
+    found = problems(algorithm, env, *overrides)
+    assert any(c == code and p == path and message in m and cure in s for c, p, m, s in found), found
+
+
+@pytest.mark.parametrize("algorithm", ["sac", "td3", "ddpg"])
+def test_unbounded_actions_cannot_be_scaled(algorithm: str) -> None:
+    recipe = load({"env": "Pendulum-v1", "algorithm": algorithm, "trainer": {"total_frames": 5000}}).recipe
+    free = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float32)
+    found: list[Problem] = action_problems(recipe, free)
+    assert [problem.code for problem in found] == ["E301"]
+    assert "bounds" in found[0].message
+    assert "use" in found[0].message
+
+
+@pytest.mark.parametrize(
+    "space", [gymnasium.spaces.MultiDiscrete([2, 3]), gymnasium.spaces.Dict({"a": gymnasium.spaces.Discrete(2)})]
+)
+@pytest.mark.parametrize("algorithm", ["dqn", "ppo", "sac"])
+def test_spaces_that_no_algorithm_takes(algorithm: str, space: Any) -> None:
+    recipe = load({"env": "Pendulum-v1", "algorithm": algorithm, "trainer": {"total_frames": 5000}}).recipe
+    found = action_problems(recipe, space)
+    assert [problem.code for problem in found] == ["E301"]
+    assert "wrap the environment" in (found[0].suggestion or "")
+
+
+def test_the_rows_that_are_counted_are_the_rows_that_are_kept() -> None:
+    for recipe in (small.DQN, small.TD3):
+        built = small.build(recipe)
+        buffer: Any = built.trainer.modules["replay_buffer"]
+        assert buffer.capacity == 200
+        assert buffer.nbytes <= 1.1 * 200 * (row_bytes(built.spaces) - 1)
+
+
+def test_a_buffer_may_be_larger_than_what_a_run_fills() -> None:
+    recipe = load({**small.TD3, "replay_buffer": {"name": "uniform", "storage": {"max_size": 10**12}}}).recipe
+    box = gymnasium.spaces.Box(-1.0, 1.0, (3,), np.float32)
+    assert memory_problems(recipe, Spaces(box, box)) == []
+
+
+def test_an_algorithm_of_the_users_own_file_trains_and_resumes_exactly(own_components: None, tmp_path: Path) -> None:
+    recipe = {**small.DQN, "algorithm": "sarsa"}
+    small.train(recipe, tmp_path / "whole", imports=[str(SARSA)])
+    code = small.train(recipe, tmp_path / "stopped", "trainer.time_limit=1", imports=[str(SARSA)]).outcome.code
+    while code == 75:
+        code = small.go_on(tmp_path / "stopped", trust_imports=True).outcome.code
+    assert code == 0
+    assert small.outcome_of(tmp_path / "stopped") == small.outcome_of(tmp_path / "whole")
+    assert small.train(recipe, tmp_path / "again", imports=[str(SARSA)]).summary["updates"] > 30
