@@ -8,6 +8,25 @@ from tests import small
 RECIPES = {
     "cartpole": small.STATEFUL,
     "halfcheetah": small.HALFCHEETAH,
+    "dqn": {
+        **small.DQN,
+        "algorithm": {
+            "name": "dqn",
+            "n_steps": 3,
+            "double": True,
+            "dueling": True,
+            "target": {"name": "hard", "every": 100},
+        },
+        "env": {"env_name": "CartPole-v1", "num_envs": 2, "transforms": ["observation_norm", "reward_norm"]},
+        "replay_buffer": {**small.DQN["replay_buffer"], "name": "prioritized"},
+    },
+    "td3": {
+        **small.TD3,
+        "env": {"env_name": "Pendulum-v1", "num_envs": 2, "transforms": ["observation_norm"]},
+        "exploration": "ornstein_uhlenbeck",
+        "optimizer": {"name": "adam", "lr": 1e-2, "schedule": "linear", "groups": {"policy": {"lr": 1e-3}}},
+    },
+    "sac": {**small.TD3, "algorithm": {"name": "sac", "n_steps": 2}, "hooks": ["nan_guard"]},
     "bipedalwalker": {**small.STATEFUL, "env": {"env_name": "BipedalWalker-v3", "num_envs": 2}},
 }
 
