@@ -227,7 +227,10 @@ def main() -> None:
     def run(task: Task) -> dict[str, Any]:
         if task.library == "sb3":
             return run_sb3(task, options.threads, options.frames)
-        changes = [f"trainer.total_frames={options.frames}"] if options.frames else []
+        # A card may take fewer frames than its recipe: HalfCheetah's is a million long.
+        work = CARDS[task.card].work
+        frames = options.frames or (work.total_frames if work is not None else None)
+        changes = [f"trainer.total_frames={frames}"] if frames else []
         return run_rlrecipe(task, options.runs, changes)
 
     # Turned into an exception, so that the run under way is ended with the queue.

@@ -192,7 +192,7 @@ def test_restored_pieces_know_the_files_that_they_came_from_and_do_not_read_them
 
 @pytest.mark.parametrize(
     ("size", "num_envs", "expected"),
-    [(1_000_000, 1, 3907), (1_000_000, 8, 489), (10_000, 1, 1024), (10_000, 3, 342), (10, 1, 1024)],
+    [(1_000_000, 1, 5000), (1_000_000, 8, 625), (10_000, 1, 1024), (10_000, 3, 342), (10, 1, 1024)],
 )
 def test_pieces_are_neither_tiny_nor_too_many(size: int, num_envs: int, expected: int) -> None:
     assert make(size=size, num_envs=num_envs).ring.piece_steps == expected
