@@ -17,7 +17,9 @@ class ReplayOptions(Options):
     """Base of every replay buffer's options."""
 
     batch_size: int = option(256, "Rows of one update's sub-batch: more give smoother, slower updates.", gt=0)
-    storage: Annotated[Options, Slot("storage", default="memory")] = option({"name": "memory"}, "Where the rows are kept.")
+    storage: Annotated[Options, Slot("storage", default="memory")] = option(
+        {"name": "memory"}, "Where the rows are kept."
+    )
 
 
 def bytes_of(columns: Columns, rows: int) -> int:
