@@ -72,19 +72,16 @@ def optimizer_steps(model: Any) -> dict[str, int]:
 
 def learn(model: Any, frames: int) -> tuple[list[tuple[int, float, float]], dict[str, float]]:
     """Trains; returns every episode (frames, seconds, return) and what the training took."""
-    from stable_baselines3.common.callbacks import BaseCallback
-
     clock, cpu = Clock(), time.process_time()
     episodes: list[tuple[int, float, float]] = []
 
-    class Episodes(BaseCallback):  # type: ignore[misc]
-        def _on_step(self) -> bool:
-            seconds = clock()
-            ended = (info["episode"] for info in self.locals["infos"] if "episode" in info)
-            episodes.extend((self.num_timesteps, seconds, float(episode["r"])) for episode in ended)
-            return True
+    def on_step(around: dict[str, Any], _: dict[str, Any]) -> bool:
+        seconds = clock()
+        ended = (info["episode"] for info in around["infos"] if "episode" in info)
+        episodes.extend((model.num_timesteps, seconds, float(episode["r"])) for episode in ended)
+        return True
 
-    model.learn(total_timesteps=frames, callback=Episodes())
+    model.learn(total_timesteps=frames, callback=on_step)
     seconds, busy = clock(), time.process_time() - cpu
     took = {"train_seconds": round(seconds, 3), "paused_seconds": round(clock.paused, 3)}
     return episodes, {**took, "core_share": core_share(busy, seconds)}
