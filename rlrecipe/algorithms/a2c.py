@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from rlrecipe.algorithms.base import flat
-from rlrecipe.algorithms.on_policy import ActorCritic, check_on_policy, heads, normalized
+from rlrecipe.algorithms.on_policy import ActorCritic, check_on_policy, heads
 from rlrecipe.interfaces import Algorithm, Batch, Distribution, Network, Objective, Params, Scalars
 from rlrecipe.lazy import torch
 from rlrecipe.recipe.options import Options, option
@@ -54,14 +53,7 @@ class A2C(ActorCritic):
 
     def loss(self, params: Params, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
         """Policy gradient, value error and entropy bonus of a batch ``[B, ...]``."""
-        observation, advantage = flat(batch["observation"]), batch["advantage"]
-        if self.options.normalize_advantage:
-            advantage = normalized(advantage)
-        outputs = self.policy(params["policy"], observation)
-        log_prob = self.distribution.log_prob(params["policy"], outputs, batch["action"])
-        policy_loss = -(advantage * log_prob).mean()
-        value = self.value(params["value"], observation).squeeze(-1)
-        value_loss = torch.nn.functional.mse_loss(value, batch["value_target"])
+        policy_loss, value_loss, outputs = self.losses(params, batch, normalize=self.options.normalize_advantage)
         loss = policy_loss + inputs["critic_coeff"] * value_loss
         # Reported only where it has no weight: its gradient, times zero, would cost as much as one that has.
         bonus = self.options.entropy_coeff != 0

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from rlrecipe.algorithms.base import flat
-from rlrecipe.algorithms.off_policy import OffPolicyOptions, ValueLearner, check_off_policy, weighted, with_action
+from rlrecipe.algorithms.off_policy import Critics, OffPolicyOptions, check_off_policy, with_action
 from rlrecipe.interfaces import Algorithm, Batch, Distribution, Head, Network, Objective, Params, Scalars
 from rlrecipe.lazy import torch
 from rlrecipe.recipe.options import Options
@@ -25,7 +25,7 @@ class DDPGOptions(OffPolicyOptions):
     """Deep deterministic policy gradient: off-policy, continuous actions."""
 
 
-class DDPG(ValueLearner):
+class DDPG(Critics):
     """DDPG (Lillicrap et al., 2016, algorithm 1).
 
     Args:
@@ -40,25 +40,28 @@ class DDPG(ValueLearner):
     def __init__(self, options: DDPGOptions, policy: Network, qvalue: Network, distribution: Distribution) -> None:
         super().__init__(options)
         self.policy, self.qvalue, self.distribution = policy, qvalue, distribution
-        self.objectives = (Objective(self.critic_loss, ("qvalue",)), Objective(self.actor_loss, ("policy",)))
+        #: The critic that the policy learns from.
+        self.judge: Callable[..., torch.Tensor] = qvalue
+        self.objectives: tuple[Objective, ...] = (
+            Objective(self.critic_loss, ("qvalue",)),
+            Objective(self.actor_loss, ("policy",)),
+        )
 
-    def critic_loss(self, params: Params, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
-        """Squared error of the taken actions' values in a sub-batch ``[B, ...]`` (equations 4 and 5)."""
+    def next_value(self, params: Params, batch: Batch) -> torch.Tensor:
+        """The target critic's value of the target policy's action (equation 5)."""
         following = batch["next", "observation"]
-        with torch.no_grad():
-            action = self.distribution.mode(self.policy(params["target_policy"], flat(following)))
-            value = self.qvalue(params["target_qvalue"], with_action(following, action)).squeeze(-1)
-            target = self.td_target(batch, value)
-        taken = self.qvalue(params["qvalue"], with_action(batch["observation"], batch["action"])).squeeze(-1)
-        error = taken - target
-        loss, error = weighted(error.square(), batch), error.detach()
-        return loss, {"qvalue": loss.detach(), "value_mean": taken.detach().mean(), "td_error": error}
+        action = self.distribution.mode(self.policy(params["target_policy"], flat(following)))
+        return self.qvalue(params["target_qvalue"], with_action(following, action)).squeeze(-1)
+
+    def taken_value(self, params: Params, batch: Batch) -> torch.Tensor:
+        """The critic's value of the taken actions."""
+        return self.qvalue(params["qvalue"], with_action(batch["observation"], batch["action"])).squeeze(-1)
 
     def actor_loss(self, params: Params, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
         """Minus the value of the policy's own actions (equation 6)."""
         observation = batch["observation"]
         action = self.distribution.mode(self.policy(params["policy"], flat(observation)))
-        loss = -self.qvalue(params["qvalue"], with_action(observation, action)).mean()
+        loss = -self.judge(params["qvalue"], with_action(observation, action)).mean()
         return loss, {"policy": loss.detach()}
 
 

@@ -4,36 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
 
 from rlrecipe.algorithms.base import flat
-from rlrecipe.algorithms.off_policy import OffPolicyOptions, ValueLearner, check_off_policy, weighted
-from rlrecipe.interfaces import Algorithm, Batch, Distribution, Head, Network, Objective, Params, Scalars
+from rlrecipe.algorithms.entropy import DEFAULTS, EntropyLearner, EntropyOptions
+from rlrecipe.algorithms.off_policy import check_off_policy
+from rlrecipe.interfaces import Algorithm, Batch, Distribution, Head, Network, Params, Scalars
 from rlrecipe.lazy import torch
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 
-NETWORK = {"name": "mlp", "num_cells": [256, 256], "activation": "relu", "init": "default"}
-DEFAULTS = {
-    "networks": {"policy": NETWORK, "qvalue": NETWORK},
-    "optimizer": {"name": "adam", "lr": 3e-4},
-    "collector": {"name": "sync", "frames_per_batch": 1, "init_random_frames": 100},
-    "replay_buffer": {"name": "uniform", "batch_size": 256},
-}
 
-
-class DiscreteSACOptions(OffPolicyOptions):
+class DiscreteSACOptions(EntropyOptions):
     """Soft actor-critic with a probability for each action: off-policy, discrete actions."""
 
-    alpha_init: float = option(1.0, "First temperature, the weight of the entropy.", gt=0)
-    fixed_alpha: bool = option(False, "Keep the temperature as it is instead of learning it.")
-    target_entropy: float | Literal["auto"] = option(
-        "auto", "Entropy that the temperature is learned for; auto: target_entropy_weight of the highest."
+    target_entropy_weight: float = option(
+        0.98, "Share of the highest entropy, log n of n actions, that target_entropy: auto means.", ge=0, le=1
     )
-    target_entropy_weight: float = option(0.98, "Share of the highest entropy, log n of n actions.", ge=0, le=1)
 
 
-class DiscreteSAC(ValueLearner):
+class DiscreteSAC(EntropyLearner):
     """Discrete SAC (Christodoulou, 2019): expectations over actions are sums, so nothing is sampled.
 
     Args:
@@ -43,57 +32,29 @@ class DiscreteSAC(ValueLearner):
         actions: how many there are.
     """
 
-    targets = ("qvalue",)
-
     def __init__(self, options: DiscreteSACOptions, policy: Network, qvalue: Network, actions: int) -> None:
-        super().__init__(options)
-        self.options, self.policy, self.qvalue = options, policy, qvalue
-        auto = options.target_entropy == "auto"
-        self.target_entropy = (
-            options.target_entropy_weight * math.log(actions) if auto else float(options.target_entropy)
-        )
-        # Policy and temperature share one forward pass; neither loss reads what the other moves.
-        actor = ("policy",) if options.fixed_alpha else ("policy", "alpha")
-        self.objectives = (Objective(self.critic_loss, ("qvalue",)), Objective(self.actor_loss, actor))
+        super().__init__(options, options.target_entropy_weight * math.log(actions))
+        self.policy, self.qvalue = policy, qvalue
 
-    def init(self) -> dict[str, dict[str, torch.Tensor]]:
-        """The log of the temperature."""
-        if self.options.fixed_alpha:
-            return {}
-        return {"alpha": {"log_alpha": torch.tensor(math.log(self.options.alpha_init))}}
-
-    def alpha(self, params: Params) -> torch.Tensor | float:
-        """The temperature, without a gradient."""
-        if self.options.fixed_alpha:
-            return self.options.alpha_init
-        return params["alpha"]["log_alpha"].detach().exp()
-
-    def critic_loss(self, params: Params, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
-        """Squared errors of both critics in a sub-batch ``[B, ...]``, summed (equations 3 and 10)."""
+    def next_value(self, params: Params, batch: Batch) -> torch.Tensor:
+        """The lower of both target critics' values and the entropy, expected over actions (equation 3)."""
         following = flat(batch["next", "observation"])
-        with torch.no_grad():
-            log_p = torch.log_softmax(self.policy(params["policy"], following), -1)
-            values = self.qvalue(params["target_qvalue"], following).amin(0)
-            target = self.td_target(batch, (log_p.exp() * (values - self.alpha(params) * log_p)).sum(-1))
+        log_p = torch.log_softmax(self.policy(params["policy"], following), -1)
+        values = self.qvalue(params["target_qvalue"], following).amin(0)
+        return (log_p.exp() * (values - self.alpha(params) * log_p)).sum(-1)
+
+    def taken_value(self, params: Params, batch: Batch) -> torch.Tensor:
+        """Both critics' values of the taken actions ``[2, B]``."""
         values = self.qvalue(params["qvalue"], flat(batch["observation"]))
-        index = batch["action"].expand(len(values), -1).unsqueeze(-1)
-        taken = values.gather(-1, index).squeeze(-1)
-        error = taken - target
-        loss, error = weighted(error.square(), batch), error.detach()
-        return loss, {"qvalue": loss.detach(), "value_mean": taken.detach().mean(), "td_error": error.abs().amax(0)}
+        return values.gather(-1, batch["action"].expand(len(values), -1).unsqueeze(-1)).squeeze(-1)
 
     def actor_loss(self, params: Params, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
-        """Losses of policy (equation 12) and temperature (equation 11, on its log), summed."""
+        """Losses of policy (equation 12) and temperature (equation 11, on its log)."""
         observation = flat(batch["observation"])
         log_p = torch.log_softmax(self.policy(params["policy"], observation), -1)
-        p, values, alpha = log_p.exp(), self.qvalue(params["qvalue"], observation).amin(0), self.alpha(params)
-        loss = (p * (alpha * log_p - values)).sum(-1).mean()
-        entropy = -(p * log_p).sum(-1).detach().mean()
-        metrics = {"policy": loss.detach(), "entropy": entropy}
-        if not self.options.fixed_alpha:
-            loss = loss - params["alpha"]["log_alpha"] * (self.target_entropy - entropy)
-            metrics["alpha"] = torch.as_tensor(alpha)
-        return loss, metrics
+        p, values = log_p.exp(), self.qvalue(params["qvalue"], observation).amin(0)
+        loss = (p * (self.alpha(params) * log_p - values)).sum(-1).mean()
+        return self.with_temperature(loss, -(p * log_p).sum(-1).detach().mean(), params)
 
 
 def heads(distribution: Distribution, options: Options) -> dict[str, Head]:

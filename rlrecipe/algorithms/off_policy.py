@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 from rlrecipe.algorithms.base import Plain, check_networks, flat
-from rlrecipe.interfaces import Batch, Key
+from rlrecipe.interfaces import Batch, Key, Params, Scalars
 from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import Options, Slot, option
@@ -48,6 +49,36 @@ class ValueLearner(Plain):
         """Reward + gamma^k next_value ``[B]``; a terminated step has no future, a truncated one has."""
         future = next_value.masked_fill(batch["next", "terminated"], 0.0)
         return batch["next", "reward"] + batch.get("gamma", self.gamma) * future
+
+
+class Critics(ValueLearner, ABC):
+    """A policy, and critics that value its actions."""
+
+    def critic_loss(self, params: Params, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
+        """Squared errors of the critics in a sub-batch ``[B, ...]``, summed."""
+        with torch.no_grad():
+            target = self.td_target(batch, self.next_value(params, batch))
+        return squared_error(self.taken_value(params, batch), target, batch)
+
+    @abstractmethod
+    def actor_loss(self, params: Params, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
+        """The policy's loss in a sub-batch ``[B, ...]``."""
+
+    @abstractmethod
+    def next_value(self, params: Params, batch: Batch) -> torch.Tensor:
+        """What the next observations are worth ``[B]``, by the target networks."""
+
+    @abstractmethod
+    def taken_value(self, params: Params, batch: Batch) -> torch.Tensor:
+        """The critics' values of the taken actions ``[..., B]``."""
+
+
+def squared_error(taken: torch.Tensor, target: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, Scalars]:
+    """Loss and reports of critics' values ``[..., B]`` of the taken actions; copies add up."""
+    error = taken - target
+    loss, error = weighted(error.square(), batch), error.detach().abs()
+    worst = error.amax(0) if error.dim() > 1 else error
+    return loss, {"qvalue": loss.detach(), "value_mean": taken.detach().mean(), "td_error": worst}
 
 
 def weighted(rows: torch.Tensor, batch: Batch) -> torch.Tensor:

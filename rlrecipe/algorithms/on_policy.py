@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from rlrecipe.algorithms.base import Plain, check_networks
+from rlrecipe.algorithms.base import Plain, check_networks, flat
 from rlrecipe.algorithms.gae import add_advantages
 from rlrecipe.interfaces import Batch, Distribution, Head, Key, Network, Params
 from rlrecipe.lazy import np, torch
@@ -36,6 +36,20 @@ class ActorCritic(Plain):
     def prepare(self, params: Params, batch: Batch) -> None:
         """Add values, advantages and value targets, with the parameters of collection."""
         add_advantages(batch, lambda x: self.value(params["value"], x), gamma=self.gamma, lmbda=self.lmbda)
+
+    def losses(
+        self, params: Params, batch: Batch, *, normalize: bool
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Loss of the policy, squared error of the values, and the policy's outputs for a batch ``[B, ...]``.
+
+        The policy's gradient is the one of Williams, 1992, with advantages in place of returns.
+        """
+        observation, advantage = flat(batch["observation"]), batch["advantage"]
+        outputs = self.policy(params["policy"], observation)
+        log_prob = self.distribution.log_prob(params["policy"], outputs, batch["action"])
+        policy_loss = -((normalized(advantage) if normalize else advantage) * log_prob).mean()
+        value = self.value(params["value"], observation).squeeze(-1)
+        return policy_loss, torch.nn.functional.mse_loss(value, batch["value_target"]), outputs
 
     def updates_per_batch(self, frames: int) -> int:
         """One."""

@@ -2,49 +2,38 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from rlrecipe.algorithms import entropy
 from rlrecipe.algorithms.base import flat
-from rlrecipe.algorithms.off_policy import OffPolicyOptions, ValueLearner, check_off_policy, weighted, with_action
-from rlrecipe.interfaces import Algorithm, Batch, Head, Key, Network, Objective, Params, Scalars
+from rlrecipe.algorithms.entropy import EntropyLearner, EntropyOptions
+from rlrecipe.algorithms.off_policy import check_off_policy, with_action
+from rlrecipe.interfaces import Algorithm, Batch, Head, Key, Network, Params, Scalars
 from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.errors import Problem
-from rlrecipe.recipe.options import Options, option
+from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
     from rlrecipe.distributions.tanh_normal import StateTanhNormal
     from rlrecipe.recipe.schema import Recipe
 
-NETWORK = {"name": "mlp", "num_cells": [256, 256], "activation": "relu", "init": "default"}
 DEFAULTS = {
+    **entropy.DEFAULTS,
     "networks": {
-        "policy": {**NETWORK, "distribution": {"name": "tanh_normal", "state_dependent": True}},
-        "qvalue": NETWORK,
+        "policy": {**entropy.NETWORK, "distribution": {"name": "tanh_normal", "state_dependent": True}},
+        "qvalue": entropy.NETWORK,
     },
-    "optimizer": {"name": "adam", "lr": 3e-4},
-    "collector": {"name": "sync", "frames_per_batch": 1, "init_random_frames": 100},
-    "replay_buffer": {"name": "uniform", "batch_size": 256},
 }
 
 
-class SACOptions(OffPolicyOptions):
+class SACOptions(EntropyOptions):
     """Soft actor-critic: off-policy, continuous actions."""
 
-    alpha_init: float = option(1.0, "First temperature, the weight of the entropy.", gt=0)
-    fixed_alpha: bool = option(False, "Keep the temperature as it is instead of learning it.")
-    target_entropy: float | Literal["auto"] = option(
-        "auto", "Entropy that the temperature is learned for; auto: minus the number of action dimensions."
-    )
 
-
-class SAC(ValueLearner):
+class SAC(EntropyLearner):
     """SAC with twin critics and a learned temperature (Haarnoja et al., 2018b, algorithm 1).
-
-    In the order of stable-baselines3: critics and policy see the temperature of before the update, the policy
-    sees the new critics.
 
     Args:
         options: the numbers.
@@ -53,28 +42,10 @@ class SAC(ValueLearner):
         distribution: squashed normals, mean and deviation from the network.
     """
 
-    targets = ("qvalue",)
-
     def __init__(self, options: SACOptions, policy: Network, qvalue: Network, distribution: StateTanhNormal) -> None:
-        super().__init__(options)
-        self.options, self.policy, self.qvalue, self.distribution = options, policy, qvalue, distribution
-        auto = options.target_entropy == "auto"
-        self.target_entropy = -float(distribution.n) if auto else float(options.target_entropy)
-        # Policy and temperature share one forward pass; neither loss reads what the other moves.
-        actor = ("policy",) if options.fixed_alpha else ("policy", "alpha")
-        self.objectives = (Objective(self.critic_loss, ("qvalue",)), Objective(self.actor_loss, actor))
-
-    def init(self) -> dict[str, dict[str, torch.Tensor]]:
-        """The log of the temperature."""
-        if self.options.fixed_alpha:
-            return {}
-        return {"alpha": {"log_alpha": torch.tensor(math.log(self.options.alpha_init))}}
-
-    def alpha(self, params: Params) -> torch.Tensor | float:
-        """The temperature, without a gradient."""
-        if self.options.fixed_alpha:
-            return self.options.alpha_init
-        return params["alpha"]["log_alpha"].detach().exp()
+        # Minus the number of action dimensions (appendix D).
+        super().__init__(options, -float(distribution.n))
+        self.policy, self.qvalue, self.distribution = policy, qvalue, distribution
 
     def noise(self, rng: np.random.Generator, rows: int) -> dict[Key, np.ndarray]:
         """Standard normal numbers for the actions in both states of a transition."""
@@ -83,31 +54,28 @@ class SAC(ValueLearner):
 
     def critic_loss(self, params: Params, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
         """Half the squared errors of both critics in a sub-batch ``[B, ...]``, summed (equation 5)."""
+        loss, metrics = super().critic_loss(params, batch, inputs)
+        return 0.5 * loss, {**metrics, "qvalue": 0.5 * metrics["qvalue"]}
+
+    def next_value(self, params: Params, batch: Batch) -> torch.Tensor:
+        """The lower of both target critics' values of a drawn action, and its entropy (equation 3)."""
         following = batch["next", "observation"]
-        with torch.no_grad():
-            action, log_prob = self.distribution.draw(
-                self.policy(params["policy"], flat(following)), batch["next", "noise"]
-            )
-            values = self.qvalue(params["target_qvalue"], with_action(following, action)).squeeze(-1)
-            target = self.td_target(batch, values.amin(0) - self.alpha(params) * log_prob)
-        taken = self.qvalue(params["qvalue"], with_action(batch["observation"], batch["action"])).squeeze(-1)
-        error = taken - target
-        loss, error = 0.5 * weighted(error.square(), batch), error.detach()
-        return loss, {"qvalue": loss.detach(), "value_mean": taken.detach().mean(), "td_error": error.abs().amax(0)}
+        outputs = self.policy(params["policy"], flat(following))
+        action, log_prob = self.distribution.draw(outputs, batch["next", "noise"])
+        values = self.qvalue(params["target_qvalue"], with_action(following, action)).squeeze(-1)
+        return values.amin(0) - self.alpha(params) * log_prob
+
+    def taken_value(self, params: Params, batch: Batch) -> torch.Tensor:
+        """Both critics' values of the taken actions ``[2, B]``."""
+        return self.qvalue(params["qvalue"], with_action(batch["observation"], batch["action"])).squeeze(-1)
 
     def actor_loss(self, params: Params, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
-        """Losses of policy (equation 9) and temperature (equation 18, on its log), summed."""
+        """Losses of policy (equation 9) and temperature."""
         observation = batch["observation"]
         action, log_prob = self.distribution.draw(self.policy(params["policy"], flat(observation)), batch["noise"])
         values = self.qvalue(params["qvalue"], with_action(observation, action)).squeeze(-1)
-        alpha = self.alpha(params)
-        loss = (alpha * log_prob - values.min(0).values).mean()
-        metrics = {"policy": loss.detach(), "entropy": -log_prob.detach().mean()}
-        if not self.options.fixed_alpha:
-            surplus = (log_prob.detach() + self.target_entropy).mean()
-            loss = loss - params["alpha"]["log_alpha"] * surplus
-            metrics["alpha"] = torch.as_tensor(alpha)
-        return loss, metrics
+        loss = (self.alpha(params) * log_prob - values.min(0).values).mean()
+        return self.with_temperature(loss, -log_prob.detach().mean(), params)
 
 
 def check(recipe: Recipe) -> Iterable[Problem]:
