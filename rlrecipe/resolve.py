@@ -21,7 +21,7 @@ def resolve(recipe: Recipe) -> Recipe:
         runtime["device"] = "cpu"
     if recipe.runtime.threads == "auto":
         widths = [width for network in networks.values() for width in getattr(network, "num_cells", [])]
-        runtime["threads"] = min(2, os.cpu_count() or 1) if max(widths, default=0) >= WIDE else 1
+        runtime["threads"] = min(2, cores()) if max(widths, default=0) >= WIDE else 1
     if recipe.runtime.compile == "auto":
         runtime["compile"] = "off"
     changed = {
@@ -30,6 +30,12 @@ def resolve(recipe: Recipe) -> Recipe:
         "runtime": recipe.runtime.model_copy(update=runtime),
     }
     return recipe.model_copy(update=changed)
+
+
+def cores() -> int:
+    """How many this process may use: two threads on one core wait for each other."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def _networks(recipe: Recipe) -> dict[str, Any]:

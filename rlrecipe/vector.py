@@ -18,17 +18,10 @@ def _taped(make: Callable[[], gymnasium.Env[Any, Any]]) -> gymnasium.Env[Any, An
     return Tape(make())
 
 
-class _Vector(SyncVectorEnv):
-    """gymnasium's, without gathering every environment's info at every step: only final observations."""
-
-    def _add_info(self, infos: dict[str, Any], env_info: dict[str, Any], env_num: int) -> dict[str, Any]:
-        if "final_obs" in env_info:
-            infos.setdefault("final_obs", {})[env_num] = env_info["final_obs"]
-        return infos
-
-
 class Vector:
-    """gymnasium's synchronous vector environment with same-step autoreset, and a way to save it.
+    """gymnasium's synchronous vector environment, stepped without its infos, and a way to save it.
+
+    An environment whose episode ends starts its next one in the same step.
 
     Args:
         makes: builds each environment.
@@ -44,17 +37,18 @@ class Vector:
     ) -> None:
         if capture == "replay":
             makes = [partial(_taped, make) for make in makes]
-        self.inner = _Vector(list(makes), autoreset_mode=AutoresetMode.SAME_STEP, copy=False)
+        self.inner = SyncVectorEnv(list(makes), autoreset_mode=AutoresetMode.SAME_STEP)
         self.num_envs, self.seed, self.starts = len(makes), seed, 0
+        self.envs: Sequence[gymnasium.Env[Any, Any]] = self.inner.envs
         self.single_observation_space = self.inner.single_observation_space
         self.single_action_space = self.inner.single_action_space
-        self.captures = [METHODS[capture](env) for env in self.inner.envs] if capture else None
+        self.captures = [METHODS[capture](env) for env in self.envs] if capture else None
 
     def start(self) -> np.ndarray:
         """First observations ``[N, ...]``, each environment seeded; another start has other seeds."""
         first = self.starts * self.num_envs
         seeds: list[int | None] = [self.seed(first + i) for i in range(self.num_envs)]
-        for env, seed in zip(self.inner.envs, seeds, strict=True):
+        for env, seed in zip(self.envs, seeds, strict=True):
             # An environment may sample its own spaces; unseeded, they draw from the system's entropy.
             env.action_space.seed(seed)
             env.observation_space.seed(seed)
@@ -67,16 +61,23 @@ class Vector:
 
         Returns:
             Observations to act on ``[N, ...]``, rewards, terminated, truncated ``[N]``, and the true next
-            observations ``[N, ...]``: where an episode ended, its last one. All but the last are
-            overwritten by the next step.
+            observations ``[N, ...]``: where an episode ended, its last one.
         """
-        observation, reward, terminated, truncated, info = self.inner.step(action)
-        final = observation
-        if info:
-            final = np.array(observation)
-            for i, last in info["final_obs"].items():
-                final[i] = last
-        return np.asarray(observation), reward, terminated, truncated, np.asarray(final)
+        observations, final = [], {}
+        reward, (terminated, truncated) = np.empty(self.num_envs), np.empty((2, self.num_envs), np.bool_)
+        for i, (env, one) in enumerate(zip(self.envs, action, strict=True)):
+            observation, reward[i], terminated[i], truncated[i], _ = env.step(one)
+            if terminated[i] or truncated[i]:
+                final[i] = np.array(observation)
+                observation, _ = env.reset()
+            observations.append(observation)
+        following = np.array(observations, self.single_observation_space.dtype)
+        last = following
+        if final:
+            last = following.copy()
+            for i, observation in final.items():
+                last[i] = observation
+        return following, reward, terminated, truncated, last
 
     def state_dict(self) -> State:
         """How often they were started, and each environment's state, if there is a way to save it."""

@@ -15,7 +15,7 @@ from rlrecipe.envs.base import EnvOptions
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Slot
 from rlrecipe.recipe.values import Duration
-from rlrecipe.resolve import resolve
+from rlrecipe.resolve import cores, resolve
 from rlrecipe.streams import Streams
 from tests import small
 
@@ -43,10 +43,21 @@ def test_resolving_twice_changes_nothing() -> None:
     assert resolve(once) == once
 
 
-@pytest.mark.parametrize(("width", "threads"), [(64, 1), (256, min(2, os.cpu_count() or 1))])
+@pytest.mark.parametrize(("width", "threads"), [(64, 1), (256, min(2, cores()))])
 def test_threads_depend_on_the_networks_width(width: int, threads: int) -> None:
     network = {"name": "mlp", "num_cells": [width]}
     assert resolved(networks={"policy": network, "value": network}).runtime.threads == threads
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot bind a process to a core")
+def test_a_process_bound_to_one_core_gets_one_thread() -> None:
+    allowed = os.sched_getaffinity(0)
+    network = {"name": "mlp", "num_cells": [256]}
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        assert resolved(networks={"policy": network, "value": network}).runtime.threads == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def test_initial_parameters_depend_on_the_seed_alone() -> None:

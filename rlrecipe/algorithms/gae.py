@@ -65,8 +65,7 @@ def add_advantages(
     steps, rows = observation.shape[:2], observation.shape[0] * observation.shape[1]
     flat = observation.reshape(rows, -1)
     with torch.no_grad():
-        now = value(flat).reshape(steps)
-        later = value(final.reshape(rows, -1)).reshape(steps)
+        now, later = value(torch.cat([flat, final.reshape(rows, -1)])).reshape(2, *steps)
     ends = batch["next", "terminated"], batch["next", "done"]
     reward, *rest = (x.cpu().numpy() for x in (batch["next", "reward"], now, later, *ends))
     advantage = torch.from_numpy(gae(reward, *rest, gamma=gamma, lmbda=lmbda)).to(now.device)

@@ -112,12 +112,11 @@ class SyncCollector:
         return dict(self._batch)
 
     def _start(self) -> None:
-        # Copies: the environments write the next observations into the memory of the first.
-        shown = first = np.array(self.envs.start())
+        shown = first = self.envs.start()
         for transform in self.transforms:
             shown = transform.reset(shown)
-        self.observation = np.array(shown, np.float32)
-        self.recorded = np.array(first, np.float32) if self.raw else self.observation
+        self.observation = np.asarray(shown, np.float32)
+        self.recorded = np.asarray(first, np.float32) if self.raw else self.observation
 
     def _act(self, observation: np.ndarray, frames: int) -> np.ndarray:
         if frames < self.random_frames:
@@ -147,9 +146,8 @@ class SyncCollector:
             truncated & ~terminated,
             done,
         )
-        # Copies: the environments write the next observations into the same memory.
-        self.observation = np.array(following, np.float32)
-        self.recorded = np.array(recorded, np.float32) if self.raw else self.observation
+        self.observation = np.asarray(following, np.float32)
+        self.recorded = np.asarray(recorded, np.float32) if self.raw else self.observation
 
     def state_dict(self) -> State:
         """What the next batch depends on besides the policy and the random streams."""

@@ -66,19 +66,19 @@ class MLP:
         return tensors
 
     def __call__(self, params: Mapping[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-        """Outputs ``[B, out]`` of inputs ``[B, in]``."""
-        functional = torch.nn.functional
-        activation = (
-            (lambda y: y) if self.options.activation == "identity" else getattr(functional, self.options.activation)
-        )
+        """Outputs ``[B, out]`` of inputs ``[B, in]``; with stacked parameters ``[copies, B, out]``."""
+        copies = len(params["0.weight"]) if params["0.weight"].dim() == 3 else 0
+        if copies:
+            # Features before rows: only then do the gradients of [copies, out, in] weights come out contiguous.
+            x = x.mT.expand(copies, *x.mT.shape)
         for i in range(self.layers):
-            x = _linear(x, params[f"{i}.weight"], params[f"{i}.bias"])
+            weight, bias = params[f"{i}.weight"], params[f"{i}.bias"]
+            x = torch.baddbmm(bias.unsqueeze(2), weight, x) if copies else torch.nn.functional.linear(x, weight, bias)
             if i < self.layers - 1:
                 if self.options.layer_norm:
-                    scale, shift = params[f"{i}.norm.weight"], params[f"{i}.norm.bias"]
-                    x = functional.layer_norm(x, x.shape[-1:]) * scale.unsqueeze(-2) + shift.unsqueeze(-2)
-                x = activation(x)
-        return x
+                    x = _normalized(x, params[f"{i}.norm.weight"], params[f"{i}.norm.bias"])
+                x = _activated(self.options.activation, x)
+        return x.mT if copies else x
 
     def numpy(self, params: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray] | None:
         """The forward pass in numpy, for tanh and relu without layer norm."""
@@ -102,13 +102,21 @@ class MLP:
         return forward
 
 
-def _linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    """One layer, or the same layer of several copies as one product."""
-    if weight.dim() == 2:
-        return torch.nn.functional.linear(x, weight, bias)
-    if x.dim() == 2:
-        x = x.expand(len(weight), *x.shape)
-    return torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
+def _normalized(x: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+    """Layer norm of ``[B, n]``, or of several copies with features first."""
+    if scale.dim() == 1:
+        return torch.nn.functional.layer_norm(x, scale.shape, scale, shift)
+    return torch.nn.functional.layer_norm(x.mT, scale.shape[1:]).mT * scale.unsqueeze(2) + shift.unsqueeze(2)
+
+
+def _activated(name: Activation, x: torch.Tensor) -> torch.Tensor:
+    """The activation of a layer's own output: in place where its gradient needs the result only."""
+    if name == "identity":
+        return x
+    activation: Callable[[torch.Tensor], torch.Tensor] = (
+        getattr(torch, f"{name}_") if name in ("relu", "tanh") else getattr(torch.nn.functional, name)
+    )
+    return activation(x)
 
 
 @register("network", "mlp")

@@ -27,6 +27,7 @@ from rlrecipe.recipe.dump import dump
 from rlrecipe.recipe.options import Options, Slot
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.values import Duration
+from rlrecipe.runs.arithmetic import flushing_denormals
 from rlrecipe.runs.directory import RunDirectory
 from rlrecipe.runs.policy import recipe_of
 from rlrecipe.runs.progress import Display
@@ -53,7 +54,7 @@ def stretch(
         Refusal: the session did not get there.
     """
     quiet = {"loggers": [], "trainer": recipe.trainer.model_copy(update={"time_limit": None})}
-    with tempfile.TemporaryDirectory(prefix="rlrecipe-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="rlrecipe-") as scratch, flushing_denormals():
         run = RunDirectory.create(Path(scratch) / "run", {"resolved.yaml": dump(recipe)})
         for log in LOGS:
             shutil.copyfile(run_dir / log, run.path / log)

@@ -19,6 +19,7 @@ from rlrecipe.recipe.imports import is_file
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.resolve import resolve
+from rlrecipe.runs.arithmetic import flushing_denormals
 from rlrecipe.runs.changes import RefusedChange, as_resolved, longer, refuse_changes
 from rlrecipe.runs.directory import RunDirectory, RunDirectoryError, as_json, status
 from rlrecipe.runs.imports import consented, copied, refuse_edited
@@ -101,7 +102,8 @@ def run(
     recipe = resolve(loaded.recipe)
     start = find_checkpoint(init_from) if init_from is not None else None
     try:
-        assembly = make_trainer(recipe)
+        with flushing_denormals():
+            assembly = make_trainer(recipe)
     except HookError as error:
         raise loaded.error([Problem("E302", error.path, str(error))]) from None
     if start is not None:
@@ -207,6 +209,7 @@ def _named(store: CheckpointStore, name: str, buffer: bool) -> Checkpoint:
         raise NoCheckpoint(f"{error}\n{cure_without_buffer(store.folder / name)}") from None
 
 
+@flushing_denormals()
 def _train(
     directory: RunDirectory,
     build: Callable[[], Assembly],
