@@ -68,8 +68,8 @@ def distribution_options(recipe: Recipe, action_space: Any) -> Any:
     given = getattr(recipe.networks[acting_slot(recipe)], "distribution", None)
     if given is not None:
         return given
-    kinds: Mapping[str, Any] = recipe.algorithm.component.traits["acts_in"]
-    return Slot("distribution").read(kinds[type(action_space).__name__])
+    usual = recipe.algorithm.component.traits["acts_in"][type(action_space).__name__]
+    return Slot("distribution").read(usual(recipe.algorithm) if callable(usual) else usual)
 
 
 def make_networks(recipe: Recipe, spaces: Spaces, distribution: Distribution) -> dict[str, Any]:

@@ -13,3 +13,17 @@ class Diverged(ArithmeticError):  # noqa: N818 - what happened to the run
 
 class Terminated(SystemExit):
     """A signal asked for the end before there was a session to take care of it."""
+
+
+class Unbuildable(ValueError):  # noqa: N818 - an answer, not a fault of the program
+    """A component that only building it can show not to fit its recipe.
+
+    Args:
+        path: in the recipe.
+        message: what is wrong.
+        cure: what would help.
+    """
+
+    def __init__(self, path: tuple[str | int, ...], message: str, cure: str) -> None:
+        super().__init__(message)
+        self.path, self.cure = path, cure

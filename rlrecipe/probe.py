@@ -8,16 +8,19 @@ import re
 from typing import Any
 
 import gymnasium
+import numpy as np
 import torch
 
-from rlrecipe.build import acting_slot, distribution_options
+from rlrecipe.build import acting_slot, columns, distribution_options, make_learner
 from rlrecipe.environments import Spaces, spaces_of
+from rlrecipe.errors import Unbuildable
 from rlrecipe.memory import memory_problems
 from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.evaluation import evaluation_env
 from rlrecipe.recipe.registry import search
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.shape import components
+from rlrecipe.streams import Streams
 
 ATARI = "pip install 'rlrecipe[atari]'"
 
@@ -43,6 +46,8 @@ def probe(recipe: Recipe) -> list[Problem]:
     problems += misfits
     if not misfits:
         problems += memory_problems(recipe, spaces)
+    if not problems and recipe.algorithm.component.traits.get("fragile"):
+        problems += _building_problems(recipe, spaces)
     return [*problems, *_missing_problems(recipe), *_device_problems(recipe)]
 
 
@@ -67,6 +72,19 @@ def action_problems(recipe: Recipe, space: Any) -> list[Problem]:
         if misfit is not None:
             problems.append(Problem("E301", place, misfit, None))
     return problems
+
+
+def _building_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
+    """What is wrong with an algorithm that only building it can tell."""
+    try:
+        learner = make_learner(recipe, spaces, Streams(recipe.seed), torch.device("cpu"))
+        rows = {key: np.zeros((2, *shape), kind) for key, (shape, kind) in columns(learner.policy, spaces).items()}
+        rows |= learner.algorithm.noise(np.random.default_rng(recipe.seed), 2)
+        batch = {key: torch.from_numpy(array) for key, array in rows.items()}
+        learner.algorithm.try_out(learner.parameters.params, batch)
+    except Unbuildable as error:
+        return [Problem("E302", error.path, str(error), error.cure)]
+    return []
 
 
 def _missing_problems(recipe: Recipe) -> list[Problem]:

@@ -66,6 +66,11 @@ class StateTanhNormal(Scaled):
         """Standard normal numbers ``[B, n]``."""
         return rng.standard_normal((rows, self.n), dtype=np.float32)
 
+    def moments(self, outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and deviation before tanh, ``[..., n]`` each."""
+        mean, log_std = outputs.chunk(2, -1)
+        return mean, log_std.clamp(*LOG_STD).exp()
+
     def sample(self, params: Mapping[str, Any], outputs: Any, noise: Any) -> Any:
         """Tanh of mean plus deviation times noise."""
         mean, log_std = outputs[..., : self.n], outputs[..., self.n :]

@@ -74,6 +74,7 @@ RECIPES: Mapping[tuple[str, str], Callable[[Recipe], Recipe]] = {
         "networks": small.changed(small.TD3, ("networks", "policy", "distribution"), "tanh")["networks"],
     },
     ("distribution", "greedy"): lambda recipe: short(small.DQN),
+    ("algorithm", "torchrl_loss"): lambda recipe: small.changed(recipe, ("algorithm", "loss"), "SACLoss"),
     ("env", "gym"): lambda recipe: small.changed(recipe, ("env", "env_name"), "CartPole-v1"),
 }
 #: Tried in turn until one has the spaces that a component fits.

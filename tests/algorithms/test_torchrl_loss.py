@@ -1,0 +1,158 @@
+"""Losses of torchrl over this project's networks, replay, targets and optimizer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from rlrecipe.interfaces import Batch
+from rlrecipe.probe import probe
+from rlrecipe.recipe.errors import RecipeError
+from rlrecipe.recipe.load import load
+from tests import small
+
+B = 32
+
+
+def recipe_of(loss: str, env: str, **options: Any) -> dict[str, Any]:
+    return {
+        **small.OFF_POLICY,
+        "env": {"env_name": env, "num_envs": 2},
+        "algorithm": {"name": "torchrl_loss", "loss": loss, **options},
+        "networks": dict.fromkeys(("policy", "qvalue", "value"), small.QVALUE),
+    }
+
+
+DISCRETE = ("DQNLoss", "DiscreteCQLLoss", "DiscreteSACLoss", "DiscreteIQLLoss", "BCLoss")
+CONTINUOUS = ("CQLLoss", "IQLLoss", "REDQLoss", "TD3Loss", "TD3BCLoss", "DDPGLoss", "SACLoss", "CrossQLoss")
+
+
+@pytest.mark.parametrize(
+    ("loss", "env"),
+    [*((loss, "CartPole-v1") for loss in DISCRETE[:4]), *((loss, "Pendulum-v1") for loss in (*CONTINUOUS, "BCLoss"))],
+)
+def test_a_loss_moves_every_network_that_it_takes(loss: str, env: str) -> None:
+    recipe = recipe_of(loss, env)
+    assert probe(load(recipe).recipe) == []
+    trainer = small.build(recipe).trainer
+    before = {name: view.clone() for name, view in trainer.update.parameters.named().items()}
+    trainer.train()
+    assert trainer.clock.updates == round((512 - 64) * 0.15)
+    still = [name for name, view in trainer.update.parameters.named().items() if torch.equal(view, before[name])]
+    # A shift of all logits changes no probability.
+    assert [name for name in still if not name.endswith("bias")] == []
+
+
+def test_a_critic_with_quantiles_is_asked_for_by_its_outputs() -> None:
+    recipe = recipe_of("TQCLoss", "Pendulum-v1", critic_outputs=7, options={"num_qvalue_nets": 3})
+    trainer = small.build(recipe).trainer
+    assert trainer.update.parameters.named()["qvalue.1.weight"].shape == (3, 7, 8)
+    trainer.train()
+
+
+def batch_of(trainer: Any) -> Batch:
+    generator = torch.Generator().manual_seed(1)
+    batch: Batch = {
+        "observation": torch.randn(B, 4, generator=generator),
+        "action": torch.randint(0, 2, (B,), generator=generator),
+        "seed": torch.zeros(B, dtype=torch.int64),
+    }
+    batch["next", "observation"] = torch.randn(B, 4, generator=generator)
+    batch["next", "reward"] = torch.randn(B, generator=generator)
+    batch["next", "terminated"] = torch.rand(B, generator=generator) < 0.3
+    return batch
+
+
+@pytest.mark.parametrize("double", [False, True])
+@pytest.mark.parametrize("n_steps", [1, 3])
+def test_dqn_is_the_one_of_its_own_file(double: bool, n_steps: int) -> None:
+    options = {"gamma": 0.97, "n_steps": n_steps, "target": {"name": "hard", "every": 100}}
+    own = small.build({**small.DQN, "algorithm": {"name": "dqn", "double": double, **options}}).trainer
+    own.train()
+    torchrls = {"loss_function": "smooth_l1", "double_dqn": double}
+    other = small.build(recipe_of("DQNLoss", "CartPole-v1", options=torchrls, **options)).trainer
+    other.update.parameters.flat.copy_(own.update.parameters.flat)
+    assert own.update.targets is not None
+    assert other.update.targets is not None
+    other.update.targets.copies.flat.copy_(own.update.targets.copies.flat)
+    batch = batch_of(own)
+    if n_steps > 1:
+        batch["gamma"] = 0.97 ** torch.randint(1, 4, (B,), generator=torch.Generator().manual_seed(2))
+    mine, loss, metrics = own.update.parts[0].gradient(dict(batch), {})
+    theirs, their_loss, their_metrics = other.update.parts[0].gradient(dict(batch), {})
+    torch.testing.assert_close(their_loss, loss, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(theirs, mine, rtol=1e-4, atol=1e-6)
+    assert their_metrics["td_error"].shape == metrics["td_error"].shape == (B,)
+
+
+def test_draws_follow_the_runs_seed_and_leave_torchs_generator_alone() -> None:
+    trainer = small.build(recipe_of("SACLoss", "Pendulum-v1")).trainer
+    before = torch.get_rng_state()
+    trainer.train()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_one_learns_cartpole(tmp_path: Path) -> None:
+    recipe = {
+        "env": {"env_name": "CartPole-v1", "num_envs": 4},
+        "algorithm": {
+            "name": "torchrl_loss",
+            "loss": "DQNLoss",
+            "options": {"loss_function": "smooth_l1", "double_dqn": True},
+            "target": {"name": "hard", "every": 100},
+        },
+        "networks": {"policy": {"name": "mlp", "num_cells": [64, 64], "activation": "relu"}},
+        "optimizer": {"name": "adam", "lr": 3e-3},
+        "exploration": {"name": "egreedy", "eps": 0.1},
+        "collector": {"frames_per_batch": 128, "init_random_frames": 512},
+        "replay_buffer": {"name": "uniform", "batch_size": 64},
+        "trainer": {"total_frames": 5120, "updates_per_frame": 0.3, "clip_norm": 10},
+        "evaluation": {"episodes": 20},
+    }
+    summary = small.train(recipe, tmp_path / "run").outcome.summary
+    # Random actions get 22.
+    assert summary["eval_return_mean"] > 80
+
+
+def problems(loss: str, env: str, **options: Any) -> list[tuple[str, str, str, str]]:
+    try:
+        loaded = load(recipe_of(loss, env, **options))
+        placed = [loaded.place(problem) for problem in probe(loaded.recipe)]
+    except RecipeError as error:
+        placed = list(error.problems)
+    return [(p.code, p.path, p.problem.message, p.problem.suggestion or "") for p in placed]
+
+
+@pytest.mark.parametrize(
+    ("loss", "env", "options", "code", "path", "message", "cure"),
+    [
+        ("SACLos", "Pendulum-v1", {}, "E201", "algorithm.loss", "no loss 'SACLos'", "SACLoss"),
+        ("Loss", "Pendulum-v1", {}, "E201", "algorithm.loss", "no loss 'Loss'", ""),
+        ("ClipPPOLoss", "Pendulum-v1", {}, "E302", "algorithm.loss", "advantages", "ppo"),
+        ("DreamerV3Loss", "Pendulum-v1", {}, "E302", "algorithm.loss", "model_loss", "actor_"),
+        ("SACLoss", "CartPole-v1", {}, "E302", "algorithm.loss", "cannot learn from", "torchrl's reference"),
+        ("TQCLoss", "Pendulum-v1", {}, "E302", "algorithm.loss", "quantiles", "torchrl's reference"),
+        ("DQNLoss", "Pendulum-v1", {}, "E301", "env", "Discrete", ""),
+        ("DQNLoss", "CartPole-v1", {"options": {"double": 1}}, "E101", "algorithm.options.double", "", "double_dqn"),
+        ("DQNLoss", "CartPole-v1", {"options": {"gamma": 1}}, "E302", "algorithm.options.gamma", "", "algorithm.gamma"),
+        ("DQNLoss", "CartPole-v1", {"options": {"loss_function": "l7"}}, "E302", "algorithm.loss", "l7", "reference"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_built_is_told_with_its_place(
+    loss: str, env: str, options: dict[str, Any], code: str, path: str, message: str, cure: str
+) -> None:
+    found = problems(loss, env, **options)
+    assert len(found) == 1
+    assert found[0][:2] == (code, path)
+    assert message in found[0][2]
+    assert cure in found[0][3]
+
+
+def test_a_distribution_without_a_counterpart_is_told() -> None:
+    recipe = small.changed(recipe_of("SACLoss", "Pendulum-v1"), ("networks", "policy"), {
+        **small.QVALUE, "distribution": "normal"})  # fmt: skip
+    (problem,) = probe(load(recipe).recipe)
+    assert (problem.code, problem.path) == ("E302", ("networks", "policy", "distribution"))
