@@ -1,6 +1,6 @@
 """The speed comparison: whole processes, from their start to their weights on disk.
 
-``python -m benchmarks.speed ppo/cartpole --rounds 5``
+``python -m benchmarks.speed ppo/cartpole --rounds 5``; ``--frames`` makes a long card shorter for both.
 
 Each round runs rlrecipe once and stable-baselines3 once for each number of threads, one after the
 other, so that a slow minute of the machine falls on all of them; one round before does not count
@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,8 +51,10 @@ def command(contender: Contender, card: Card, seed: int, out: Path, settings: li
     """The process that does the work of ``card`` and leaves its weights in ``out``."""
     if contender.library == "sb3":
         arguments = [sys.executable, "-m", "benchmarks.sb3_run", card.name, "--seed", str(seed)]
+        arguments += ["--frames", str(card.peer.total_frames)]
         return [*arguments, "--threads", str(contender.threads), "--episodes", "0", "--out", str(out)]
     arguments = [rlrecipe_command(), "run", card.name, "--seed", str(seed), "--run-dir", str(out)]
+    settings = [f"trainer.total_frames={card.peer.total_frames}", *settings]
     chosen = [argument for setting in settings for argument in ("-s", setting)]
     return [*arguments, "-s", "evaluation.episodes=1", *chosen, "--json"]
 
@@ -142,12 +145,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("card", choices=[name for name, card in CARDS.items() if card.work])
     parser.add_argument("--rounds", type=int, default=5, help="pairs that count, after the warm-up")
+    parser.add_argument("--frames", type=int, help="in place of the card's, where its work takes long")
     parser.add_argument("--peer-threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("-s", dest="settings", action="append", default=[], help="a setting for rlrecipe")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--table", action="store_true", help="print the last session of the file, run nothing")
     options = parser.parse_args()
     card = CARDS[options.card]
+    if options.frames:
+        card = replace(card, work=replace(card.peer, total_frames=options.frames))
     if not options.table:
         contenders = [
             Contender("rlrecipe", 0),

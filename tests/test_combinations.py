@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -150,3 +152,14 @@ def test_an_algorithm_of_the_users_own_file_trains_and_resumes_exactly(own_compo
     assert code == 0
     assert small.outcome_of(tmp_path / "stopped") == small.outcome_of(tmp_path / "whole")
     assert small.train(recipe, tmp_path / "again", imports=[str(SARSA)]).summary["updates"] > 30
+
+
+@pytest.mark.parametrize("command", [["list", "algorithm"], ["describe", "algorithm/sarsa"], ["schema"]])
+def test_an_algorithm_of_the_users_own_file_is_told_of(command: list[str]) -> None:
+    """In a process of its own: what a file registers stays registered."""
+    line = [sys.executable, "-m", "rlrecipe", *command, "--import", str(SARSA)]
+    shown = subprocess.run(line, capture_output=True, text=True, check=True).stdout
+    assert "sarsa" in shown
+    assert "Expected SARSA" in shown
+    if command[0] != "list":
+        assert "temperature" in shown

@@ -68,13 +68,26 @@ class Tanh(Scaled):
         raise TypeError("a deterministic policy has no entropy; use normal or tanh_normal")
 
 
+def misfit(name: str, space: gymnasium.Space[Any], *, unlike: str, unbounded: str) -> str | None:
+    """Why actions cannot be scaled to a space, or None.
+
+    Args:
+        name: of the distribution.
+        space: to act in.
+        unlike: what to do about another kind of space.
+        unbounded: what to do about missing bounds.
+    """
+    if not isinstance(space, gymnasium.spaces.Box) or not np.issubdtype(space.dtype, np.floating):
+        return f"{name} needs a Box action space of real numbers, not {space}; {unlike}"
+    if not space.is_bounded():
+        return f"{name} needs bounds to scale to, which {space} lacks; {unbounded}"
+    return None
+
+
 def fits(space: gymnasium.Space[Any]) -> str | None:
     """Why a space cannot be acted in with this distribution, or None."""
-    if not isinstance(space, gymnasium.spaces.Box) or not np.issubdtype(space.dtype, np.floating):
-        return f"tanh needs a Box action space of real numbers, not {space}"
-    if not space.is_bounded():
-        return f"tanh needs bounds to scale to, which {space} lacks; bound it in the environment, or use ppo"
-    return None
+    bounds = "bound it in the environment, or use ppo"
+    return misfit("tanh", space, unlike="use dqn or discrete_sac for a Discrete one", unbounded=bounds)
 
 
 @register("distribution", "tanh", fits=fits)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rlrecipe.distributions.normal import Normal, NormalOptions
-from rlrecipe.distributions.tanh import Scaled
+from rlrecipe.distributions.tanh import Scaled, misfit
 from rlrecipe.interfaces import Distribution
 from rlrecipe.lazy import gymnasium, np, torch
 from rlrecipe.recipe.options import option
@@ -107,11 +107,7 @@ class StateTanhNormal(Scaled):
 
 def fits(space: gymnasium.Space[Any]) -> str | None:
     """Why a space cannot be acted in with this distribution, or None."""
-    if not isinstance(space, gymnasium.spaces.Box) or not np.issubdtype(space.dtype, np.floating):
-        return f"tanh_normal needs a Box action space of real numbers, not {space}; use categorical for a Discrete one"
-    if not space.is_bounded():
-        return f"tanh_normal needs bounds to scale to, which {space} lacks; use normal"
-    return None
+    return misfit("tanh_normal", space, unlike="use categorical for a Discrete one", unbounded="use normal")
 
 
 @register("distribution", "tanh_normal", fits=fits)

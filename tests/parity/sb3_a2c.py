@@ -23,7 +23,7 @@ from stable_baselines3 import A2C
 from stable_baselines3.common.env_util import make_vec_env
 from torch import Tensor
 
-from tests.parity.sb3_trace import our_parameters
+from tests.parity.sb3_trace import OnPolicyRecorder, our_parameters
 
 NUM_ENVS, N_STEPS, UPDATES = 4, 5, 100
 HIDDEN = [16, 16]
@@ -117,17 +117,14 @@ def widen(model: A2C) -> None:
     buffer.reset = wide_reset
 
 
-class Recorder:
-    """Observers around one model; each passes on what it sees unchanged."""
+class Recorder(OnPolicyRecorder):
+    """Observers around an A2C, its rollouts included."""
 
     def __init__(self, model: A2C, discrete: bool) -> None:
-        self.model, self.discrete = model, discrete
-        self.updates: list[A2CUpdate] = []
+        super().__init__(model, discrete)
         self._steps: list[tuple[Tensor, Tensor, Tensor]] = []
         self._predicted: list[Tensor] = []
         self._rollout: Rollout
-        self._batch: Batch
-        self._grad_norm: float
 
     def env_step(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Around the environments' ``step``, whose rewards the model changes afterwards."""
@@ -163,56 +160,28 @@ class Recorder:
         self._rollout = Rollout(rewards, values, next_values, terminated, truncated, advantages, returns)
         self._steps, self._predicted = [], []
 
-    def samples(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Around the buffer's ``_get_samples``, which is given the rows of the batch."""
+    def batch_of(self, rows: Tensor, observations: Tensor, actions: Tensor, data: Any) -> Batch:
+        """The batch of an update."""
+        return Batch(rows, observations, actions, data.advantages.clone(), data.returns.clone())
 
-        def observed(rows: Any, env: Any = None) -> Any:
-            data = original(rows, env)
-            dtype = data.advantages.dtype
-            actions = data.actions.long().flatten() if self.discrete else data.actions.to(dtype)
-            tensors = (data.observations.to(dtype), actions, data.advantages, data.returns)
-            self._batch = Batch(torch.as_tensor(rows), *(tensor.clone() for tensor in tensors))
-            return data
-
-        return observed
-
-    def clipping(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Around ``torch.nn.utils.clip_grad_norm_``."""
-
-        def observed(*arguments: Any, **options: Any) -> Any:
-            norm = original(*arguments, **options)
-            self._grad_norm = float(norm)
-            return norm
-
-        return observed
-
-    def step(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Around the optimizer's ``step``: here an update is complete."""
-
-        def observed(*arguments: Any, **options: Any) -> Any:
-            result = original(*arguments, **options)
-            update = A2CUpdate(
-                rollout=self._rollout,
-                batch=self._batch,
-                learning_rate=float(self.model.policy.optimizer.param_groups[0]["lr"]),
-                grad_norm=self._grad_norm,
-                parameters=our_parameters(self.model.policy),
-            )
-            self.updates.append(update)
-            return result
-
-        return observed
+    def update(self) -> A2CUpdate:
+        """One rollout's."""
+        return A2CUpdate(
+            rollout=self._rollout,
+            batch=self.batch,
+            learning_rate=self.learning_rate,
+            grad_norm=self.grad_norm,
+            parameters=our_parameters(self.model.policy),
+        )
 
     @contextmanager
     def attached(self) -> Iterator[None]:
         """While this lasts, the model's rollouts and updates are recorded."""
-        env, policy, buffer = self.model.env, self.model.policy, self.model.rollout_buffer
+        env, policy = self.model.env, self.model.policy
         with (
+            super().attached(),
             patch.object(env, "step", self.env_step(env.step)),
             patch.object(policy, "predict_values", self.prediction(policy.predict_values)),
-            patch.object(buffer, "_get_samples", self.samples(buffer._get_samples)),
-            patch.object(torch.nn.utils, "clip_grad_norm_", self.clipping(torch.nn.utils.clip_grad_norm_)),
-            patch.object(policy.optimizer, "step", self.step(policy.optimizer.step)),
         ):
             yield
 

@@ -11,6 +11,7 @@ that the whole update, the normalisation of the advantages included, runs in flo
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -128,28 +129,80 @@ def widen(model: PPO) -> None:
         setattr(model.rollout_buffer, name, array.astype(np.float64))
 
 
-class Recorder:
-    """Observers around one model; each passes on what it sees unchanged."""
+class OnPolicyRecorder(ABC):
+    """Observers around one on-policy model; each passes on what it sees unchanged."""
 
-    def __init__(self, model: PPO, discrete: bool) -> None:
+    def __init__(self, model: Any, discrete: bool) -> None:
         self.model, self.discrete = model, discrete
-        self.updates: list[Update] = []
-        self._minibatch: Minibatch
-        self._log_prob: Tensor
-        self._grad_norm: float
+        self.updates: list[Any] = []
+        self.batch: Any
+        self.grad_norm: float
+
+    @abstractmethod
+    def batch_of(self, rows: Tensor, observations: Tensor, actions: Tensor, data: Any) -> Any:
+        """What an update sees, of the buffer's ``data``; the tensors are this recorder's own."""
+
+    @abstractmethod
+    def update(self) -> Any:
+        """The update that has just been made."""
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the update at hand."""
+        return float(self.model.policy.optimizer.param_groups[0]["lr"])
 
     def samples(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Around the buffer's ``_get_samples``, which is given the rows of a minibatch."""
+        """Around the buffer's ``_get_samples``, which is given the rows of a batch."""
 
         def observed(rows: Any, env: Any = None) -> Any:
             data = original(rows, env)
             dtype = data.advantages.dtype
             actions = data.actions.long().flatten() if self.discrete else data.actions.to(dtype)
-            tensors = (data.observations.to(dtype), actions, data.old_log_prob, data.advantages, data.returns)
-            self._minibatch = Minibatch(torch.as_tensor(rows), *(tensor.clone() for tensor in tensors))
+            own = (data.observations.to(dtype).clone(), actions.clone())
+            self.batch = self.batch_of(torch.as_tensor(rows), *own, data)
             return data
 
         return observed
+
+    def clipping(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Around ``torch.nn.utils.clip_grad_norm_``."""
+
+        def observed(*arguments: Any, **options: Any) -> Any:
+            norm = original(*arguments, **options)
+            self.grad_norm = float(norm)
+            return norm
+
+        return observed
+
+    def step(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Around the optimizer's ``step``: here an update is complete."""
+
+        def observed(*arguments: Any, **options: Any) -> Any:
+            result = original(*arguments, **options)
+            self.updates.append(self.update())
+            return result
+
+        return observed
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """While this lasts, the model's updates are recorded."""
+        policy, buffer = self.model.policy, self.model.rollout_buffer
+        with (
+            patch.object(buffer, "_get_samples", self.samples(buffer._get_samples)),
+            patch.object(torch.nn.utils, "clip_grad_norm_", self.clipping(torch.nn.utils.clip_grad_norm_)),
+            patch.object(policy.optimizer, "step", self.step(policy.optimizer.step)),
+        ):
+            yield
+
+
+class Recorder(OnPolicyRecorder):
+    """Observers around a PPO."""
+
+    def batch_of(self, rows: Tensor, observations: Tensor, actions: Tensor, data: Any) -> Minibatch:
+        """A minibatch."""
+        rest = (tensor.clone() for tensor in (data.old_log_prob, data.advantages, data.returns))
+        return Minibatch(rows, observations, actions, *rest)
 
     def evaluation(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Around the policy's ``evaluate_actions``."""
@@ -161,46 +214,24 @@ class Recorder:
 
         return observed
 
-    def clipping(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Around ``torch.nn.utils.clip_grad_norm_``."""
-
-        def observed(*arguments: Any, **options: Any) -> Any:
-            norm = original(*arguments, **options)
-            self._grad_norm = float(norm)
-            return norm
-
-        return observed
-
-    def step(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Around the optimizer's ``step``: here an update is complete."""
-
-        def observed(*arguments: Any, **options: Any) -> Any:
-            result = original(*arguments, **options)
-            clip_range = float(self.model.clip_range(self.model._current_progress_remaining))
-            ratio = (self._log_prob - self._minibatch.old_log_prob).exp()
-            update = Update(
-                minibatch=self._minibatch,
-                learning_rate=float(self.model.policy.optimizer.param_groups[0]["lr"]),
-                clip_range=clip_range,
-                grad_norm=self._grad_norm,
-                clip_fraction=float(((ratio - 1).abs() > clip_range).double().mean()),
-                parameters=our_parameters(self.model.policy),
-            )
-            self.updates.append(update)
-            return result
-
-        return observed
+    def update(self) -> Update:
+        """One minibatch's."""
+        clip_range = float(self.model.clip_range(self.model._current_progress_remaining))
+        ratio = (self._log_prob - self.batch.old_log_prob).exp()
+        return Update(
+            minibatch=self.batch,
+            learning_rate=self.learning_rate,
+            clip_range=clip_range,
+            grad_norm=self.grad_norm,
+            clip_fraction=float(((ratio - 1).abs() > clip_range).double().mean()),
+            parameters=our_parameters(self.model.policy),
+        )
 
     @contextmanager
     def attached(self) -> Iterator[None]:
         """While this lasts, the model's updates are recorded."""
-        policy, buffer = self.model.policy, self.model.rollout_buffer
-        with (
-            patch.object(buffer, "_get_samples", self.samples(buffer._get_samples)),
-            patch.object(policy, "evaluate_actions", self.evaluation(policy.evaluate_actions)),
-            patch.object(torch.nn.utils, "clip_grad_norm_", self.clipping(torch.nn.utils.clip_grad_norm_)),
-            patch.object(policy.optimizer, "step", self.step(policy.optimizer.step)),
-        ):
+        policy = self.model.policy
+        with super().attached(), patch.object(policy, "evaluate_actions", self.evaluation(policy.evaluate_actions)):
             yield
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from tests.parity import sb3_a2c
-from tests.parity.sb3_a2c import N_STEPS, NUM_ENVS, A2CTrace, A2CUpdate, Batch, Rollout, record_a2c
+from tests.parity.reference import log_prob_and_entropy, mlp
+from tests.parity.sb3_a2c import N_STEPS, NUM_ENVS, A2CTrace, A2CUpdate, Rollout, record_a2c
 from tests.parity.sb3_trace import our_parameters
 
 ENVIRONMENTS = ("CartPole-v1", "Pendulum-v1")
@@ -38,27 +39,9 @@ def trace_of(env_id: str, variant: str = "default", dtype: torch.dtype = torch.f
     return record_a2c(env_id, dtype=dtype, **VARIANTS[variant])
 
 
-def mlp(parameters: dict[str, Tensor], slot: str, x: Tensor) -> Tensor:
-    for layer in range(3):
-        x = functional.linear(x, parameters[f"{slot}.{layer}.weight"], parameters[f"{slot}.{layer}.bias"])
-        x = torch.tanh(x) if layer < 2 else x
-    return x
-
-
-def log_prob_and_entropy(parameters: dict[str, Tensor], batch: Batch, discrete: bool) -> tuple[Tensor, Tensor]:
-    head = mlp(parameters, "policy", batch.observations)
-    if discrete:
-        every = functional.log_softmax(head, -1)
-        return every.gather(-1, batch.actions[:, None]).squeeze(-1), -(every.exp() * every).sum(-1)
-    log_std = parameters["policy.log_std"]
-    distance = (batch.actions - head) / log_std.exp()
-    log_density = -0.5 * distance.square() - log_std - 0.5 * math.log(2 * math.pi)
-    return log_density.sum(-1), (log_std + 0.5 * math.log(2 * math.pi * math.e)).sum()
-
-
 def loss_of(parameters: dict[str, Tensor], update: A2CUpdate, trace: A2CTrace, wrong: str) -> Tensor:
     batch = update.batch
-    log_prob, entropy = log_prob_and_entropy(parameters, batch, trace.discrete)
+    log_prob, entropy = log_prob_and_entropy(parameters, batch.observations, batch.actions, trace.discrete)
     advantages = batch.advantages
     if trace.normalize_advantage:
         deviation = advantages.std(correction=0 if wrong == "correction" else 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import cache
 
 import pytest
@@ -10,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tests.parity.sb3_trace import Minibatch, Trace, Update, record
+from tests.parity.reference import log_prob_and_entropy, mlp
+from tests.parity.sb3_trace import Trace, Update, record
 
 ENVIRONMENTS = ("CartPole-v1", "Pendulum-v1")
 
@@ -20,27 +20,9 @@ def trace_of(env_id: str, clip_norm: float = 0.5) -> Trace:
     return record(env_id, clip_norm=clip_norm)
 
 
-def mlp(parameters: dict[str, Tensor], slot: str, x: Tensor) -> Tensor:
-    for layer in range(3):
-        x = functional.linear(x, parameters[f"{slot}.{layer}.weight"], parameters[f"{slot}.{layer}.bias"])
-        x = torch.tanh(x) if layer < 2 else x
-    return x
-
-
-def log_prob_and_entropy(parameters: dict[str, Tensor], batch: Minibatch, discrete: bool) -> tuple[Tensor, Tensor]:
-    head = mlp(parameters, "policy", batch.observations)
-    if discrete:
-        every = functional.log_softmax(head, -1)
-        return every.gather(-1, batch.actions[:, None]).squeeze(-1), -(every.exp() * every).sum(-1)
-    log_std = parameters["policy.log_std"]
-    distance = (batch.actions - head) / log_std.exp()
-    log_density = -0.5 * distance.square() - log_std - 0.5 * math.log(2 * math.pi)
-    return log_density.sum(-1), (log_std + 0.5 * math.log(2 * math.pi * math.e)).sum()
-
-
 def loss_of(parameters: dict[str, Tensor], update: Update, trace: Trace, *, correction: int) -> Tensor:
     batch = update.minibatch
-    log_prob, entropy = log_prob_and_entropy(parameters, batch, trace.discrete)
+    log_prob, entropy = log_prob_and_entropy(parameters, batch.observations, batch.actions, trace.discrete)
     advantages = batch.advantages - batch.advantages.mean()
     advantages = advantages / (batch.advantages.std(correction=correction) + 1e-8)
     ratio = (log_prob - batch.old_log_prob).exp()
