@@ -52,15 +52,34 @@ def _buffer(recipe: Recipe, row: int) -> list[Problem]:
         return []
     on_disk = hasattr(storage, "scratch_dir")
     there = free_disk(storage.scratch_dir) if on_disk else free_memory()
-    # A run of fewer frames fills no more than these.
+    # A run of fewer frames fills no more than these; but an index is there as a whole from the start.
     rows = min(size, recipe.trainer.total_frames or size)
-    if rows * row <= there:
-        return []
+    place, index = ("replay_buffer", "storage", "max_size"), index_bytes(recipe, size)
+    if index > free_memory():
+        message = f"the priorities of {size} rows need {_gib(index)} of memory; {_gib(free_memory())} are free"
+        return [Problem("E303", place, message, f"make max_size {max(1, rows)} or less, or use uniform")]
     where = "on the disk of storage.scratch_dir" if on_disk else "of memory"
+    largest = total_memory()
+    if rows * row <= there and (on_disk or size * row <= largest):
+        return []
     message = f"a buffer of {rows} rows x {row} bytes needs {_gib(rows * row)}; {_gib(there)} {where} are free"
+    if rows * row <= there:
+        message = f"{size} rows x {row} bytes are {_gib(size * row)}, and this machine has {_gib(largest)} in all"
     fits = int(SHARE * there) // row
     cure = f"make max_size {fits} or less" + ("" if on_disk else ", or storage: {name: memmap}, which lies on disk")
-    return [Problem("E303", ("replay_buffer", "storage", "max_size"), message, cure)]
+    return [Problem("E303", place, message, cure)]
+
+
+def index_bytes(recipe: Recipe, size: int) -> int:
+    """Bytes that a buffer of ``size`` rows takes besides them, from the start."""
+    assert recipe.replay_buffer is not None, "a recipe without a buffer has none"
+    count = recipe.replay_buffer.component.traits.get("index_bytes")
+    return int(count(size)) if count else 0
+
+
+def total_memory() -> int:
+    """Bytes of this machine's memory: a system may lend more than is free, but not more than there is."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def free_memory() -> int:
@@ -70,7 +89,7 @@ def free_memory() -> int:
             facts = dict(line.split(":", 1) for line in file)
         return int(facts["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return total_memory()
 
 
 def free_disk(folder: str | None) -> int:

@@ -42,11 +42,13 @@ def probe(recipe: Recipe) -> list[Problem]:
                 "add the transform flatten_observation to env.transforms",
             )
         )
-    misfits = action_problems(recipe, spaces.action)
+    fragile = recipe.algorithm.component.traits.get("fragile")
+    misfits = list(fragile(recipe, isinstance(spaces.action, gymnasium.spaces.Discrete))) if fragile else []
+    misfits = misfits or action_problems(recipe, spaces.action)
     problems += misfits
     if not misfits:
         problems += memory_problems(recipe, spaces)
-    if not problems and recipe.algorithm.component.traits.get("fragile"):
+    if fragile and not problems:
         problems += _building_problems(recipe, spaces)
     return [*problems, *_missing_problems(recipe), *_device_problems(recipe)]
 
@@ -75,11 +77,18 @@ def action_problems(recipe: Recipe, space: Any) -> list[Problem]:
 
 
 def _building_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
-    """What is wrong with an algorithm that only building it can tell."""
+    """What is wrong with an algorithm that only building it and trying it out can tell."""
     try:
         learner = make_learner(recipe, spaces, Streams(recipe.seed), torch.device("cpu"))
         rows = {key: np.zeros((2, *shape), kind) for key, (shape, kind) in columns(learner.policy, spaces).items()}
         rows |= learner.algorithm.noise(np.random.default_rng(recipe.seed), 2)
+        for array in rows.values():
+            # Not zeros: what a loss leaves out shows in what it gives.
+            if array.dtype == np.float32:
+                array += 0.5
+        rows["gamma"] = np.full(2, learner.algorithm.gamma**learner.algorithm.n_steps, np.float32)
+        if hasattr(recipe.replay_buffer, "beta"):
+            rows["priority_weight"] = np.ones(2, np.float32)
         batch = {key: torch.from_numpy(array) for key, array in rows.items()}
         learner.algorithm.try_out(learner.parameters.params, batch)
     except Unbuildable as error:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rlrecipe.environments import Spaces
-from rlrecipe.memory import memory_problems, row_bytes
+from rlrecipe.memory import free_memory, memory_problems, row_bytes, total_memory
 from rlrecipe.probe import action_problems, probe
 from rlrecipe.recipe.errors import Problem, RecipeError
 from rlrecipe.recipe.load import load
@@ -138,9 +138,30 @@ def test_the_rows_that_are_counted_are_the_rows_that_are_kept() -> None:
 
 
 def test_a_buffer_may_be_larger_than_what_a_run_fills() -> None:
+    box = gymnasium.spaces.Box(-1.0, 1.0, (3,), np.float32)
+    row = row_bytes(Spaces(box, box))
+    size = (free_memory() + total_memory()) // 2 // row
+    recipe = load({**small.TD3, "replay_buffer": {"name": "uniform", "storage": {"max_size": size}}}).recipe
+    assert memory_problems(recipe, Spaces(box, box)) == []
+
+
+def test_a_buffer_may_not_be_larger_than_the_machine() -> None:
     recipe = load({**small.TD3, "replay_buffer": {"name": "uniform", "storage": {"max_size": 10**12}}}).recipe
     box = gymnasium.spaces.Box(-1.0, 1.0, (3,), np.float32)
-    assert memory_problems(recipe, Spaces(box, box)) == []
+    (problem,) = memory_problems(recipe, Spaces(box, box))
+    assert problem.code == "E303"
+    assert "1000000000000 rows x" in problem.message
+    assert "memmap" in (problem.suggestion or "")
+
+
+def test_priorities_count_as_a_whole_whatever_the_run_fills() -> None:
+    storage = {"name": "memmap", "max_size": 10**12}
+    recipe = load({**small.DQN, "replay_buffer": {"name": "prioritized", "storage": storage}}).recipe
+    box = gymnasium.spaces.Box(-1.0, 1.0, (4,), np.float32)
+    (problem,) = memory_problems(recipe, Spaces(box, gymnasium.spaces.Discrete(2)))
+    assert problem.code == "E303"
+    assert "priorities of 1000000000000 rows need 16384.0 GiB" in problem.message
+    assert "use uniform" in (problem.suggestion or "")
 
 
 def test_an_algorithm_of_the_users_own_file_trains_and_resumes_exactly(own_components: None, tmp_path: Path) -> None:

@@ -99,12 +99,6 @@ def check_off_policy(recipe: Recipe) -> Iterable[Problem]:
     if recipe.replay_buffer is None:
         message = f"{name} learns from a replay buffer, and this recipe takes it away"
         yield Problem("E302", ("replay_buffer",), message, "add replay_buffer: uniform")
-    else:
-        size = getattr(getattr(recipe.replay_buffer, "storage", None), "max_size", None)
-        envs = getattr(recipe.env, "num_envs", 1)
-        if size is not None and size < envs:
-            message = f"a buffer of {size} rows has no room for one step of {envs} environments"
-            yield Problem("E302", ("replay_buffer", "storage", "max_size"), message, f"make it {envs} or more")
     starts, total = getattr(recipe.collector, "init_random_frames", 0), recipe.trainer.total_frames
     if total is not None and starts >= total:
         message = f"learning starts after {starts} random frames, but the run has {total}: nothing would be learned"

@@ -10,12 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 from rlrecipe.algorithms.base import flat
 from rlrecipe.algorithms.off_policy import OffPolicyOptions, ValueLearner, check_off_policy
-from rlrecipe.algorithms.torchrl_modules import CURE, SLOTS, arguments_of, build_loss, filled, is_discrete, wiring
+from rlrecipe.algorithms.torchrl_modules import (
+    CURE,
+    SLOTS,
+    arguments_of,
+    build_loss,
+    filled,
+    is_deterministic,
+    is_discrete,
+    is_for_discrete,
+    wiring,
+)
 from rlrecipe.errors import Unbuildable
 from rlrecipe.interfaces import Algorithm, Batch, Distribution, Head, Key, Network, Objective, Params, Scalars
 from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.errors import Problem
-from rlrecipe.recipe.options import option
+from rlrecipe.recipe.options import Slot, option
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
@@ -30,6 +40,8 @@ DEFAULTS = {
 }
 #: What a recipe says in places of its own.
 ELSEWHERE = {"gamma": "algorithm.gamma", "action_spec": None, "action_space": None, "num_actions": None}
+#: CQL's: an alternative to its actor's loss for the first updates.
+WARM_UP = "loss_actor_bc"
 #: Parameters of the loss itself, such as a temperature.
 OWN = "loss"
 
@@ -37,21 +49,21 @@ OWN = "loss"
 class TorchRLLossOptions(OffPolicyOptions):
     """Any loss of torchrl.objectives over transitions: for what has no file of its own."""
 
-    loss: str = option(..., "Name of the class in torchrl.objectives, such as CQLLoss or IQLLoss.")
+    loss: str = option("SACLoss", "Name of the class in torchrl.objectives, such as CQLLoss or IQLLoss.")
     options: dict[str, Any] = option({}, "The loss's own options, by torchrl's names.")
+    terms: list[str] = option(
+        [], "Which of its losses are added up, such as loss_actor; none means all but loss_actor_bc, a warm-up."
+    )
     critic_outputs: int = option(1, "Numbers that a critic gives: the quantiles of TQCLoss, else 1.", gt=0)
 
 
 def acts(loss: str, discrete: bool) -> dict[str, Any]:
     """The distribution that a loss's policy has where the recipe names none."""
-    arguments, taken = arguments_of(loss) or {}, wiring(loss)
-    if "actor_network" not in taken:
+    if "actor_network" not in wiring(loss):
         return {"name": "greedy"}
     if discrete:
         return {"name": "categorical"}
-    # Deterministic policies are plain modules to torchrl; REDQ's is one in name, but has a temperature.
-    plain = "Probabilistic" not in str(arguments["actor_network"].annotation) and "alpha_init" not in arguments
-    return {"name": "tanh"} if plain else {"name": "tanh_normal", "state_dependent": True}
+    return {"name": "tanh"} if is_deterministic(loss) else {"name": "tanh_normal", "state_dependent": True}
 
 
 class TorchRLLoss(ValueLearner):
@@ -76,9 +88,13 @@ class TorchRLLoss(ValueLearner):
         self.delayed = {name: slot for name, slot in self.slots.items() if name in delayed}
         self.targets = tuple(self.delayed.values())
         self.module._has_update_associated.update(dict.fromkeys(delayed, True))
+        self.terms = set(options.terms)
+        # Some losses compute it late, from parameters that are no longer theirs then.
+        getattr(self.module, "target_entropy", None)
         self.own = {name: each.detach().clone() for name, each in self.module.named_parameters() if "." not in name}
         self.objectives = (Objective(self.loss),)
         self._bound: Params | None = None
+        self._kept: dict[str, torch.Tensor] = {}
 
     def init(self) -> dict[str, dict[str, torch.Tensor]]:
         """Parameters of the loss itself."""
@@ -92,34 +108,60 @@ class TorchRLLoss(ValueLearner):
         """The sum of the module's losses of a sub-batch ``[B, ...]``."""
         if self._bound is not params:
             self._bind(params)
+        self._bound_own(params)
         rows = self._rows(batch)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(batch["seed"][0]))
             given = self.module(rows)
-        losses = {name: value for name, value in given.items() if name == "loss" or name.startswith("loss_")}
-        reported = {name.removeprefix("loss_"): value.detach() for name, value in given.items() if not value.dim()}
+        for name, kept in self._kept.items():
+            # The same values, in the run's memory.
+            params[OWN][name].data = kept
+        losses = {name: value for name, value in given.items() if self._counts(name)}
+        reported = {name: value.detach() for name, value in given.items() if not value.dim()}
         error = rows.get("td_error", None)
         if error is not None:
             reported["td_error"] = error.detach().reshape(len(rows), -1).amax(-1)
         return torch.stack(list(losses.values())).sum(), reported
 
+    def _counts(self, name: str) -> bool:
+        if self.terms:
+            return name in self.terms
+        return (name == "loss" or name.startswith("loss_")) and name != WARM_UP
+
+    def _bound_own(self, params: Params) -> None:
+        """Bound a temperature in the run's memory: torchrl does it by giving the parameter other memory."""
+        getattr(self.module, "_alpha", None)
+        for name, kept in self._kept.items():
+            leaf = params[OWN][name]
+            if leaf.data_ptr() != kept.data_ptr():
+                kept.copy_(leaf.detach())
+                leaf.data = kept
+
     def try_out(self, params: Params, batch: Batch) -> None:
-        """See whether the loss can be computed, with parameters of their shapes.
+        """See whether the loss and its gradients can be computed, with parameters of their shapes.
 
         Raises:
-            Unbuildable: it cannot.
+            Unbuildable: they cannot, or would leave out what the recipe asks for.
         """
         leaves = {
-            slot: {name: tensor.detach().requires_grad_() for name, tensor in own.items()}
+            slot: {name: tensor.detach().clone().requires_grad_() for name, tensor in own.items()}
             for slot, own in params.items()
         }
-        copies = {f"target_{slot}": params[slot] for slot in self.targets}
+        given = {**leaves, **{f"target_{slot}": params[slot] for slot in self.targets}}
         try:
-            self.loss({**leaves, **copies}, batch, {})
+            value, metrics = self.loss(given, batch, {})
+            torch.autograd.grad(value, [leaf for own in leaves.values() for leaf in own.values()])
+            changes = {name: self.loss(given, {**batch, **other}, {})[0] for name, other in _others(batch).items()}
         except Exception as error:
             text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             message = f"{self.name} cannot learn from this recipe's transitions and distribution: {text}"
             raise Unbuildable(("algorithm", "loss"), message, CURE) from error
+        if self.n_steps > 1 and 0 < self.gamma < 1 and torch.equal(changes["gamma"], value):
+            message = f"{self.name} discounts every next value by one step"
+            raise Unbuildable(("algorithm", "n_steps"), message, "remove n_steps")
+        if "priority_weight" in batch and ("td_error" not in metrics or torch.equal(changes["priority_weight"], value)):
+            message = f"{self.name} has no use for priorities: it leaves out their weights or gives no td_error"
+            raise Unbuildable(("replay_buffer",), message, "use uniform")
 
     def _rows(self, batch: Batch) -> Any:
         """A sub-batch as the tensordict that torchrl reads."""
@@ -150,38 +192,70 @@ class TorchRLLoss(ValueLearner):
         for name in self.own:
             # As torch.func.functional_call does: a plain tensor in a parameter's place.
             self.module._parameters[name] = params[OWN][name]
+        self._kept = {name: params[OWN][name].detach() for name in self.own}
         self._bound = params
 
 
-def check(recipe: Recipe) -> Iterable[Problem]:
-    """What in a recipe cannot go with its loss."""
+def _others(batch: Batch) -> dict[str, Batch]:
+    """Numbers of a batch that a loss may leave out in silence, changed."""
+    names: tuple[str, ...] = ("gamma", "priority_weight")
+    return {name: {name: batch[name] * 0.5} for name in names if name in batch}
+
+
+def misfits(recipe: Recipe, discrete: bool) -> Iterable[Problem]:
+    """What in a recipe cannot go with its loss: asked when torchrl may be loaded."""
     algorithm: Any = recipe.algorithm
-    arguments = arguments_of(algorithm.loss)
+    loss, where = algorithm.loss, ("algorithm", "loss")
+    arguments = arguments_of(loss)
     if arguments is None:
         from torchrl import objectives
 
-        near = difflib.get_close_matches(algorithm.loss, dir(objectives), 1)
-        message = f"torchrl.objectives has no loss {algorithm.loss!r}"
-        yield Problem("E201", ("algorithm", "loss"), message, near[0] if near else None)
-        return
-    if "critic_network" in arguments:
-        message = f"{algorithm.loss} learns from the advantages of its newest batch, not from a replay buffer"
-        yield Problem("E302", ("algorithm", "loss"), message, "use ppo, a2c or reinforce")
+        similar = difflib.get_close_matches(loss, dir(objectives), 1)
+        yield Problem("E201", where, f"torchrl.objectives has no loss {loss!r}", similar[0] if similar else None)
         return
     strange = [name for name, each in arguments.items() if each.default is each.empty and name not in SLOTS]
-    if (strange and strange != ["gamma"]) or ("actor_network" not in arguments and "value_network" not in arguments):
-        message = f"{algorithm.loss} is made of {', '.join(strange) or 'other things'}, which transitions do not give"
-        yield Problem("E302", ("algorithm", "loss"), message, "use a loss of actor_, qvalue_ and value_network")
-        return
+    if "critic_network" in arguments:
+        message = f"{loss} learns from the advantages of its newest batch, not from a replay buffer"
+        yield Problem("E302", where, message, "use ppo, a2c or reinforce")
+    elif set(strange) - {"gamma"} or not {"actor_network", "value_network"} & set(arguments):
+        message = f"{loss} is made of {', '.join(strange) or 'other things'}, which transitions do not give"
+        yield Problem("E302", where, message, "use a loss of actor_, qvalue_ and value_network")
+    elif discrete != is_for_discrete(loss):
+        kind, other = ("Box", f"Discrete{loss}") if discrete else ("Discrete", loss.removeprefix("Discrete"))
+        near = other if other != loss and arguments_of(other) else ("DQNLoss" if discrete else "SACLoss")
+        yield Problem("E301", where, f"{loss} acts in {kind} spaces, and this environment's is another", f"use {near}")
+    else:
+        yield from _left_over(recipe, arguments)
+
+
+def _left_over(recipe: Recipe, arguments: Mapping[str, Any]) -> Iterable[Problem]:
+    """What a recipe says that this loss would not hear."""
+    algorithm: Any = recipe.algorithm
+    loss, taken, optimizer = algorithm.loss, set(wiring(algorithm.loss).values()), recipe.optimizer
     for name in algorithm.options:
         where = ("algorithm", "options", name)
         if name in ELSEWHERE:
-            yield Problem("E302", where, f"{name} follows from the recipe", f"write {ELSEWHERE[name]}"
-                          if ELSEWHERE[name] else "remove it")  # fmt: skip
+            cure = f"write {ELSEWHERE[name]}" if ELSEWHERE[name] else "remove it"
+            yield Problem("E302", where, f"{name} follows from the recipe", cure)
         elif name not in arguments or name in SLOTS:
             near = difflib.get_close_matches(name, set(arguments) - set(SLOTS), 1)
-            yield Problem("E101", where, f"{algorithm.loss} has no option {name!r}", near[0] if near else None)
-    yield from check_off_policy(recipe)
+            yield Problem("E101", where, f"{loss} has no option {name!r}", near[0] if near else None)
+    usual = Slot("network").read(NETWORK)
+    for slot, network in recipe.networks.items():
+        if slot not in taken and network != usual:
+            cure = f"say it of networks.{', networks.'.join(sorted(taken))}"
+            yield Problem("E302", ("networks", slot), f"{loss} has no network {slot}", cure)
+    for slot in getattr(optimizer, "groups", {}):
+        if slot not in {*taken, OWN}:
+            yield Problem("E302", ("optimizer", "groups", slot), f"{loss} has no network {slot}", "remove it")
+    chosen = getattr(recipe.networks["policy"], "distribution", None)
+    if recipe.exploration is None and chosen is None and loss != "BCLoss":
+        # What it does at random it must be told: its usual distribution has one action for each state.
+        message = f"the policy of {loss} has no randomness of its own"
+        if is_deterministic(loss):
+            yield Problem("E302", ("algorithm", "loss"), message, "write exploration: gaussian")
+        elif "actor_network" not in arguments:
+            yield Problem("E302", ("algorithm", "loss"), message, "write exploration: egreedy")
 
 
 class _Any:
@@ -213,7 +287,7 @@ def heads(distribution: Any, options: TorchRLLossOptions) -> dict[str, Head]:
 @register(
     "algorithm",
     "torchrl_loss",
-    check=check,
+    check=check_off_policy,
     defaults=DEFAULTS,
     slots=("policy", "qvalue", "value"),
     own_slots=(OWN,),
@@ -223,7 +297,7 @@ def heads(distribution: Any, options: TorchRLLossOptions) -> dict[str, Head]:
         "Box": lambda options: acts(options.loss, discrete=False),
     },
     updates_per_frame=1.0,
-    fragile=True,
+    fragile=misfits,
 )
 def make_torchrl_loss(
     options: TorchRLLossOptions, networks: Mapping[str, Network], distribution: Distribution

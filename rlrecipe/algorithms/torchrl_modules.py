@@ -39,6 +39,24 @@ def wiring(loss: str) -> dict[str, str]:
     return taken
 
 
+def attribute(name: str) -> str:
+    """A parameter's name as a module's attribute."""
+    return name.replace(".", "_")
+
+
+def is_for_discrete(loss: str) -> bool:
+    """Whether a loss is one of numbered choices, not of vectors."""
+    numbered = {"action_space", "num_actions"} & set(arguments_of(loss) or {})
+    return bool(numbered) or "actor_network" not in wiring(loss)
+
+
+def is_deterministic(loss: str) -> bool:
+    """Whether a loss's policy is a plain module to torchrl; REDQ's is one in name, but has a temperature."""
+    arguments = arguments_of(loss) or {}
+    actor = arguments.get("actor_network")
+    return actor is not None and "Probabilistic" not in str(actor.annotation) and "alpha_init" not in arguments
+
+
 def module_of(network: Network, after: Callable[[torch.Tensor], Any]) -> torch.nn.Module:
     """A network as a module whose parameters are stand-ins; it reads its inputs side by side."""
 
@@ -47,7 +65,7 @@ def module_of(network: Network, after: Callable[[torch.Tensor], Any]) -> torch.n
             super().__init__()
             self.names = {}
             for name, tensor in network.init(torch.Generator()).items():
-                self.names[name] = name.replace(".", "_")
+                self.names[name] = attribute(name)
                 self.register_parameter(self.names[name], torch.nn.Parameter(tensor))
 
         def forward(self, *inputs: torch.Tensor) -> Any:
@@ -66,18 +84,14 @@ def actor_of(network: Network, distribution: Any) -> Any:
     from tensordict.nn import ProbabilisticTensorDictModule, ProbabilisticTensorDictSequential, TensorDictModule
     from torchrl.modules import QValueActor, TanhNormal
 
-    from rlrecipe.distributions.categorical import Categorical
-    from rlrecipe.distributions.greedy import Greedy
-    from rlrecipe.distributions.tanh import Tanh
-    from rlrecipe.distributions.tanh_normal import StateTanhNormal
-
-    if isinstance(distribution, Greedy):
+    policy = getattr(distribution, "torchrl", None)
+    if policy == "greedy":
         return QValueActor(module_of(network, lambda x: x), in_keys=["observation"], action_space="categorical")
-    if isinstance(distribution, Tanh):
+    if policy == "deterministic":
         return TensorDictModule(module_of(network, distribution.mode), ["observation"], ["action"])
-    if isinstance(distribution, Categorical):
+    if policy == "categorical":
         kind, keys, after = torch.distributions.Categorical, ["logits"], lambda x: x
-    elif isinstance(distribution, StateTanhNormal):
+    elif policy == "tanh_normal":
         kind, keys, after = TanhNormal, ["loc", "scale"], distribution.moments
     else:
         raise Unbuildable(("networks", "policy", "distribution"), "torchrl has no counterpart of this distribution",
@@ -135,10 +149,14 @@ def build_loss(
         if is_discrete(distribution)
         else {"action_spec": Bounded(-1.0, 1.0, (len(distribution.low),))}
     )
-    known = {name: value for name, value in known.items() if name in (arguments_of(loss) or {})}
+    arguments = arguments_of(loss) or {}
+    known = {name: value for name, value in known.items() if name in arguments}
+    if "gamma" in arguments and arguments["gamma"].default is inspect.Parameter.empty:
+        known["gamma"] = gamma
     modules = modules_of(loss, networks, distribution)
     try:
-        with warnings.catch_warnings():
+        # What stands in for parameters is drawn, but not from the caller's numbers.
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             # Meant for those who write losses.
             warnings.filterwarnings("ignore", ".*part of the annotations", UserWarning)
             module = getattr(objectives, loss)(**modules, **known, **own)
@@ -159,8 +177,8 @@ def filled(template: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
     """Parameters of a module of torchrl, with ``tensors`` in place of their values."""
     from tensordict import TensorDict, TensorDictParams
 
-    values = TensorDict({}, template.batch_size)
+    values, by_name = TensorDict({}, template.batch_size), {attribute(name): each for name, each in tensors.items()}
     for key in template.keys(True, True):
         *_, name = key if isinstance(key, tuple) else (key,)
-        values[key] = tensors[name.replace("_", ".")]
+        values[key] = by_name[name]
     return TensorDictParams(values, no_convert=True)

@@ -57,6 +57,8 @@ class TanhNormal(Normal):
 class StateTanhNormal(Scaled):
     """Actions tanh(u) in [-1, 1]^n; mean and log-deviation of u from the network, ``[B, 2 n]``."""
 
+    torchrl = "tanh_normal"
+
     def __init__(self, space: gymnasium.spaces.Box) -> None:
         super().__init__(space)
         self.n = self.features
@@ -107,7 +109,8 @@ class StateTanhNormal(Scaled):
 
 def fits(space: gymnasium.Space[Any]) -> str | None:
     """Why a space cannot be acted in with this distribution, or None."""
-    return misfit("tanh_normal", space, unlike="use categorical for a Discrete one", unbounded="use normal")
+    bounds = "bound it in the environment, or use normal with ppo"
+    return misfit("tanh_normal", space, unlike="use categorical for a Discrete one", unbounded=bounds)
 
 
 @register("distribution", "tanh_normal", fits=fits)

@@ -14,7 +14,7 @@ from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.values import Value, schedulable
 from rlrecipe.replay.base import ReplayOptions, RingBuffer
 from rlrecipe.replay.ring import Columns
-from rlrecipe.replay.segment_tree import missing, sum_tree
+from rlrecipe.replay.segment_tree import missing, sum_tree, tree_bytes
 
 
 class PrioritizedOptions(ReplayOptions):
@@ -128,7 +128,7 @@ class PrioritizedReplay(RingBuffer):
             self.tree[np.arange(len(self))] = state["priorities"]
 
 
-@register("replay_buffer", "prioritized", probe=missing)
+@register("replay_buffer", "prioritized", probe=missing, index_bytes=tree_bytes)
 def make_prioritized(
     options: PrioritizedOptions,
     columns: Columns,

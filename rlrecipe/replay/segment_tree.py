@@ -45,6 +45,11 @@ def sum_tree(size: int) -> SumTree:
     return cast(SumTree, _extension().SumSegmentTreeFp64(size))
 
 
+def tree_bytes(size: int) -> int:
+    """Memory of a tree: two float64 for each of the next power of two numbers."""
+    return 16 << size.bit_length()
+
+
 def missing() -> Problem | None:
     """Why prioritized cannot work here, with the cure."""
     try:

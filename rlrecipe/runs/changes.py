@@ -69,7 +69,15 @@ def as_resolved(given: Recipe, own: Recipe) -> Recipe:
         mine: Any = own.networks.get(slot)
         if getattr(options, "distribution", None) is None and mine is not None and mine.component is options.component:
             networks[slot] = options.model_copy(update={"distribution": mine.distribution})
-    changed = {"networks": networks, "runtime": given.runtime.model_copy(update=runtime), "imports": own.imports}
+    trainer = given.trainer
+    if trainer.updates_per_frame is None and trainer.optim_steps_per_batch is None:
+        trainer = trainer.model_copy(update={"updates_per_frame": own.trainer.updates_per_frame})
+    changed = {
+        "networks": networks,
+        "trainer": trainer,
+        "runtime": given.runtime.model_copy(update=runtime),
+        "imports": own.imports,
+    }
     return given.model_copy(update=changed)
 
 

@@ -217,6 +217,15 @@ def test_continue_creates_then_resumes_then_does_nothing(rlrecipe: Commands) -> 
     assert Path("here/metrics.jsonl").read_bytes() == before
 
 
+@pytest.mark.parametrize("recipe", [small.DQN, small.TD3], ids=["dqn", "td3"])
+def test_continue_knows_what_an_algorithm_chose(rlrecipe: Commands, recipe: dict[str, Any]) -> None:
+    # Shared parts would be written as aliases, which recipes may not have.
+    left_open = json.loads(json.dumps({**recipe, "trainer": {"total_frames": 192, "log_interval": 100}}))
+    command = ("run", rlrecipe.recipe(left_open), "--run-dir", "here", "--continue")
+    assert rlrecipe(*command, "-s", "trainer.time_limit=1").code == 75
+    assert rlrecipe(*command).code == 0
+
+
 def test_continue_refuses_another_recipe(rlrecipe: Commands) -> None:
     file = rlrecipe.recipe(SHORT)
     rlrecipe("run", file, "--run-dir", "here")

@@ -74,7 +74,10 @@ RECIPES: Mapping[tuple[str, str], Callable[[Recipe], Recipe]] = {
         "networks": small.changed(small.TD3, ("networks", "policy", "distribution"), "tanh")["networks"],
     },
     ("distribution", "greedy"): lambda recipe: short(small.DQN),
-    ("algorithm", "torchrl_loss"): lambda recipe: small.changed(recipe, ("algorithm", "loss"), "SACLoss"),
+    ("algorithm", "torchrl_loss"): lambda recipe: {
+        **recipe,
+        "networks": {slot: recipe["networks"][slot] for slot in ("policy", "qvalue")},
+    },
     ("env", "gym"): lambda recipe: small.changed(recipe, ("env", "env_name"), "CartPole-v1"),
 }
 #: Tried in turn until one has the spaces that a component fits.
