@@ -121,7 +121,7 @@ class TorchRLLoss(ValueLearner):
         error = rows.get("td_error", None)
         if error is not None:
             reported["td_error"] = error.detach().reshape(len(rows), -1).amax(-1)
-        return torch.stack(list(losses.values())).sum(), reported
+        return sum(losses.values(), torch.zeros(())), reported
 
     def _counts(self, name: str) -> bool:
         if self.terms:
@@ -150,8 +150,15 @@ class TorchRLLoss(ValueLearner):
         given = {**leaves, **{f"target_{slot}": params[slot] for slot in self.targets}}
         try:
             value, metrics = self.loss(given, batch, {})
+            if strange := self.terms - metrics.keys():
+                has = ", ".join(name for name in metrics if name.startswith("loss"))
+                raise Unbuildable(
+                    ("algorithm", "terms"), f"{self.name} has no loss {', '.join(strange)}", f"it has {has}"
+                )
             torch.autograd.grad(value, [leaf for own in leaves.values() for leaf in own.values()])
             changes = {name: self.loss(given, {**batch, **other}, {})[0] for name, other in _others(batch).items()}
+        except Unbuildable:
+            raise
         except Exception as error:
             text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             message = f"{self.name} cannot learn from this recipe's transitions and distribution: {text}"

@@ -201,6 +201,7 @@ def problems(loss: str, env: str, **options: Any) -> list[tuple[str, str, str, s
         ("TQCLoss", "Pendulum-v1", {}, "E302", "algorithm.loss", "quantiles", "torchrl's reference"),
         ("DistributionalDQNLoss", "CartPole-v1", {}, "E302", "algorithm.loss", "Distributional", "reference"),
         ("IQLLoss", "Pendulum-v1", {"n_steps": 3}, "E302", "algorithm.n_steps", "one step", "remove"),
+        ("SACLoss", "Pendulum-v1", {"terms": ["actor"]}, "E302", "algorithm.terms", "no loss actor", "loss_actor"),
         ("SACLoss", "Pendulum-v1", {"terms": ["loss_actor"]}, "E302", "algorithm.loss", "not", "reference"),
         ("DQNLoss", "CartPole-v1", {"options": {"double": 1}}, "E101", "algorithm.options.double", "", "double_dqn"),
         ("DQNLoss", "CartPole-v1", {"options": {"gamma": 1}}, "E302", "algorithm.options.gamma", "", "algorithm.gamma"),
