@@ -49,12 +49,12 @@ class Display:
         """Keep every line in a file, too, with its time."""
         self._log = path
 
-    def say(self, text: str) -> None:
-        """A line that stays."""
+    def say(self, text: str, *, always: bool = False) -> None:
+        """A line that stays; with ``always`` a quiet display shows it, too."""
         if self._log is not None:
             with self._log.open("a") as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
-        if not self.quiet:
+        if always or not self.quiet:
             self.console.print(text, markup=False, soft_wrap=True)
 
     def start(self) -> None:

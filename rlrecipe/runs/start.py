@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +184,9 @@ def _go_on(
     try:
         store = CheckpointStore(directory.checkpoints)
         store.sweep()
-        checkpoint = _named(store, name, buffer) if name else store.newest(display.say, pieces=buffer)
+        checkpoint = (
+            _named(store, name, buffer) if name else store.newest(partial(_warn, folder, display), pieces=buffer)
+        )
         before = directory.status()
         # Naming an older checkpoint asks to go on from there, whatever came after it.
         older = name is not None and name != max(store.names())
@@ -200,6 +203,12 @@ def _go_on(
         return _train(directory, lambda: make_trainer(changed), checkpoint, display, horizon=horizon)
     finally:
         directory.unlock()
+
+
+def _warn(folder: Path, display: Display, text: str) -> None:
+    """What was lost is said to the quiet, too, and is kept."""
+    display.log_to(folder / "run.log")
+    display.say(text, always=True)
 
 
 def _named(store: CheckpointStore, name: str, buffer: bool) -> Checkpoint:
