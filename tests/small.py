@@ -12,8 +12,10 @@ from typing import Any
 
 from rlrecipe.build import Assembly, make_trainer
 from rlrecipe.checkpoint.store import CheckpointStore
+from rlrecipe.probe import probe
 from rlrecipe.recipe import registry
 from rlrecipe.recipe.dump import dump
+from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Slot
 from rlrecipe.resolve import resolve
@@ -189,6 +191,16 @@ def own_components() -> Iterator[None]:
 def options_of(component: registry.Component) -> Any:
     """Options of a component as a recipe gives them: its defaults, and a value for what it requires."""
     return Slot(component.kind).read({"name": component.name, **required_of(component)})
+
+
+def problems(recipe: Recipe, *overrides: str) -> list[tuple[str, str, str, str]]:
+    """Code, path, message and suggestion of everything that is wrong with a recipe."""
+    try:
+        loaded = load(recipe, overrides)
+        placed = [loaded.place(problem) for problem in probe(loaded.recipe)]
+    except RecipeError as error:
+        placed = list(error.problems)
+    return [(p.code, p.path, p.problem.message, p.problem.suggestion or "") for p in placed]
 
 
 def required_of(component: registry.Component) -> dict[str, Any]:

@@ -13,8 +13,8 @@ import pytest
 
 from rlrecipe.environments import Spaces
 from rlrecipe.memory import free_memory, memory_problems, row_bytes, total_memory
-from rlrecipe.probe import action_problems, probe
-from rlrecipe.recipe.errors import Problem, RecipeError
+from rlrecipe.probe import action_problems
+from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.load import load
 from tests import small
 
@@ -23,13 +23,7 @@ SARSA = Path(__file__).parent / "fixtures/sarsa.py"
 
 def problems(algorithm: str, env: str, *overrides: str) -> list[tuple[str, str, str, str]]:
     """Code, path, message and suggestion of everything that is wrong."""
-    recipe = {"env": env, "algorithm": algorithm, "trainer": {"total_frames": 5000}}
-    try:
-        loaded = load(recipe, overrides)
-        placed = [loaded.place(problem) for problem in probe(loaded.recipe)]
-    except RecipeError as error:
-        placed = list(error.problems)
-    return [(p.code, p.path, p.problem.message, p.problem.suggestion or "") for p in placed]
+    return small.problems({"env": env, "algorithm": algorithm, "trainer": {"total_frames": 5000}}, *overrides)
 
 
 @pytest.mark.parametrize(

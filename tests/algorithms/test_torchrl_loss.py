@@ -11,7 +11,6 @@ import torch
 from rlrecipe.algorithms.torchrl_modules import wiring
 from rlrecipe.interfaces import Batch
 from rlrecipe.probe import probe
-from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.load import load
 from tests import small
 
@@ -179,15 +178,6 @@ def test_one_learns_cartpole(tmp_path: Path) -> None:
     assert summary["eval_return_mean"] > 80
 
 
-def problems(loss: str, env: str, **options: Any) -> list[tuple[str, str, str, str]]:
-    try:
-        loaded = load(recipe_of(loss, env, **options))
-        placed = [loaded.place(problem) for problem in probe(loaded.recipe)]
-    except RecipeError as error:
-        placed = list(error.problems)
-    return [(p.code, p.path, p.problem.message, p.problem.suggestion or "") for p in placed]
-
-
 @pytest.mark.parametrize(
     ("loss", "env", "options", "code", "path", "message", "cure"),
     [
@@ -211,7 +201,7 @@ def problems(loss: str, env: str, **options: Any) -> list[tuple[str, str, str, s
 def test_what_cannot_be_built_is_told_with_its_place(
     loss: str, env: str, options: dict[str, Any], code: str, path: str, message: str, cure: str
 ) -> None:
-    found = problems(loss, env, **options)
+    found = small.problems(recipe_of(loss, env, **options))
     assert len(found) == 1
     assert found[0][:2] == (code, path)
     assert message in found[0][2]

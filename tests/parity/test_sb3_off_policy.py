@@ -47,14 +47,6 @@ MISTAKES = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @cache
 def trace_of(name: str, dtype: torch.dtype = torch.float64) -> OffPolicyTrace:
     trace: OffPolicyTrace = RECORDERS[name](dtype=dtype)
