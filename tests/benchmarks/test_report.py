@@ -100,7 +100,7 @@ def test_seconds_leave_out_the_wait_for_a_core() -> None:
 
 def test_a_page_without_runs_lists_what_is_to_do(tmp_path: Path) -> None:
     write_page(tmp_path / "none.jsonl", tmp_path / "results.md")
-    assert "- `dqn/lunarlander`, rlrecipe: 3 of 3" in (tmp_path / "results.md").read_text()
+    assert "- `dqn/lunarlander`, rlrecipe: 10 of 10" in (tmp_path / "results.md").read_text()
 
 
 def test_smoothing_looks_back_over_a_share_of_the_run() -> None:
