@@ -23,10 +23,10 @@ from stable_baselines3 import A2C
 from stable_baselines3.common.env_util import make_vec_env
 from torch import Tensor
 
+from tests.parity.sb3_model import HIDDEN, begin, falling, widen_policy
 from tests.parity.sb3_trace import OnPolicyRecorder, our_parameters
 
 NUM_ENVS, N_STEPS, UPDATES = 4, 5, 100
-HIDDEN = [16, 16]
 TIME_LIMITS = {"CartPole-v1": 30, "Pendulum-v1": 32}
 WIDE_ARRAYS = ("rewards", "values", "log_probs", "advantages", "returns", "episode_starts")
 
@@ -92,7 +92,7 @@ def small_a2c(env_id: str, learning_rate: float, seed: int, **options: Any) -> A
         "MlpPolicy",
         make_vec_env(env_id, n_envs=NUM_ENVS, seed=seed, env_kwargs=env_kwargs),
         n_steps=N_STEPS,
-        learning_rate=lambda remaining: learning_rate * remaining,
+        learning_rate=falling(learning_rate),
         policy_kwargs={"net_arch": HIDDEN},
         seed=seed,
         device="cpu",
@@ -102,9 +102,7 @@ def small_a2c(env_id: str, learning_rate: float, seed: int, **options: Any) -> A
 
 def widen(model: A2C) -> None:
     """Turns policy, rewards and rollout buffer into float64; the parameters' values stay."""
-    model.policy.to(torch.float64)
-    # stable-baselines3 hands every observation over as float32, whatever the buffer holds.
-    model.policy.features_extractor.register_forward_pre_hook(lambda _, inputs: (inputs[0].double(),))
+    widen_policy(model.policy)
     # The bootstrap at a truncation is added to the environments' rewards in place.
     model.env.unwrapped.buf_rews = model.env.unwrapped.buf_rews.astype(np.float64)
     buffer, reset = model.rollout_buffer, model.rollout_buffer.reset
@@ -206,8 +204,7 @@ def untrained(model: A2C, dtype: torch.dtype) -> A2CTrace:
 
 def train(model: A2C, collected: Callable[[], None]) -> None:
     """Makes 100 rollouts, each followed by ``collected`` and by the model's own ``train()``."""
-    _, callback = model._setup_learn(total_timesteps=UPDATES * N_STEPS * NUM_ENVS)
-    callback.on_training_start({}, {})
+    callback = begin(model, UPDATES * N_STEPS * NUM_ENVS)
     for number in range(UPDATES):
         assert model.collect_rollouts(model.env, callback, model.rollout_buffer, N_STEPS)
         collected()

@@ -11,6 +11,7 @@ its targets and the temperature, before anything is recorded.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -22,21 +23,33 @@ from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 from stable_baselines3.common.utils import polyak_update
 
 from tests.parity.box_env import make_box_env
+from tests.parity.sb3_model import HIDDEN, begin, falling, widen_policy
 from tests.parity.sb3_recorder import OffPolicyTrace, Recorder
 from tests.parity.sb3_slots import networks_of, optimizers_of, targets_of
 
-TRANSITIONS, RANDOM_TRANSITIONS, UPDATES, CALLS = 400, 200, 100, 20
+TRANSITIONS, RANDOM_TRANSITIONS, UPDATES, CALLS, BATCH = 400, 200, 100, 20, 32
 CARTPOLE_TIME_LIMIT = 12
-HIDDEN = [16, 16]
 BUFFER_ARRAYS = ("observations", "next_observations", "rewards", "dones", "timeouts")
 
 
-def small(kind: Any, env: Any, learning_rate: float, **options: Any) -> Any:
+def small(
+    kind: Any,
+    env: Any,
+    *,
+    learning_rate: float = 1e-2,
+    gamma: float = 0.98,
+    tau: float = 0.05,
+    seed: int = 0,
+    **options: Any,
+) -> Any:
     """An untrained model with two small hidden layers and a falling learning rate."""
     return kind(
         "MlpPolicy",
         env,
-        learning_rate=lambda remaining: learning_rate * remaining,
+        learning_rate=falling(learning_rate),
+        gamma=gamma,
+        tau=tau,
+        seed=seed,
         buffer_size=TRANSITIONS,
         learning_starts=RANDOM_TRANSITIONS,
         policy_kwargs={"net_arch": HIDDEN},
@@ -47,11 +60,9 @@ def small(kind: Any, env: Any, learning_rate: float, **options: Any) -> Any:
 
 def collect(model: Any) -> None:
     """Fills the model's buffer as ``learn`` would: random actions first, then its own."""
-    _, callback = model._setup_learn(total_timesteps=TRANSITIONS)
-    callback.on_training_start({}, {})
     model.collect_rollouts(
         model.env,
-        callback,
+        begin(model, TRANSITIONS),
         TrainFreq(TRANSITIONS, TrainFrequencyUnit.STEP),
         model.replay_buffer,
         action_noise=model.action_noise,
@@ -62,11 +73,7 @@ def collect(model: Any) -> None:
 
 def widen(model: Any) -> None:
     """Turns policy, targets, temperature and the buffer into float64; their values stay."""
-    model.policy.to(torch.float64)
-    for name, module in model.policy.named_modules():
-        # stable-baselines3 hands every observation over as float32, whatever the buffer holds.
-        if name.endswith("features_extractor"):
-            module.register_forward_pre_hook(lambda _, inputs: (inputs[0].double(),))
+    widen_policy(model.policy)
     if isinstance(model, SAC):
         name = "ent_coef_tensor" if model.log_ent_coef is None else "log_ent_coef"
         tensor = getattr(model, name)
@@ -76,7 +83,7 @@ def widen(model: Any) -> None:
         setattr(model.replay_buffer, name, getattr(model.replay_buffer, name).astype(np.float64))
 
 
-def train(model: Any, batch_size: int, copy_every: int | None) -> None:
+def train(model: Any, copy_every: int | None) -> None:
     """Makes 100 updates by the model's own ``train()``: 20 calls of 5, the progress moving between them.
 
     So the learning rate falls, and TD3's delay has to run on across calls. With ``copy_every`` (DQN) the
@@ -84,14 +91,12 @@ def train(model: Any, batch_size: int, copy_every: int | None) -> None:
     """
     for call in range(CALLS):
         model._current_progress_remaining = 1.0 - call / CALLS
-        model.train(gradient_steps=UPDATES // CALLS, batch_size=batch_size)
+        model.train(gradient_steps=UPDATES // CALLS, batch_size=BATCH)
         if copy_every is not None and (call + 1) * UPDATES // CALLS % copy_every == 0:
             polyak_update(model.q_net.parameters(), model.q_net_target.parameters(), model.tau)
 
 
-def record(
-    model: Any, dtype: torch.dtype, batch_size: int, copy_every: int | None = None, **settings: Any
-) -> OffPolicyTrace:
+def record(model: Any, dtype: torch.dtype, copy_every: int | None = None, **settings: Any) -> OffPolicyTrace:
     """Collects with an untrained model, then records its 100 updates."""
     collect(model)
     if dtype == torch.float64:
@@ -110,102 +115,58 @@ def record(
     )
     recorder = Recorder(model)
     with recorder.attached():
-        train(model, batch_size, copy_every)
+        train(model, copy_every)
     trace.updates.extend(recorder.updates)
     check_exercised(trace)
     return trace
 
 
-def record_dqn(
-    *,
-    dtype: torch.dtype = torch.float64,
-    learning_rate: float = 1e-2,
-    gamma: float = 0.99,
-    tau: float = 1.0,
-    clip_norm: float = 10.0,
-    batch_size: int = 32,
-    copy_every: int = 5,
-    seed: int = 0,
-) -> OffPolicyTrace:
-    """DQN on CartPole. The targets move by ``tau`` after every ``copy_every`` updates (a multiple of 5)."""
-    assert copy_every % (UPDATES // CALLS) == 0, "the targets can only be moved between calls of train()"
-    env = gymnasium.make("CartPole-v1", max_episode_steps=CARTPOLE_TIME_LIMIT)
-    options = {
-        "max_grad_norm": clip_norm,
-        "exploration_fraction": 1.0,
-        "target_update_interval": 10 * TRANSITIONS,  # collecting must not move the targets
-    }
-    model = small(DQN, env, learning_rate, gamma=gamma, tau=tau, seed=seed, **options)
-    return record(model, dtype, batch_size, copy_every, clip_norm=model.max_grad_norm)
-
-
-def record_td3(
-    *,
-    dtype: torch.dtype = torch.float64,
-    learning_rate: float = 1e-2,
-    gamma: float = 0.98,
-    tau: float = 0.05,
-    policy_delay: int = 2,
-    target_noise: float = 0.2,
-    noise_clip: float = 0.5,
-    batch_size: int = 32,
-    seed: int = 0,
-) -> OffPolicyTrace:
-    """TD3 on ``BoxEnv``: two critics, smoothed targets, policy and targets moved on delayed updates only."""
-    noise = {"target_policy_noise": target_noise, "target_noise_clip": noise_clip}
-    return record_deterministic(
-        TD3, dtype, learning_rate, batch_size, gamma=gamma, tau=tau, policy_delay=policy_delay, seed=seed, **noise
+def record_dqn(*, dtype: torch.dtype = torch.float64) -> OffPolicyTrace:
+    """DQN on CartPole, its targets copied after every fifth update."""
+    model = small(
+        DQN,
+        gymnasium.make("CartPole-v1", max_episode_steps=CARTPOLE_TIME_LIMIT),
+        gamma=0.99,
+        tau=1.0,
+        max_grad_norm=10.0,
+        exploration_fraction=1.0,
+        target_update_interval=10 * TRANSITIONS,  # collecting must not move the targets
     )
+    # They can only be moved between calls of train().
+    return record(model, dtype, UPDATES // CALLS, clip_norm=model.max_grad_norm)
 
 
-def record_ddpg(
-    *,
-    dtype: torch.dtype = torch.float64,
-    learning_rate: float = 1e-2,
-    gamma: float = 0.98,
-    tau: float = 0.05,
-    batch_size: int = 32,
-    seed: int = 0,
-) -> OffPolicyTrace:
-    """DDPG on ``BoxEnv``: one critic, no delay. Its noise is drawn, then clipped to ``noise_clip`` = 0."""
-    return record_deterministic(DDPG, dtype, learning_rate, batch_size, gamma=gamma, tau=tau, seed=seed)
-
-
-def record_deterministic(
-    kind: Any, dtype: torch.dtype, learning_rate: float, batch_size: int, **options: Any
-) -> OffPolicyTrace:
-    """TD3, or DDPG, which is a TD3 in stable-baselines3."""
+def record_deterministic(kind: Any, *, dtype: torch.dtype = torch.float64, **options: Any) -> OffPolicyTrace:
+    """TD3 on ``BoxEnv``, or DDPG, which is a TD3 in stable-baselines3; ``options`` are the model's."""
     exploration = NormalActionNoise(np.zeros(2), np.full(2, 0.1))
-    model = small(kind, make_box_env(), learning_rate, action_noise=exploration, **options)
+    model = small(kind, make_box_env(), action_noise=exploration, **options)
     settings = {
         "policy_delay": model.policy_delay,
         "target_noise": model.target_policy_noise,
         "noise_clip": model.target_noise_clip,
     }
-    return record(model, dtype, batch_size, **settings)
+    return record(model, dtype, **settings)
+
+
+#: Two critics, smoothed targets, policy and targets moved on delayed updates only.
+record_td3 = partial(record_deterministic, TD3)
+#: One critic, no delay. Its noise is drawn, then clipped to ``noise_clip`` = 0.
+record_ddpg = partial(record_deterministic, DDPG)
 
 
 def record_sac(
     *,
     dtype: torch.dtype = torch.float64,
-    learning_rate: float = 1e-2,
-    gamma: float = 0.98,
-    tau: float = 0.05,
     fixed_alpha: float | None = None,
-    initial_alpha: float = 1.0,
-    target_entropy: float | None = None,
     tanh_epsilon: float | None = None,
-    batch_size: int = 32,
-    seed: int = 0,
 ) -> OffPolicyTrace:
-    """SAC on ``BoxEnv``, its temperature learned from ``initial_alpha`` or else ``fixed_alpha``.
+    """SAC on ``BoxEnv``, its temperature learned from 1, or else ``fixed_alpha``.
 
-    ``target_entropy`` None is minus the number of action components. stable-baselines3 adds 1e-6 inside
-    the logarithm of the tanh correction; ``tanh_epsilon`` puts another number (0: the exact correction) there.
+    stable-baselines3 adds 1e-6 inside the logarithm of the tanh correction; ``tanh_epsilon`` puts another
+    number (0: the exact correction) there.
     """
-    coefficient = f"auto_{initial_alpha}" if fixed_alpha is None else fixed_alpha
-    entropy = {"ent_coef": coefficient, "target_entropy": "auto" if target_entropy is None else target_entropy}
-    model = small(SAC, make_box_env(), learning_rate, gamma=gamma, tau=tau, seed=seed, **entropy)
+    coefficient = "auto_1.0" if fixed_alpha is None else fixed_alpha
+    model = small(SAC, make_box_env(), ent_coef=coefficient)
     if tanh_epsilon is not None:
         model.actor.action_dist.epsilon = tanh_epsilon
     settings = {
@@ -213,7 +174,7 @@ def record_sac(
         "fixed_alpha": None if fixed_alpha is None else float(model.ent_coef_tensor),
         "tanh_epsilon": model.actor.action_dist.epsilon,
     }
-    return record(model, dtype, batch_size, **settings)
+    return record(model, dtype, **settings)
 
 
 def check_exercised(trace: OffPolicyTrace) -> None:

@@ -24,6 +24,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 from torch import Tensor
 
+from tests.parity.sb3_model import begin, falling, widen_policy
+
 NUM_ENVS, N_STEPS, EPOCHS, CALLS = 4, 64, 5, 5
 BUFFER_ARRAYS = ("observations", "values", "log_probs", "advantages", "returns")
 
@@ -104,7 +106,7 @@ def small_ppo(env_id: str, learning_rate: float, seed: int, **options: Any) -> P
         make_vec_env(env_id, n_envs=NUM_ENVS, seed=seed),
         n_steps=N_STEPS,
         n_epochs=EPOCHS,
-        learning_rate=lambda remaining: learning_rate * remaining,
+        learning_rate=falling(learning_rate),
         clip_range=lambda remaining: 0.2 * remaining,
         seed=seed,
         device="cpu",
@@ -114,16 +116,13 @@ def small_ppo(env_id: str, learning_rate: float, seed: int, **options: Any) -> P
 
 def collect(model: PPO) -> None:
     """Fills the model's buffer with one batch, as ``learn`` would."""
-    _, callback = model._setup_learn(total_timesteps=NUM_ENVS * N_STEPS)
-    callback.on_training_start({}, {})
+    callback = begin(model, NUM_ENVS * N_STEPS)
     assert model.collect_rollouts(model.env, callback, model.rollout_buffer, N_STEPS)
 
 
 def widen(model: PPO) -> None:
     """Turns the policy and the collected batch into float64; their values stay."""
-    model.policy.to(torch.float64)
-    # stable-baselines3 hands every observation over as float32, whatever the buffer holds.
-    model.policy.features_extractor.register_forward_pre_hook(lambda _, inputs: (inputs[0].double(),))
+    widen_policy(model.policy)
     for name in BUFFER_ARRAYS:
         array = getattr(model.rollout_buffer, name)
         setattr(model.rollout_buffer, name, array.astype(np.float64))

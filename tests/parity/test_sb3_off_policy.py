@@ -101,10 +101,10 @@ def test_the_epsilon_in_the_correction_of_sac_is_more_than_rounding() -> None:
 
 @every_recorder
 def test_observing_changes_no_number(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unobserved(model: Any, dtype: Any, batch_size: int, copy_every: Any = None, **_: Any) -> dict[str, Tensor]:
+    def unobserved(model: Any, dtype: Any, copy_every: Any = None, **_: Any) -> dict[str, Tensor]:
         sb3_off_policy.collect(model)
         sb3_off_policy.widen(model)
-        sb3_off_policy.train(model, batch_size, copy_every)
+        sb3_off_policy.train(model, copy_every)
         return networks_of(model) | targets_of(model)
 
     recorded = trace_of(name).updates[-1]
