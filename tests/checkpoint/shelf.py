@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from rlrecipe import Options, register
+from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.state import Piece
 from tests import small
@@ -86,3 +87,14 @@ def flip(file: Path) -> None:
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
+
+
+def goes_back_to(store: CheckpointStore, name: str, damaged: str) -> Checkpoint:
+    """The newest sound checkpoint, which must be ``name``; that ``damaged`` is passed over must be said once."""
+    said: list[str] = []
+    found = store.newest(said.append)
+    assert found is not None
+    assert found.folder.name == name
+    assert len(said) == 1
+    assert damaged in said[0]
+    return found

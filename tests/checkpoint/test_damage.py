@@ -10,6 +10,7 @@ from rlrecipe.checkpoint.content import pack
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint
 from rlrecipe.checkpoint.verified import DamagedCheckpoint, DamagedPiece
 from rlrecipe.state import Piece
+from tests.checkpoint.shelf import flip, goes_back_to
 
 BACKENDS = {
     "safetensors": ("policy.safetensors", "state.safetensors"),
@@ -18,12 +19,6 @@ BACKENDS = {
 }
 COMMON = ("state.json", "policy.json", "session.json", "manifest.json")
 CASES = [(backend, file) for backend, own in BACKENDS.items() for file in (*own, *COMMON)]
-
-
-def flip(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
 
 
 def cut(file: Path, size: int) -> None:
@@ -75,12 +70,7 @@ def test_damage_is_named_moved_aside_and_the_checkpoint_before_used(
     DAMAGES[damage](tmp_path / second / file)
     with pytest.raises(DamagedCheckpoint, match=file):
         store.load(second)
-    said: list[str] = []
-    found = store.newest(said.append)
-    assert found is not None
-    assert found.folder.name == first
-    assert len(said) == 1
-    assert file in said[0]
+    goes_back_to(store, first, file)
     assert (tmp_path / "damaged" / second).is_dir()
     assert (tmp_path / "latest").read_text().strip() == first
     DAMAGES[damage](tmp_path / first / file)
@@ -119,13 +109,8 @@ def test_after_damage_in_a_piece_of_its_own_the_checkpoint_before_is_used(
     DAMAGES[damage](store.folder / second / OWN)
     with pytest.raises(DamagedPiece, match=OWN):
         store.load(second)
-    said: list[str] = []
-    found = store.newest(said.append)
-    assert found is not None
-    assert found.folder.name == first
+    found = goes_back_to(store, first, OWN)
     assert found.state()["buffer"][1].tensors()["rows"][0] == 10.0
-    assert len(said) == 1
-    assert OWN in said[0]
     assert store.names() == [first]
     assert (store.folder / "damaged" / second / SHARED).is_file()
 

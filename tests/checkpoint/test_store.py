@@ -15,6 +15,7 @@ from rlrecipe.checkpoint.content import pack
 from rlrecipe.checkpoint.files import canonical, digest
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint, name_of
 from rlrecipe.checkpoint.verified import DamagedCheckpoint
+from tests.checkpoint.shelf import flip, goes_back_to
 
 STATE: dict[str, Any] = {
     "update": {"parameters": {"policy.0.weight": torch.arange(6.0).reshape(2, 3)}, "optimizer": {"step": 1}},
@@ -56,12 +57,6 @@ def save(store: CheckpointStore, *frames: int, keep_last: int = 100) -> list[str
 def manifest(store: CheckpointStore, name: str) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((store.folder / name / "manifest.json").read_text())
     return content
-
-
-def damage(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
 
 
 # -- what is written
@@ -202,10 +197,10 @@ def test_what_a_killed_writer_left_is_no_checkpoint_and_goes(store: CheckpointSt
 
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
-    "a byte of the policy": lambda folder: damage(folder / "policy.safetensors"),
-    "a byte of the state": lambda folder: damage(folder / "state.safetensors"),
-    "a byte of the tree": lambda folder: damage(folder / "state.json"),
-    "a byte of the manifest": lambda folder: damage(folder / "manifest.json"),
+    "a byte of the policy": lambda folder: flip(folder / "policy.safetensors"),
+    "a byte of the state": lambda folder: flip(folder / "state.safetensors"),
+    "a byte of the tree": lambda folder: flip(folder / "state.json"),
+    "a byte of the manifest": lambda folder: flip(folder / "manifest.json"),
     "a cut file": lambda folder: (folder / "state.safetensors").write_bytes(b""),
     "a missing file": lambda folder: (folder / "policy.json").unlink(),
     "an empty manifest": lambda folder: (folder / "manifest.json").write_bytes(b""),
@@ -219,19 +214,14 @@ def test_a_damaged_checkpoint_is_moved_aside_and_the_one_before_used(kind: str, 
     DAMAGES[kind](store.folder / damaged)
     with pytest.raises(DamagedCheckpoint, match=damaged):
         store.load(damaged)
-    said: list[str] = []
-    newest = store.newest(said.append)
-    assert newest is not None
-    assert newest.folder.name == sound
+    goes_back_to(store, sound, damaged)
     assert (store.folder / "damaged" / damaged).is_dir()
     assert store.names() == [sound]
-    assert len(said) == 1
-    assert damaged in said[0]
 
 
 def test_a_file_that_does_not_match_is_named(store: CheckpointStore) -> None:
     (name,) = save(store, 10)
-    damage(store.folder / name / "state.safetensors")
+    flip(store.folder / name / "state.safetensors")
     with pytest.raises(DamagedCheckpoint, match=r"state\.safetensors does not match its digest"):
         store.load(name)
 
@@ -250,7 +240,7 @@ def test_a_manifest_may_not_name_files_outside_its_folder(store: CheckpointStore
 
 def test_when_all_are_damaged_there_is_no_checkpoint(store: CheckpointStore) -> None:
     for name in save(store, 10, 20):
-        damage(store.folder / name / "policy.safetensors")
+        flip(store.folder / name / "policy.safetensors")
     with pytest.raises(NoCheckpoint, match="every checkpoint"):
         store.newest()
     assert NoCheckpoint.exit_code == DamagedCheckpoint.exit_code == 5
