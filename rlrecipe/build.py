@@ -36,6 +36,7 @@ from rlrecipe.recipe.options import Options, Slot
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.shape import components
 from rlrecipe.recipe.values import Duration, Value
+from rlrecipe.replay.base import Transitions
 from rlrecipe.streams import Stream, Streams
 from rlrecipe.targets import Targets
 from rlrecipe.trainers.minibatches import Minibatches
@@ -222,16 +223,9 @@ def make_replay_buffer(
 ) -> ReplayBuffer:
     """The buffer of transitions."""
     options: Any = recipe.replay_buffer
-    algorithm, env = learner.algorithm, recipe.env
-    buffer: ReplayBuffer = options.component.build(
-        options,
-        columns(learner.policy, spaces),
-        getattr(env, "num_envs", 1),
-        algorithm.n_steps,
-        algorithm.gamma,
-        streams.generator(Stream.SAMPLER),
-        numbers,
-    )
+    algorithm, num_envs = learner.algorithm, getattr(recipe.env, "num_envs", 1)
+    held = Transitions(columns(learner.policy, spaces), num_envs, algorithm.n_steps, algorithm.gamma)
+    buffer: ReplayBuffer = options.component.build(options, held, streams.generator(Stream.SAMPLER), numbers)
     buffer.include_content = recipe.checkpoint.include_buffer
     return buffer
 

@@ -13,7 +13,7 @@ import torch
 
 from rlrecipe.build import acting_slot, columns, distribution_options, make_learner
 from rlrecipe.environments import Spaces, spaces_of
-from rlrecipe.errors import Unbuildable
+from rlrecipe.errors import UnbuildableError
 from rlrecipe.memory import memory_problems
 from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.evaluation import evaluation_env
@@ -87,11 +87,11 @@ def _building_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
             if array.dtype == np.float32:
                 array += 0.5
         rows["gamma"] = np.full(2, learner.algorithm.gamma**learner.algorithm.n_steps, np.float32)
-        if hasattr(recipe.replay_buffer, "beta"):
+        if recipe.replay_buffer is not None and recipe.replay_buffer.component.traits.get("weighted"):
             rows["priority_weight"] = np.ones(2, np.float32)
         batch = {key: torch.from_numpy(array) for key, array in rows.items()}
         learner.algorithm.try_out(learner.parameters.params, batch)
-    except Unbuildable as error:
+    except UnbuildableError as error:
         return [Problem("E302", error.path, str(error), error.cure)]
     return []
 

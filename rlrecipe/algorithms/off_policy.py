@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 from rlrecipe.algorithms.base import Plain, check_networks, flat
-from rlrecipe.interfaces import Batch, Key, Params, Scalars
+from rlrecipe.interfaces import Batch, Distribution, Head, Key, Params, Scalars
 from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import Options, Slot, option
@@ -91,6 +91,11 @@ def weighted(rows: torch.Tensor, batch: Batch) -> torch.Tensor:
 def with_action(observation: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
     """What critics of continuous actions read: ``[B, observation + action]``."""
     return torch.cat([flat(observation), action], -1)
+
+
+def twin_heads(distribution: Distribution, options: Options) -> dict[str, Head]:
+    """A policy and twin critics of its continuous actions."""
+    return {"policy": Head(distribution.features), "qvalue": Head(1, action=True, copies=2)}
 
 
 def check_off_policy(recipe: Recipe) -> Iterable[Problem]:

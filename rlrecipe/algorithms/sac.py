@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 from rlrecipe.algorithms import entropy
 from rlrecipe.algorithms.base import flat
 from rlrecipe.algorithms.entropy import EntropyLearner, EntropyOptions
-from rlrecipe.algorithms.off_policy import check_off_policy, with_action
-from rlrecipe.interfaces import Algorithm, Batch, Head, Key, Network, Params, Scalars
+from rlrecipe.algorithms.off_policy import check_off_policy, twin_heads, with_action
+from rlrecipe.interfaces import Algorithm, Batch, Key, Network, Params, Scalars
 from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.errors import Problem
-from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
@@ -88,11 +87,6 @@ def check(recipe: Recipe) -> Iterable[Problem]:
         yield Problem("E302", ("networks", "policy", "distribution"), message, cure)
 
 
-def heads(distribution: StateTanhNormal, options: Options) -> dict[str, Head]:
-    """A policy and twin critics."""
-    return {"policy": Head(distribution.features), "qvalue": Head(1, action=True, copies=2)}
-
-
 @register(
     "algorithm",
     "sac",
@@ -100,7 +94,7 @@ def heads(distribution: StateTanhNormal, options: Options) -> dict[str, Head]:
     defaults=DEFAULTS,
     slots=("policy", "qvalue"),
     own_slots=("alpha",),
-    heads=heads,
+    heads=twin_heads,
     acts_in={"Box": {"name": "tanh_normal", "state_dependent": True}},
     updates_per_frame=1.0,
 )

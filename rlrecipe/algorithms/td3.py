@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from rlrecipe.algorithms.base import flat
 from rlrecipe.algorithms.ddpg import DDPG, DEFAULTS, DDPGOptions
-from rlrecipe.algorithms.off_policy import check_off_policy, with_action
-from rlrecipe.interfaces import Algorithm, Batch, Distribution, Head, Key, Network, Params
+from rlrecipe.algorithms.off_policy import check_off_policy, twin_heads, with_action
+from rlrecipe.interfaces import Algorithm, Batch, Distribution, Key, Network, Params
 from rlrecipe.lazy import np, torch
-from rlrecipe.recipe.options import Options, option
+from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
@@ -55,18 +55,13 @@ class TD3(DDPG):
         return self.qvalue(params["target_qvalue"], with_action(following, action)).squeeze(-1).amin(0)
 
 
-def heads(distribution: Distribution, options: Options) -> dict[str, Head]:
-    """A policy and twin critics."""
-    return {"policy": Head(distribution.features), "qvalue": Head(1, action=True, copies=2)}
-
-
 @register(
     "algorithm",
     "td3",
     check=check_off_policy,
     defaults=DEFAULTS,
     slots=("policy", "qvalue"),
-    heads=heads,
+    heads=twin_heads,
     acts_in={"Box": "tanh"},
     updates_per_frame=1.0,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from rlrecipe.interfaces import Batch, Key, State
 from rlrecipe.lazy import np, torch
@@ -27,15 +27,25 @@ def bytes_of(columns: Columns, rows: int) -> int:
     return rows * sum(math.prod(shape) * dtype.itemsize for shape, dtype in columns.values())
 
 
+class Transitions(NamedTuple):
+    """What a buffer is to hold."""
+
+    #: Shape and type of one row of each key of a batch.
+    columns: Columns
+    #: Environments in each batch.
+    num_envs: int
+    #: Steps of a return; with 1, rows are as collected.
+    n_steps: int
+    #: Discount of each step.
+    gamma: float
+
+
 class RingBuffer:
     """Rows of the past and sub-batches of them; what is drawn, and how, a buffer adds.
 
     Args:
         options: the numbers.
-        columns: shape and type of one row of each key of a batch.
-        num_envs: environments in each batch.
-        n_steps: steps of a return; with 1, rows are as collected.
-        gamma: discount of each.
+        held: the transitions.
         rng: the stream of draws; it is saved by whoever owns it.
 
     Raises:
@@ -46,19 +56,11 @@ class RingBuffer:
     #: Whether a state holds the rows; without them a resumed run fills the buffer anew.
     include_content = True
 
-    def __init__(
-        self,
-        options: ReplayOptions,
-        columns: Columns,
-        num_envs: int,
-        n_steps: int,
-        gamma: float,
-        rng: np.random.Generator,
-    ) -> None:
+    def __init__(self, options: ReplayOptions, held: Transitions, rng: np.random.Generator) -> None:
         storage = options.storage.component.build(options.storage)
-        self.ring, self.rng, self.batch_size = Ring(columns, num_envs, storage), rng, options.batch_size
-        self.n_step = NStep(self.ring, n_steps, gamma) if n_steps > 1 else None
-        self.capacity = self.ring.steps * num_envs
+        self.ring, self.rng, self.batch_size = Ring(held.columns, held.num_envs, storage), rng, options.batch_size
+        self.n_step = NStep(self.ring, held.n_steps, held.gamma) if held.n_steps > 1 else None
+        self.capacity = self.ring.steps * held.num_envs
         #: Rows that must have come in before there are updates again.
         self._refill = 0
         #: False while a buffer whose rows were not saved has not filled up again.

@@ -12,8 +12,7 @@ from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.values import Value, schedulable
-from rlrecipe.replay.base import ReplayOptions, RingBuffer
-from rlrecipe.replay.ring import Columns
+from rlrecipe.replay.base import ReplayOptions, RingBuffer, Transitions
 from rlrecipe.replay.segment_tree import missing, sum_tree, tree_bytes
 
 
@@ -35,10 +34,7 @@ class PrioritizedReplay(RingBuffer):
 
     Args:
         options: the numbers.
-        columns: shape and type of one row of each key of a batch.
-        num_envs: environments in each batch.
-        n_steps: steps of a return.
-        gamma: discount of each.
+        held: the transitions.
         rng: the stream of draws.
         beta: the exponent of the weights.
 
@@ -46,17 +42,8 @@ class PrioritizedReplay(RingBuffer):
         ImportError: torchrl's compiled part does not load.
     """
 
-    def __init__(
-        self,
-        options: PrioritizedOptions,
-        columns: Columns,
-        num_envs: int,
-        n_steps: int,
-        gamma: float,
-        rng: np.random.Generator,
-        beta: Number,
-    ) -> None:
-        super().__init__(options, columns, num_envs, n_steps, gamma, rng)
+    def __init__(self, options: PrioritizedOptions, held: Transitions, rng: np.random.Generator, beta: Number) -> None:
+        super().__init__(options, held, rng)
         self.alpha, self.eps, self.beta = options.alpha, options.eps, beta
         self.tree, self.highest = sum_tree(self.capacity), 1.0
 
@@ -128,15 +115,9 @@ class PrioritizedReplay(RingBuffer):
             self.tree[np.arange(len(self))] = state["priorities"]
 
 
-@register("replay_buffer", "prioritized", probe=missing, index_bytes=tree_bytes)
+@register("replay_buffer", "prioritized", probe=missing, weighted=True, index_bytes=tree_bytes)
 def make_prioritized(
-    options: PrioritizedOptions,
-    columns: Columns,
-    num_envs: int,
-    n_steps: int,
-    gamma: float,
-    rng: np.random.Generator,
-    number: Callable[[Value], Number],
+    options: PrioritizedOptions, held: Transitions, rng: np.random.Generator, number: Callable[[Value], Number]
 ) -> ReplayBuffer:
     """Prioritised replay; its beta follows a schedule where the recipe gives one."""
-    return PrioritizedReplay(options, columns, num_envs, n_steps, gamma, rng, number(options.beta))
+    return PrioritizedReplay(options, held, rng, number(options.beta))

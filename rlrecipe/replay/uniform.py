@@ -8,8 +8,7 @@ from rlrecipe.interfaces import Batch, Number, ReplayBuffer
 from rlrecipe.lazy import np
 from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.values import Value
-from rlrecipe.replay.base import ReplayOptions, RingBuffer
-from rlrecipe.replay.ring import Columns
+from rlrecipe.replay.base import ReplayOptions, RingBuffer, Transitions
 
 #: Rows gathered at once: many enough to share the cost of a call, few enough for the cache.
 ROWS = 2**16
@@ -49,13 +48,7 @@ class UniformReplay(RingBuffer):
 
 @register("replay_buffer", "uniform")
 def make_uniform(
-    options: UniformOptions,
-    columns: Columns,
-    num_envs: int,
-    n_steps: int,
-    gamma: float,
-    rng: np.random.Generator,
-    number: Callable[[Value], Number],
+    options: UniformOptions, held: Transitions, rng: np.random.Generator, number: Callable[[Value], Number]
 ) -> ReplayBuffer:
     """Uniform replay."""
-    return UniformReplay(options, columns, num_envs, n_steps, gamma, rng)
+    return UniformReplay(options, held, rng)

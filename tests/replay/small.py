@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 
 from rlrecipe.interfaces import Batch, Key, State
 from rlrecipe.recipe.options import Options, Slot
-from rlrecipe.replay.base import RingBuffer
+from rlrecipe.replay.base import RingBuffer, Transitions
 from rlrecipe.replay.ring import Columns
 from rlrecipe.replay.segment_tree import missing
 from rlrecipe.state import Arrays, Piece, join, split
@@ -61,7 +61,7 @@ def make(
     """A buffer as a recipe makes it."""
     options = options_of(name, size, **more)
     rng = np.random.default_rng(seed)
-    buffer = options.component.build(options, columns, num_envs, n_steps, GAMMA, rng, Fixed)
+    buffer = options.component.build(options, Transitions(columns, num_envs, n_steps, GAMMA), rng, Fixed)
     assert isinstance(buffer, RingBuffer)
     return buffer
 
