@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -50,8 +49,12 @@ def _buffer(recipe: Recipe, row: int) -> list[Problem]:
     size = getattr(storage, "max_size", None)
     if size is None:
         return []
-    on_disk = hasattr(storage, "scratch_dir")
-    there = free_disk(storage.scratch_dir) if on_disk else free_memory()
+    folder_of = storage.component.traits.get("folder")
+    on_disk: Path | None = folder_of(storage) if folder_of else None
+    if on_disk is not None and not on_disk.is_dir():
+        message = f"there is no folder {on_disk} for the rows"
+        return [Problem("E102", ("replay_buffer", "storage"), message, "make it, or name another one")]
+    there = shutil.disk_usage(on_disk).free if on_disk else free_memory()
     # A run of fewer frames fills no more than these; but an index is there as a whole from the start.
     rows = min(size, recipe.trainer.total_frames or size)
     place, index = ("replay_buffer", "storage", "max_size"), index_bytes(recipe, size)
@@ -90,11 +93,6 @@ def free_memory() -> int:
         return int(facts["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
         return total_memory()
-
-
-def free_disk(folder: str | None) -> int:
-    """Free bytes where scratch files go."""
-    return shutil.disk_usage(folder or tempfile.gettempdir()).free
 
 
 def _gib(size: float) -> str:

@@ -93,6 +93,15 @@ def problems(algorithm: str, env: str, *overrides: str) -> list[tuple[str, str, 
             "1000000000000 rows x",
             "memmap",
         ),
+        (
+            "sac",
+            "Pendulum-v1",
+            ["replay_buffer.storage={name: memmap, scratch_dir: /no/such/folder}"],
+            "E102",
+            "replay_buffer.storage",
+            "no folder /no/such/folder",
+            "make it",
+        ),
     ],
 )
 def test_each_combination_is_told_with_its_way_out(

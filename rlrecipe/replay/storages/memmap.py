@@ -22,12 +22,16 @@ class MemmapOptions(StorageOptions):
     scratch_dir: str | None = option(None, "Folder on a fast disk; null takes the system's temporary folder.")
 
 
+def folder_of(options: MemmapOptions) -> Path:
+    """Where the files lie."""
+    return Path(options.scratch_dir or tempfile.gettempdir()).expanduser()
+
+
 class Memmap:
     """Arrays over files without a name: nothing is left of them when the process is gone."""
 
     def __init__(self, options: MemmapOptions) -> None:
-        self.max_size = options.max_size
-        self.folder = Path(options.scratch_dir or tempfile.gettempdir()).expanduser()
+        self.max_size, self.folder = options.max_size, folder_of(options)
         self._bytes = 0
 
     def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
@@ -56,7 +60,7 @@ def _mib(size: int) -> str:
     return f"{size / 2**20:.1f} MiB"
 
 
-@register("storage", "memmap", check=check)
+@register("storage", "memmap", check=check, folder=folder_of)
 def make_memmap(options: MemmapOptions) -> Storage:
     """Files mapped into memory."""
     return Memmap(options)
