@@ -15,7 +15,7 @@ class Terminated(SystemExit):
     """A signal asked for the end before there was a session to take care of it."""
 
 
-class Unbuildable(ValueError):  # noqa: N818 - an answer, not a fault of the program
+class UnbuildableError(ValueError):
     """A component that only building it can show not to fit its recipe.
 
     Args:

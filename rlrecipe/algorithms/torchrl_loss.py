@@ -21,7 +21,7 @@ from rlrecipe.algorithms.torchrl_modules import (
     is_for_discrete,
     wiring,
 )
-from rlrecipe.errors import Unbuildable
+from rlrecipe.errors import UnbuildableError
 from rlrecipe.interfaces import Algorithm, Batch, Distribution, Head, Key, Network, Objective, Params, Scalars
 from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.errors import Problem
@@ -141,7 +141,7 @@ class TorchRLLoss(ValueLearner):
         """See whether the loss and its gradients can be computed, with parameters of their shapes.
 
         Raises:
-            Unbuildable: they cannot, or would leave out what the recipe asks for.
+            UnbuildableError: they cannot, or would leave out what the recipe asks for.
         """
         leaves = {
             slot: {name: tensor.detach().clone().requires_grad_() for name, tensor in own.items()}
@@ -152,23 +152,23 @@ class TorchRLLoss(ValueLearner):
             value, metrics = self.loss(given, batch, {})
             if strange := self.terms - metrics.keys():
                 has = ", ".join(name for name in metrics if name.startswith("loss"))
-                raise Unbuildable(
+                raise UnbuildableError(
                     ("algorithm", "terms"), f"{self.name} has no loss {', '.join(strange)}", f"it has {has}"
                 )
             torch.autograd.grad(value, [leaf for own in leaves.values() for leaf in own.values()])
             changes = {name: self.loss(given, {**batch, **other}, {})[0] for name, other in _others(batch).items()}
-        except Unbuildable:
+        except UnbuildableError:
             raise
         except Exception as error:
             text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             message = f"{self.name} cannot learn from this recipe's transitions and distribution: {text}"
-            raise Unbuildable(("algorithm", "loss"), message, CURE) from error
+            raise UnbuildableError(("algorithm", "loss"), message, CURE) from error
         if self.n_steps > 1 and 0 < self.gamma < 1 and torch.equal(changes["gamma"], value):
             message = f"{self.name} discounts every next value by one step"
-            raise Unbuildable(("algorithm", "n_steps"), message, "remove n_steps")
+            raise UnbuildableError(("algorithm", "n_steps"), message, "remove n_steps")
         if "priority_weight" in batch and ("td_error" not in metrics or torch.equal(changes["priority_weight"], value)):
             message = f"{self.name} has no use for priorities: it leaves out their weights or gives no td_error"
-            raise Unbuildable(("replay_buffer",), message, "use uniform")
+            raise UnbuildableError(("replay_buffer",), message, "use uniform")
 
     def _rows(self, batch: Batch) -> Any:
         """A sub-batch as the tensordict that torchrl reads."""
@@ -276,7 +276,7 @@ def heads(distribution: Any, options: TorchRLLossOptions) -> dict[str, Head]:
     """The networks that the loss takes; critics as often as torchrl copies them.
 
     Raises:
-        Unbuildable: torchrl refuses.
+        UnbuildableError: torchrl refuses.
     """
     slots = wiring(options.loss)
     networks: Any = {slot: _Any() for slot in slots.values()}

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rlrecipe.errors import Unbuildable
+from rlrecipe.errors import UnbuildableError
 from rlrecipe.interfaces import Network
 from rlrecipe.lazy import torch
 
@@ -79,7 +79,7 @@ def actor_of(network: Network, distribution: Any) -> Any:
     """The policy as torchrl's module, by its distribution.
 
     Raises:
-        Unbuildable: torchrl has no counterpart of it.
+        UnbuildableError: torchrl has no counterpart of it.
     """
     from tensordict.nn import ProbabilisticTensorDictModule, ProbabilisticTensorDictSequential, TensorDictModule
     from torchrl.modules import QValueActor, TanhNormal
@@ -94,8 +94,9 @@ def actor_of(network: Network, distribution: Any) -> Any:
     elif policy == "tanh_normal":
         kind, keys, after = TanhNormal, ["loc", "scale"], distribution.moments
     else:
-        raise Unbuildable(("networks", "policy", "distribution"), "torchrl has no counterpart of this distribution",
-                          "use categorical, greedy, tanh or {name: tanh_normal, state_dependent: true}")  # fmt: skip
+        message = "torchrl has no counterpart of this distribution"
+        cure = "use categorical, greedy, tanh or {name: tanh_normal, state_dependent: true}"
+        raise UnbuildableError(("networks", "policy", "distribution"), message, cure)
     outputs = TensorDictModule(module_of(network, after), ["observation"], keys)
     draw = ProbabilisticTensorDictModule(keys, ["action"], distribution_class=kind, return_log_prob=True)
     return ProbabilisticTensorDictSequential(outputs, draw)
@@ -105,7 +106,7 @@ def modules_of(loss: str, networks: Mapping[str, Network], distribution: Any) ->
     """The networks as the modules that a loss takes, by its names for them.
 
     Raises:
-        Unbuildable: torchrl has no counterpart of the distribution.
+        UnbuildableError: torchrl has no counterpart of the distribution.
     """
     from tensordict.nn import TensorDictModule
     from torchrl import objectives
@@ -139,7 +140,7 @@ def build_loss(
         distribution: of the policy.
 
     Raises:
-        Unbuildable: torchrl refuses.
+        UnbuildableError: torchrl refuses.
     """
     from torchrl import objectives
     from torchrl.data import Bounded
@@ -164,7 +165,7 @@ def build_loss(
             module.make_value_estimator(gamma=gamma)
     except Exception as error:
         message = f"torchrl cannot build {loss} over this recipe's networks: {error}"
-        raise Unbuildable(("algorithm", "loss"), message, CURE) from error
+        raise UnbuildableError(("algorithm", "loss"), message, CURE) from error
     return module
 
 
