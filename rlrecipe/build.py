@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -219,12 +219,19 @@ def columns(policy: Policy, spaces: Spaces) -> dict[Key, tuple[tuple[int, ...], 
 
 
 def make_replay_buffer(
-    recipe: Recipe, learner: Learner, spaces: Spaces, streams: Streams, numbers: Numbers
+    recipe: Recipe,
+    learner: Learner,
+    spaces: Spaces,
+    transforms: Mapping[str, Transform],
+    streams: Streams,
+    numbers: Numbers,
 ) -> ReplayBuffer:
     """The buffer of transitions."""
+    seen = [transforms[name].apply_reward for name in in_phase(recipe.env, "train")]
     options: Any = recipe.replay_buffer
     algorithm, num_envs = learner.algorithm, getattr(recipe.env, "num_envs", 1)
-    held = Transitions(columns(learner.policy, spaces), num_envs, algorithm.n_steps, algorithm.gamma)
+    reward = partial(reduce, lambda reward, apply: apply(reward), seen) if seen else None
+    held = Transitions(columns(learner.policy, spaces), num_envs, algorithm.n_steps, algorithm.gamma, reward)
     buffer: ReplayBuffer = options.component.build(options, held, streams.generator(Stream.SAMPLER), numbers)
     buffer.include_content = recipe.checkpoint.include_buffer
     return buffer
@@ -295,7 +302,7 @@ def make_trainer(recipe: Recipe) -> Assembly:
     exploration = make_exploration(recipe, spaces, numbers)
     buffer = None
     if recipe.replay_buffer is not None:
-        buffer = make_replay_buffer(recipe, learner, spaces, streams, numbers)
+        buffer = make_replay_buffer(recipe, learner, spaces, transforms, streams, numbers)
     optimizer: Any = recipe.optimizer
     trainer = Trainer(
         collector=make_collector(recipe, policy, transforms, streams, clock, capture.method, exploration),

@@ -160,10 +160,6 @@ class Algorithm(Protocol):
         """Schedulable numbers by name: they reach ``loss`` as ``inputs``."""
 
     @property
-    def reads(self) -> frozenset[Key]:
-        """Keys of a batch that ``loss`` reads."""
-
-    @property
     def objectives(self) -> Sequence[Objective]:
         """What an update does, in order."""
 
@@ -184,6 +180,10 @@ class Algorithm(Protocol):
 
 class OnPolicy(Algorithm, Protocol):
     """Learns from the newest batch only."""
+
+    @property
+    def reads(self) -> frozenset[Key]:
+        """Keys of a batch that ``loss`` reads."""
 
     def prepare(self, params: Params, batch: Batch) -> None:
         """Add to a collected batch what all of its updates share (values, advantages)."""
@@ -214,14 +214,19 @@ class ReplayBuffer(Stateful, Protocol):
     """Transitions of the past; the oldest make room for new ones."""
 
     batch_size: int
-    #: False while a buffer whose rows were not saved fills up again.
-    ready: bool
     #: Whether its state holds the rows.
     include_content: bool
+
+    @property
+    def ready(self) -> bool:
+        """False while a buffer whose rows were not saved fills up again."""
 
     def __len__(self) -> int: ...
     def extend(self, batch: Batch) -> None:
         """Take the rows of a batch ``[T, N, ...]``."""
+
+    def cut(self) -> None:
+        """The newest step's episodes are given up: no return goes on beyond it."""
 
     def sample(self, count: int) -> Iterator[Batch]:
         """Sub-batches ``[B, ...]``, drawn at random."""
@@ -244,6 +249,9 @@ class Sampler(Stateful, Protocol):
 
     def after(self, sub_batch: Batch) -> None:
         """Learn what the loss has written into a sub-batch."""
+
+    def cut(self) -> None:
+        """The next batch does not go on where the last one ended: its episodes are new."""
 
 
 class Transform(Stateful, Protocol):
@@ -273,6 +281,10 @@ class Collector(Stateful, Protocol):
 
     @property
     def episodes(self) -> Episodes: ...
+    @property
+    def anew(self) -> bool:
+        """Whether the next batch starts new episodes."""
+
     def collect(self) -> Batch: ...
     def restart(self) -> None: ...
     def close(self) -> None: ...

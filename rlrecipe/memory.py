@@ -60,7 +60,9 @@ def _buffer(recipe: Recipe, row: int) -> list[Problem]:
     place, index = ("replay_buffer", "storage", "max_size"), index_bytes(recipe, size)
     if index > free_memory():
         message = f"the priorities of {size} rows need {_gib(index)} of memory; {_gib(free_memory())} are free"
-        return [Problem("E303", place, message, f"make max_size {max(1, rows)} or less, or use uniform")]
+        # The index's bytes for each row are at most twice those of its last power of two.
+        fits = min(rows, int(SHARE * free_memory() * size / index / 2))
+        return [Problem("E303", place, message, f"make max_size {max(1, fits)} or less, or use uniform")]
     where = "on the disk of storage.scratch_dir" if on_disk else "of memory"
     largest = total_memory()
     if rows * row <= there and (on_disk or size * row <= largest):

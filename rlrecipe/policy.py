@@ -18,7 +18,9 @@ class Policy:
     def __init__(
         self, network: Network, distribution: Distribution, parameters: Parameters, slot: str = "policy"
     ) -> None:
-        self.network, self.distribution, self.parameters, self.slot = network, distribution, parameters, slot
+        self.network, self.distribution, self.parameters = network, distribution, parameters
+        # Views: what training moves is seen here without another look-up.
+        self._params = parameters.params[slot]
         self._forward: Callable[[np.ndarray], np.ndarray] | None = None
         self._arrays: dict[str, np.ndarray] = {}
         if parameters.flat.device.type == "cpu" and parameters.flat.dtype == torch.float32:
@@ -38,14 +40,13 @@ class Policy:
 
     def _act_in_torch(self, observation: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
         flat = self.parameters.flat
-        params = self.parameters.params[self.slot]
         with torch.no_grad():
             x = torch.from_numpy(observation).to(flat).reshape(len(observation), -1)
-            outputs = self.network(params, x)
+            outputs = self.network(self._params, x)
             if noise is None:
                 action = self.distribution.mode(outputs)
             else:
-                action = self.distribution.sample(params, outputs, torch.from_numpy(noise).to(flat))
+                action = self.distribution.sample(self._params, outputs, torch.from_numpy(noise).to(flat))
         array: np.ndarray = action.cpu().numpy()
         return array
 

@@ -150,11 +150,11 @@ def environment_problem(options: Any, error: Exception, path: Path) -> Problem:
 
 def _device_problems(recipe: Recipe) -> list[Problem]:
     device = recipe.runtime.device
-    kind = device.split(":")[0]
+    kind, _, number = device.partition(":")
     there = {
         "auto": True,
         "cpu": True,
-        "cuda": torch.cuda.is_available(),
+        "cuda": (number or "0").isdecimal() and int(number or 0) < torch.cuda.device_count(),
         "mps": torch.backends.mps.is_available(),
     }
     if there.get(kind, False):

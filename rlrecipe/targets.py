@@ -35,6 +35,12 @@ class Targets:
             for slot in slots
         ]
 
+    def equal(self) -> None:
+        """Be what is followed."""
+        with torch.no_grad():
+            for copy, followed in self._pairs:
+                copy.copy_(followed)
+
     def before_update(self) -> None:
         """Follow if a duration was crossed since the last update."""
         if self.alarm is not None and self.alarm.fires():

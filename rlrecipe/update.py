@@ -121,6 +121,17 @@ class Update:
             part.set_rates(groups or {})
             part.params.update(targets.params if targets else {})
 
+    def start_from(self, parameters: Mapping[str, torch.Tensor]) -> None:
+        """Take parameters over by dotted name before the first update; target networks equal them.
+
+        Raises:
+            KeyError: a name is missing.
+            ValueError: a shape differs.
+        """
+        self.parameters.load(parameters)
+        if self.targets is not None:
+            self.targets.equal()
+
     @property
     def params(self) -> Params:
         """Every parameter by slot and name, those of the first objective with a gradient."""

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rlrecipe.environments import Spaces
-from rlrecipe.memory import free_memory, memory_problems, row_bytes, total_memory
+from rlrecipe.memory import free_memory, index_bytes, memory_problems, row_bytes, total_memory
 from rlrecipe.probe import action_problems
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.load import load
@@ -24,6 +24,10 @@ SARSA = Path(__file__).parent / "fixtures/sarsa.py"
 def problems(algorithm: str, env: str, *overrides: str) -> list[tuple[str, str, str, str]]:
     """Code, path, message and suggestion of everything that is wrong."""
     return small.problems({"env": env, "algorithm": algorithm, "trainer": {"total_frames": 5000}}, *overrides)
+
+
+#: The deviation comes from the network.
+SQUASHED = "{name: tanh_normal, state_dependent: true}"
 
 
 @pytest.mark.parametrize(
@@ -62,8 +66,30 @@ def problems(algorithm: str, env: str, *overrides: str) -> list[tuple[str, str, 
             ["networks.policy.distribution=normal"],
             "E302",
             "networks.policy.distribution",
-            "state",
-            "tanh_normal",
+            "sac needs differentiable draws, which normal does not give",
+            "{name: tanh_normal, state_dependent: true} is the default",
+        ),
+        *(
+            (algorithm, env, [f"networks.{slot}.distribution={given}"], "E302", f"networks.{slot}.distribution", *told)
+            for algorithm, env, slot, given, *told in (
+                ("sac", "Pendulum-v1", "policy", "tanh_normal", "needs differentiable draws", "state_dependent: true"),
+                ("ddpg", "Pendulum-v1", "policy", "normal", "needs deterministic actions", "tanh is"),
+                ("td3", "Pendulum-v1", "policy", SQUASHED, "needs deterministic actions", "tanh is"),
+                ("ppo", "Pendulum-v1", "policy", "tanh", "needs densities", "categorical or normal"),
+                ("a2c", "CartPole-v1", "policy", "greedy", "needs densities", "categorical or normal"),
+                ("reinforce", "CartPole-v1", "policy", "greedy", "needs densities", "categorical or normal"),
+                ("dqn", "CartPole-v1", "qvalue", "categorical", "needs greedy actions", "greedy is"),
+                ("discrete_sac", "CartPole-v1", "policy", "greedy", "needs probabilities", "categorical is"),
+            )
+        ),
+        (
+            "sac",
+            "Pendulum-v1",
+            ["trainer.total_frames=1e13", "replay_buffer={name: prioritized, storage: {max_size: 1e12}}"],
+            "E303",
+            "replay_buffer.storage.max_size",
+            "the priorities of 1000000000000 rows",
+            "or less, or use uniform",
         ),
         ("sac", "Pendulum-v1", ["exploration=egreedy"], "E301", "exploration", "Discrete", ""),
         (
@@ -130,6 +156,26 @@ def test_spaces_that_no_algorithm_takes(algorithm: str, space: Any) -> None:
     found = action_problems(recipe, space)
     assert [problem.code for problem in found] == ["E301"]
     assert "wrap the environment" in (found[0].suggestion or "")
+
+
+@pytest.mark.parametrize(("algorithm", "change"), [("sac", {"tau": 0.5}), ("dqn", {"every": 250})])
+def test_targets_change_without_naming_their_kind(algorithm: str, change: dict[str, Any]) -> None:
+    recipe = {
+        "env": "CartPole-v1",
+        "algorithm": {"name": algorithm, "target": change},
+        "trainer": {"total_frames": 900},
+    }
+    chosen: Any = load(recipe).recipe.algorithm
+    assert chosen.target.component.name == ("soft" if algorithm == "sac" else "hard")
+
+
+def test_a_cure_for_priorities_fits() -> None:
+    box = gymnasium.spaces.Box(-1.0, 1.0, (3,), np.float32)
+    buffer = {"name": "prioritized", "storage": {"max_size": 10**12}}
+    recipe = load({**small.TD3, "trainer": {"total_frames": 10**13}, "replay_buffer": buffer}).recipe
+    (problem,) = memory_problems(recipe, Spaces(box, box))
+    rows = int(str(problem.suggestion).split()[2])
+    assert 0 < index_bytes(recipe, rows) < free_memory()
 
 
 def test_the_rows_that_are_counted_are_the_rows_that_are_kept() -> None:

@@ -72,6 +72,7 @@ class A2C(ActorCritic):
     slots=("policy", "value"),
     heads=heads,
     acts_in={"Discrete": "categorical", "Box": "normal"},
+    needs="densities",
 )
 def make_a2c(options: A2COptions, networks: Mapping[str, Network], distribution: Distribution) -> Algorithm:
     """A2C over the networks of its slots."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,22 @@ def check_networks(recipe: Recipe) -> Iterable[Problem]:
                 f"only the {acting} network has a distribution; {slot} gives values",
                 f"remove networks.{slot}.distribution",
             )
+    yield from _check_distribution(recipe, acting)
     for slot in ("encoder", "memory"):
         if slot in recipe.networks:
             yield Problem("E302", ("networks", slot), f"this version of {name} has no {slot} before its networks",
                           f"remove networks.{slot}")  # fmt: skip
+
+
+def _check_distribution(recipe: Recipe, acting: str) -> Iterable[Problem]:
+    """Whether the acting network's distribution gives what the algorithm needs of it."""
+    algorithm = recipe.algorithm.component
+    distribution = getattr(recipe.networks.get(acting), "distribution", None)
+    if distribution is None:
+        return
+    needs, gives = algorithm.traits.get("needs"), distribution.component.traits.get("gives")
+    if needs is None or gives is None or needs in gives(distribution):
+        return
+    usual = " or ".join(json.dumps(each).replace('"', "") for each in algorithm.traits["acts_in"].values())
+    message = f"{algorithm.name} needs {needs}, which {distribution.component.name} does not give"
+    yield Problem("E302", ("networks", acting, "distribution"), message, f"remove it: {usual} is the default")

@@ -78,6 +78,7 @@ def heads(distribution: Distribution, options: Options) -> dict[str, Head]:
     slots=("policy", "qvalue"),
     heads=heads,
     acts_in={"Box": "tanh"},
+    needs="deterministic actions",
     updates_per_frame=1.0,
 )
 def make_ddpg(options: DDPGOptions, networks: Mapping[str, Network], distribution: Distribution) -> Algorithm:

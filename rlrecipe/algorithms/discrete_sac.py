@@ -72,6 +72,7 @@ def heads(distribution: Distribution, options: Options) -> dict[str, Head]:
     own_slots=("alpha",),
     heads=heads,
     acts_in={"Discrete": "categorical"},
+    needs="probabilities",
     updates_per_frame=1.0,
 )
 def make_discrete_sac(

@@ -25,8 +25,8 @@ DEFAULTS = {
 class DQNOptions(OffPolicyOptions):
     """Deep Q-learning: off-policy, discrete actions."""
 
-    target: Annotated[Options, Slot("target")] = option(
-        {"name": "hard", "every": 10_000}, "How the target network follows."
+    target: Annotated[Options, Slot("target", default="hard")] = option(
+        {"name": "hard"}, "How the target network follows."
     )
     double: bool = option(False, "Let the network choose the next action and the target network value it.")
     dueling: bool = option(False, "Learn a state's value and its actions' advantages over their mean apart.")
@@ -90,6 +90,7 @@ def heads(distribution: Distribution, options: DQNOptions) -> dict[str, Head]:
     acts="qvalue",
     heads=heads,
     acts_in={"Discrete": "greedy"},
+    needs="greedy actions",
     updates_per_frame=0.25,
 )
 def make_dqn(options: DQNOptions, networks: Mapping[str, Network], distribution: Distribution) -> Algorithm:

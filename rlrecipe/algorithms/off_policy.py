@@ -21,8 +21,8 @@ class OffPolicyOptions(Options):
 
     gamma: float = option(0.99, "Discount factor: nearer to 1 looks further ahead.", ge=0, le=1)
     n_steps: int = option(1, "Steps of rewards before a target network's value: more learn faster, with bias.", gt=0)
-    target: Annotated[Options, Slot("target")] = option(
-        {"name": "soft", "tau": 0.005}, "How the target networks follow."
+    target: Annotated[Options, Slot("target", default="soft")] = option(
+        {"name": "soft"}, "How the target networks follow."
     )
 
 
@@ -32,10 +32,6 @@ class ValueLearner(Plain):
     Args:
         options: the numbers.
     """
-
-    reads: frozenset[Key] = frozenset(
-        {"observation", "action", ("next", "observation"), ("next", "reward"), ("next", "terminated")}
-    )
 
     def __init__(self, options: OffPolicyOptions) -> None:
         self.gamma, self.n_steps = options.gamma, options.n_steps

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ActorCritic(Plain):
-    """A policy and a value network that learn from each batch once.
+    """A policy and a value network that learn from the newest batch, all of it at once unless a subclass says else.
 
     Args:
         policy: network to the distribution's features.

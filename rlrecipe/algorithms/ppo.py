@@ -160,6 +160,7 @@ def check(recipe: Recipe) -> Iterable[Problem]:
     slots=("policy", "value"),
     heads=heads,
     acts_in={"Discrete": "categorical", "Box": "normal"},
+    needs="densities",
 )
 def make_ppo(options: PPOOptions, networks: Mapping[str, Network], distribution: Distribution) -> Algorithm:
     """PPO over the networks of its slots."""

@@ -63,6 +63,7 @@ class Reinforce(ActorCritic):
     slots=("policy", "value"),
     heads=heads,
     acts_in={"Discrete": "categorical", "Box": "normal"},
+    needs="densities",
 )
 def make_reinforce(options: ReinforceOptions, networks: Mapping[str, Network], distribution: Distribution) -> Algorithm:
     """REINFORCE over the networks of its slots."""

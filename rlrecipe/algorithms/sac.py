@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from rlrecipe.algorithms import entropy
 from rlrecipe.algorithms.base import flat
-from rlrecipe.algorithms.entropy import EntropyLearner, EntropyOptions
+from rlrecipe.algorithms.entropy import DEFAULTS, EntropyLearner, EntropyOptions
 from rlrecipe.algorithms.off_policy import check_off_policy, twin_heads, with_action
 from rlrecipe.interfaces import Algorithm, Batch, Key, Network, Params, Scalars
 from rlrecipe.lazy import np, torch
-from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
     from rlrecipe.distributions.tanh_normal import StateTanhNormal
-    from rlrecipe.recipe.schema import Recipe
-
-DEFAULTS = {
-    **entropy.DEFAULTS,
-    "networks": {
-        "policy": {**entropy.NETWORK, "distribution": {"name": "tanh_normal", "state_dependent": True}},
-        "qvalue": entropy.NETWORK,
-    },
-}
 
 
 class SACOptions(EntropyOptions):
@@ -77,25 +66,16 @@ class SAC(EntropyLearner):
         return self.with_temperature(loss, -log_prob.detach().mean(), params)
 
 
-def check(recipe: Recipe) -> Iterable[Problem]:
-    """What in a recipe cannot go with SAC."""
-    yield from check_off_policy(recipe)
-    distribution = getattr(recipe.networks.get("policy"), "distribution", None)
-    if distribution is not None and not getattr(distribution, "state_dependent", False):
-        message = "sac needs a distribution whose deviation depends on the state, with actions in [-1, 1]"
-        cure = "write {name: tanh_normal, state_dependent: true}, which is the default"
-        yield Problem("E302", ("networks", "policy", "distribution"), message, cure)
-
-
 @register(
     "algorithm",
     "sac",
-    check=check,
+    check=check_off_policy,
     defaults=DEFAULTS,
     slots=("policy", "qvalue"),
     own_slots=("alpha",),
     heads=twin_heads,
     acts_in={"Box": {"name": "tanh_normal", "state_dependent": True}},
+    needs="differentiable draws",
     updates_per_frame=1.0,
 )
 def make_sac(options: SACOptions, networks: Mapping[str, Network], distribution: StateTanhNormal) -> Algorithm:

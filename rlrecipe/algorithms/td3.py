@@ -63,6 +63,7 @@ class TD3(DDPG):
     slots=("policy", "qvalue"),
     heads=twin_heads,
     acts_in={"Box": "tanh"},
+    needs="deterministic actions",
     updates_per_frame=1.0,
 )
 def make_td3(options: TD3Options, networks: Mapping[str, Copies], distribution: Distribution) -> Algorithm:

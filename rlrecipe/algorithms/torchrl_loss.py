@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from rlrecipe.algorithms import entropy
 from rlrecipe.algorithms.base import flat
 from rlrecipe.algorithms.off_policy import OffPolicyOptions, ValueLearner, check_off_policy
 from rlrecipe.algorithms.torchrl_modules import (
@@ -31,13 +32,7 @@ from rlrecipe.recipe.registry import register
 if TYPE_CHECKING:
     from rlrecipe.recipe.schema import Recipe
 
-NETWORK = {"name": "mlp", "num_cells": [256, 256], "activation": "relu", "init": "default"}
-DEFAULTS = {
-    "networks": {"policy": NETWORK, "qvalue": NETWORK, "value": NETWORK},
-    "optimizer": {"name": "adam", "lr": 3e-4},
-    "collector": {"name": "sync", "frames_per_batch": 1, "init_random_frames": 100},
-    "replay_buffer": {"name": "uniform", "batch_size": 256},
-}
+DEFAULTS = {**entropy.DEFAULTS, "networks": dict.fromkeys(("policy", "qvalue", "value"), entropy.NETWORK)}
 #: What a recipe says in places of its own.
 ELSEWHERE = {"gamma": "algorithm.gamma", "action_spec": None, "action_space": None, "num_actions": None}
 #: CQL's: an alternative to its actor's loss for the first updates.
@@ -247,7 +242,7 @@ def _left_over(recipe: Recipe, arguments: Mapping[str, Any]) -> Iterable[Problem
         elif name not in arguments or name in SLOTS:
             near = difflib.get_close_matches(name, set(arguments) - set(SLOTS), 1)
             yield Problem("E101", where, f"{loss} has no option {name!r}", near[0] if near else None)
-    usual = Slot("network").read(NETWORK)
+    usual = Slot("network").read(entropy.NETWORK)
     for slot, network in recipe.networks.items():
         if slot not in taken and network != usual:
             cure = f"say it of networks.{', networks.'.join(sorted(taken))}"

@@ -102,9 +102,14 @@ class SyncCollector:
         for key in ("reward", "terminated", "truncated", "done"):
             self._batch["next", key] = tensors[key]
 
+    @property
+    def anew(self) -> bool:
+        """Whether the next batch starts new episodes."""
+        return self.observation is None
+
     def collect(self) -> Batch:
         """The next batch, ``[T, N, ...]`` over this collector's own arrays."""
-        if self.observation is None:
+        if self.anew:
             self._start()
         start, n = self.frames(), self.envs.num_envs
         for t in range(len(self.arrays["reward"])):

@@ -65,7 +65,7 @@ def fits(space: gymnasium.Space[Any]) -> str | None:
     return f"categorical needs a Discrete action space, not {space}; use normal or tanh_normal"
 
 
-@register("distribution", "categorical", fits=fits)
+@register("distribution", "categorical", fits=fits, gives=lambda options: {"densities", "probabilities"})
 def make_categorical(options: CategoricalOptions, space: gymnasium.spaces.Discrete) -> Distribution:
     """Categorical over the actions of ``space``."""
     return Categorical(int(space.n), int(space.start))

@@ -41,7 +41,7 @@ def fits(space: gymnasium.Space[Any]) -> str | None:
     return f"greedy needs a Discrete action space, not {space}"
 
 
-@register("distribution", "greedy", fits=fits)
+@register("distribution", "greedy", fits=fits, gives=lambda options: {"greedy actions"})
 def make_greedy(options: GreedyOptions, space: gymnasium.spaces.Discrete) -> Distribution:
     """The best of the actions of ``space``."""
     return Greedy(int(space.n), int(space.start))

@@ -76,7 +76,7 @@ def fits(space: gymnasium.Space[Any]) -> str | None:
     return f"normal needs a Box action space, not {space}; use categorical for a Discrete one"
 
 
-@register("distribution", "normal", fits=fits)
+@register("distribution", "normal", fits=fits, gives=lambda options: {"densities"})
 def make_normal(options: NormalOptions, space: gymnasium.spaces.Box) -> Distribution:
     """Normals over the actions of ``space``."""
     return Normal(space, options.log_std_init)

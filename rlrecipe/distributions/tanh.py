@@ -15,6 +15,12 @@ class TanhOptions(Options):
     """One action for each state: tanh of the network's outputs, scaled to the bounds of the space."""
 
 
+def scaled(action: np.ndarray, low: np.ndarray, high: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Actions ``[B, n]`` in [-1, 1] as points between the bounds ``[n]`` of a space, in its shape."""
+    between: np.ndarray = low + 0.5 * (action + 1.0) * (high - low)
+    return between.astype(low.dtype, copy=False).reshape(-1, *shape)
+
+
 class Scaled:
     """Actions stored in [-1, 1]^n and scaled for the environment, so that critics see one range."""
 
@@ -28,8 +34,7 @@ class Scaled:
 
     def to_env(self, action: np.ndarray) -> np.ndarray:
         """Scaled to the bounds of the space, in its shape."""
-        scaled: np.ndarray = self.low + 0.5 * (action + 1.0) * (self.high - self.low)
-        return scaled.astype(self.low.dtype, copy=False).reshape(-1, *self.shape)
+        return scaled(action, self.low, self.high, self.shape)
 
     def random(self, rng: np.random.Generator, rows: int) -> np.ndarray:
         """Actions ``[B, n]`` drawn evenly from [-1, 1]."""
@@ -92,7 +97,7 @@ def fits(space: gymnasium.Space[Any]) -> str | None:
     return misfit("tanh", space, unlike="use dqn or discrete_sac for a Discrete one", unbounded=bounds)
 
 
-@register("distribution", "tanh", fits=fits)
+@register("distribution", "tanh", fits=fits, gives=lambda options: {"deterministic actions"})
 def make_tanh(options: TanhOptions, space: gymnasium.spaces.Box) -> Distribution:
     """Deterministic actions in ``space``."""
     return Tanh(space)

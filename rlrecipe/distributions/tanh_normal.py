@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rlrecipe.distributions.normal import Normal, NormalOptions
-from rlrecipe.distributions.tanh import Scaled, misfit
+from rlrecipe.distributions.tanh import Scaled, misfit, scaled
 from rlrecipe.interfaces import Distribution
 from rlrecipe.lazy import gymnasium, np, torch
 from rlrecipe.recipe.options import option
@@ -46,8 +46,7 @@ class TanhNormal(Normal):
 
     def to_env(self, action: np.ndarray) -> np.ndarray:
         """tanh(u), scaled to the bounds of the space, in its shape."""
-        scaled: np.ndarray = self.low + 0.5 * (np.tanh(action) + 1.0) * (self.high - self.low)
-        return scaled.astype(self.low.dtype, copy=False).reshape(-1, *self.shape)
+        return scaled(np.tanh(action), self.low, self.high, self.shape)
 
     def random(self, rng: np.random.Generator, rows: int) -> np.ndarray:
         """Actions ``[B, n]`` whose tanh is drawn evenly from [-1, 1]."""
@@ -113,7 +112,12 @@ def fits(space: gymnasium.Space[Any]) -> str | None:
     return misfit("tanh_normal", space, unlike="use categorical for a Discrete one", unbounded=bounds)
 
 
-@register("distribution", "tanh_normal", fits=fits)
+def gives(options: TanhNormalOptions) -> set[str]:
+    """What an algorithm can ask of it."""
+    return {"densities", *(("differentiable draws",) if options.state_dependent else ())}
+
+
+@register("distribution", "tanh_normal", fits=fits, gives=gives)
 def make_tanh_normal(options: TanhNormalOptions, space: gymnasium.spaces.Box) -> Distribution:
     """Squashed normals over the actions of ``space``."""
     return StateTanhNormal(space) if options.state_dependent else TanhNormal(space, options.log_std_init)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Annotated, NamedTuple
 
 from rlrecipe.interfaces import Batch, Key, State
@@ -38,6 +39,8 @@ class Transitions(NamedTuple):
     n_steps: int
     #: Discount of each step.
     gamma: float
+    #: What learning sees of rewards, with the statistics of now; None where it sees them as they are.
+    reward: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 class RingBuffer:
@@ -59,15 +62,20 @@ class RingBuffer:
     def __init__(self, options: ReplayOptions, held: Transitions, rng: np.random.Generator) -> None:
         storage = options.storage.component.build(options.storage)
         self.ring, self.rng, self.batch_size = Ring(held.columns, held.num_envs, storage), rng, options.batch_size
-        self.n_step = NStep(self.ring, held.n_steps, held.gamma) if held.n_steps > 1 else None
+        self.reward = held.reward
+        seen = held.reward or np.asarray
+        self.n_step = NStep(self.ring, held.n_steps, held.gamma, seen) if held.n_steps > 1 else None
         self.capacity = self.ring.steps * held.num_envs
         #: Rows that must have come in before there are updates again.
         self._refill = 0
-        #: False while a buffer whose rows were not saved has not filled up again.
-        self.ready = True
 
     def __len__(self) -> int:
         return len(self.ring)
+
+    @property
+    def ready(self) -> bool:
+        """False while a buffer whose rows were not saved has not filled up again."""
+        return len(self.ring) >= self._refill
 
     @property
     def nbytes(self) -> int:
@@ -81,7 +89,10 @@ class RingBuffer:
             ValueError: the batch is of other environments or rows.
         """
         self.ring.extend(batch)
-        self.ready = self.ready or len(self.ring) >= self._refill
+
+    def cut(self) -> None:
+        """The newest step's episodes are given up: no return goes on beyond it."""
+        self.ring.cut()
 
     def gather(self, rows: np.ndarray) -> Batch:
         """A sub-batch of rows ``[B]``, their number under "index".
@@ -100,6 +111,8 @@ class RingBuffer:
             batch[key] = torch.from_numpy(column.take(last if isinstance(key, tuple) else rows, axis=0))
         if self.n_step is not None:
             batch[REWARD] = torch.from_numpy(reward)
+        elif self.reward is not None:
+            batch[REWARD] = torch.from_numpy(np.asarray(self.reward(batch[REWARD].numpy()), np.float32))
         batch["index"] = torch.from_numpy(rows)
         return batch
 
@@ -140,4 +153,3 @@ class RingBuffer:
             if state["rows"]:
                 why = "were not saved" if chunks is None else "are left behind"
                 warnings.warn(f"the replay buffer starts empty: its rows {why}", stacklevel=2)
-        self.ready = len(self.ring) >= self._refill

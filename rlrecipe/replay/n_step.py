@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rlrecipe.lazy import np
 from rlrecipe.replay.ring import REWARD, Ring
 
@@ -13,10 +15,11 @@ class NStep:
         ring: the rows.
         n: steps at most.
         gamma: discount of each.
+        reward: what learning sees of rewards.
     """
 
-    def __init__(self, ring: Ring, n: int, gamma: float) -> None:
-        self.ring, self.n = ring, n
+    def __init__(self, ring: Ring, n: int, gamma: float, reward: Callable[[np.ndarray], np.ndarray]) -> None:
+        self.ring, self.n, self.reward = ring, n, reward
         self.powers = float(gamma) ** np.arange(n + 1)
 
     def __call__(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -32,6 +35,6 @@ class NStep:
         np.logical_and.accumulate(going, axis=0, out=going)
         count = going.sum(0)
         # Summed in float64; a row that is not part of the return may hold anything.
-        reward = (np.where(going, ring.rows[REWARD].take(ahead), 0.0) * self.powers[: self.n, None]).sum(0)
+        reward = (np.where(going, self.reward(ring.rows[REWARD].take(ahead)), 0.0) * self.powers[: self.n, None]).sum(0)
         last = ahead[count - 1, np.arange(len(rows))]
         return last, reward.astype(ring.rows[REWARD].dtype), self.powers[count].astype(np.float32)

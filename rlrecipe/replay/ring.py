@@ -75,6 +75,16 @@ class Ring:
                 array[start:stop] = batch[key].numpy()[first:last]
             first = last
 
+    def cut(self) -> None:
+        """Let the newest step be the last of its episodes."""
+        if self.total == 0:
+            return
+        ended, cut = (self.arrays["next", flag][(self.total - 1) % self.steps] for flag in ("terminated", "truncated"))
+        if not (ended | cut).all():
+            cut[:] = ~ended
+            # Its piece is another one now.
+            self._cut = min(self._cut, self.total - 1)
+
     def spans(self, since: int) -> list[tuple[int, int]]:
         """Ranges of slots written after ``total`` was ``since``; two where they go around the end."""
         count = min(self.total - since, self.steps)

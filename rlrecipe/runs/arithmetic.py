@@ -13,8 +13,9 @@ def flushing_denormals() -> Iterator[None]:
     """Numbers below 1.2e-38 count as zero, in this thread and those that it starts.
 
     The gradient of a dead unit is zero, so Adam's averages of it shrink into that range and stay there,
-    where a step of the optimizer takes over twenty times as long. The caller's own arithmetic is put back to
-    what it was by default.
+    where a step of the optimizer takes over twenty times as long. Afterwards this thread computes as usual;
+    those that it started keep the flag, and those that torch had started before never take it: where a caller
+    has used several threads of torch before, they compute with denormals.
     """
     torch.set_flush_denormal(True)
     try:

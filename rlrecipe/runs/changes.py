@@ -10,6 +10,7 @@ from rlrecipe.build import total_of
 from rlrecipe.errors import Refusal
 from rlrecipe.recipe.dump import data
 from rlrecipe.recipe.schema import Recipe
+from rlrecipe.resolve import resolve
 
 #: What may change when a run goes on: nothing that the frames already seen depend on.
 CHANGEABLE = (
@@ -62,23 +63,10 @@ def differences(one: Recipe, other: Recipe) -> list[tuple[str, str]]:
 
 
 def as_resolved(given: Recipe, own: Recipe) -> Recipe:
-    """A recipe as written, with a run's own choice wherever it leaves one to the machine."""
+    """A recipe as written, resolved, with a run's own choice wherever it leaves one to the machine."""
     runtime = {key: getattr(own.runtime, key) for key, value in given.runtime.model_dump().items() if value == "auto"}
-    networks = dict(given.networks)
-    for slot, options in networks.items():
-        mine: Any = own.networks.get(slot)
-        if getattr(options, "distribution", None) is None and mine is not None and mine.component is options.component:
-            networks[slot] = options.model_copy(update={"distribution": mine.distribution})
-    trainer = given.trainer
-    if trainer.updates_per_frame is None and trainer.optim_steps_per_batch is None:
-        trainer = trainer.model_copy(update={"updates_per_frame": own.trainer.updates_per_frame})
-    changed = {
-        "networks": networks,
-        "trainer": trainer,
-        "runtime": given.runtime.model_copy(update=runtime),
-        "imports": own.imports,
-    }
-    return given.model_copy(update=changed)
+    pinned = given.model_copy(update={"runtime": given.runtime.model_copy(update=runtime), "imports": own.imports})
+    return resolve(pinned)
 
 
 def longer(own: Recipe, changed: Recipe) -> bool:

@@ -214,7 +214,7 @@ class Session:
         # The last batch's checkpoint follows the last evaluation.
         if due and self.assembly.exact == "boundary":
             # Where episodes cannot be saved in the middle, this run starts new ones where a resumed one has to.
-            self.trainer.collector.restart()
+            self.trainer.restart()
         if (due or better) and not self.trainer.complete and self.trainer.interrupted is None:
             self.checkpoints.save()
             self.announce()

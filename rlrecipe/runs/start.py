@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from rlrecipe.probe import probe
 from rlrecipe.recipe.dump import dump
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.imports import is_file
-from rlrecipe.recipe.load import load
+from rlrecipe.recipe.load import Loaded, load
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.resolve import resolve
 from rlrecipe.runs.arithmetic import flushing_denormals
@@ -93,12 +93,9 @@ def run(
         own = load(run_dir / "resolved.yaml", **consent)
         # The run's own copies in place of the files that they are copies of: nothing is loaded twice.
         copies = [str((run_dir / name).resolve()) if is_file(name) else name for name in own.recipe.imports]
-        given = load(source, [*overrides, f"imports={json.dumps(copies)}"], **consent)
-        return _go_on(run_dir, own.recipe, as_resolved(given.recipe, own.recipe), display)
-    loaded = load(source, overrides, imports=imports, trust_imports=trust_imports)
-    problems = probe(loaded.recipe)
-    if problems:
-        raise loaded.error(problems)
+        given = _probed(load(source, [*overrides, f"imports={json.dumps(copies)}"], **consent))
+        return _go_on(run_dir, own.recipe, replace(given, recipe=as_resolved(given.recipe, own.recipe)), display)
+    loaded = _probed(load(source, overrides, imports=imports, trust_imports=trust_imports))
     declared, files, facts = copied(loaded.imported)
     recipe = resolve(loaded.recipe)
     start = find_checkpoint(init_from) if init_from is not None else None
@@ -121,6 +118,18 @@ def run(
     path = run_dir or RunDirectory.default(recipe.name)
     directory = RunDirectory.create(path, contents, files)
     return _train(directory, lambda: assembly, None, display)
+
+
+def _probed(loaded: Loaded) -> Loaded:
+    """What was loaded, once its environment has been tried.
+
+    Raises:
+        RecipeError: environment, spaces, sizes or device have problems.
+    """
+    problems = probe(loaded.recipe)
+    if problems:
+        raise loaded.error(problems)
+    return loaded
 
 
 def resume(
@@ -163,15 +172,16 @@ def resume(
     consent: Any = {"imports": consented(folder, imports), "trust_imports": trust_imports}
     own = load(resolved, **consent)
     changed = load(resolved, overrides, **consent)
+    changed = replace(changed, recipe=resolve(changed.recipe))
     name = path.absolute().name if folder != path else None
     more: Any = {"name": name, "horizon": horizon, "buffer": not without_buffer}
-    return _go_on(folder, own.recipe, changed.recipe, display, **more)
+    return _go_on(folder, own.recipe, changed, display, **more)
 
 
 def _go_on(
     folder: Path,
     own: Recipe,
-    changed: Recipe,
+    changed: Loaded,
     display: Display,
     *,
     name: str | None = None,
@@ -179,7 +189,7 @@ def _go_on(
     buffer: bool = True,
 ) -> Result:
     directory = RunDirectory(folder)
-    refuse_changes(folder, own, changed, directory.status()["exact"])
+    refuse_changes(folder, own, changed.recipe, directory.status()["exact"])
     directory.lock()
     try:
         store = CheckpointStore(directory.checkpoints)
@@ -190,17 +200,18 @@ def _go_on(
         before = directory.status()
         # Naming an older checkpoint asks to go on from there, whatever came after it.
         older = name is not None and name != max(store.names())
-        if checkpoint is not None and before["state"] == "finished" and not older and not longer(own, changed):
+        if checkpoint is not None and before["state"] == "finished" and not older and not longer(own, changed.recipe):
             summary = folder / "summary.json"
             display.say(f"{folder} is finished; there is nothing to resume")
             outcome = Outcome(0, "finished", "was finished already", _read(summary))
-            return Result(outcome, folder, changed)
+            return Result(outcome, folder, changed.recipe)
+        _probed(changed)
         if name is not None:
             store.set_aside_after(name)
         display.say(
             f"resuming {folder} from {checkpoint.folder.name if checkpoint else 'the start: it has no checkpoint'}"
         )
-        return _train(directory, lambda: make_trainer(changed), checkpoint, display, horizon=horizon)
+        return _train(directory, lambda: make_trainer(changed.recipe), checkpoint, display, horizon=horizon)
     finally:
         directory.unlock()
 
@@ -250,7 +261,7 @@ def _train(
 def _initialise(assembly: Assembly, start: Checkpoint) -> None:
     """Weights and statistics of another run; counters, optimizer and streams begin anew."""
     try:
-        assembly.trainer.update.parameters.load(start.parameters)
+        assembly.trainer.update.start_from(start.parameters)
     except (KeyError, ValueError) as error:
         raise RefusedChange(
             f"the weights of {start.folder} do not fit this recipe's networks: {error.args[0]}; give both "

@@ -42,6 +42,9 @@ class Minibatches:
     def after(self, sub_batch: Batch) -> None:
         """Nothing is learned from it."""
 
+    def cut(self) -> None:
+        """Batches know nothing of each other."""
+
     def state_dict(self) -> State:
         """Empty: a batch is used up when it ends."""
         return {}

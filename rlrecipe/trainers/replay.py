@@ -13,7 +13,6 @@ from rlrecipe.interfaces import Batch, Key, OffPolicy, Params, ReplayBuffer, Sta
 
 #: Keys of a sub-batch that hold observations.
 OBSERVATIONS: tuple[Key, ...] = ("observation", ("next", "observation"))
-REWARD = ("next", "reward")
 
 
 class Ratio:
@@ -43,7 +42,9 @@ class Ratio:
 
 
 class Replay:
-    """Rows go into the buffer as they were observed; sub-batches are normalised with the statistics of now.
+    """Rows go into the buffer as they were observed; what is drawn is normalised with the statistics of now.
+
+    Observations here, rewards by the buffer: an n-step return adds up what learning sees of each.
 
     Args:
         buffer: of past transitions.
@@ -93,8 +94,6 @@ class Replay:
         for transform in self.transforms:
             for key in OBSERVATIONS:
                 sub_batch[key] = torch.from_numpy(transform.apply(sub_batch[key].numpy()))
-            reward = transform.apply_reward(sub_batch[REWARD].numpy())
-            sub_batch[REWARD] = torch.from_numpy(np.asarray(reward, np.float32))
         if self.device.type != "cpu":
             sub_batch = {key: tensor.to(self.device) for key, tensor in sub_batch.items()}
         return sub_batch
@@ -102,6 +101,10 @@ class Replay:
     def after(self, sub_batch: Batch) -> None:
         """Priorities follow the errors that the loss has written into a sub-batch."""
         self.buffer.update_priority(sub_batch)
+
+    def cut(self) -> None:
+        """Returns do not reach over given-up episodes into new ones."""
+        self.buffer.cut()
 
     def state_dict(self) -> State:
         """Frames and updates since learning started; the buffer is saved on its own."""

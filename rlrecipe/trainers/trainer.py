@@ -110,6 +110,11 @@ class Trainer:
         #: Why this session ends before the run does: a signal, a time limit. No part of the run's state.
         self.interrupted: str | None = None
 
+    def restart(self) -> None:
+        """Give up the episodes at hand: the next batch starts new ones."""
+        self.collector.restart()
+        self.sampler.cut()
+
     # -- the loop
 
     def train(self) -> None:
@@ -281,6 +286,8 @@ class Trainer:
             raise KeyError(f"modules without a saved state: {sorted(without)}; without a module: {sorted(unknown)}")
         for name, module in self.modules.items():
             module.load_state_dict(state[name])
+        if self.collector.anew:
+            self.sampler.cut()
 
 
 def _numbers(op: Op, point: str, values: Mapping[str, Any]) -> dict[str, torch.Tensor]:

@@ -52,17 +52,26 @@ def test_a_changed_recipe_is_refused_with_its_differences(
     "change",
     [
         "trainer.total_frames=576", "trainer.time_limit=null", "checkpoint.keep_last=1", "loggers=[]",
-        "evaluation.episodes=3", "runtime.device=cpu",
+        "evaluation.episodes=3", "runtime.device=cpu", "runtime.device=auto",
     ],
 )  # fmt: skip
 def test_these_keys_may_change(rlrecipe: Commands, stopped: Path, change: str) -> None:
     answer = rlrecipe("resume", stopped, "-s", "trainer.time_limit=null", "-s", change, "--json")
     assert answer.code == 0, answer.err
     assert answer.json["frames"] == (576 if "576" in change else 512)
-    key, value = change.split("=")
+    key, value = change.replace("=auto", "=cpu").split("=")
     assert rlrecipe("resume", stopped, "-s", change, "--json").json["state"] == "finished"
     assert value == "[]" or value.split(".")[-1] in (stopped / "resolved.yaml").read_text()
     assert key
+
+
+def test_a_change_that_this_machine_cannot_do_is_told_before_anything_starts(rlrecipe: Commands, stopped: Path) -> None:
+    files = ("status.json", "resolved.yaml", "metrics.jsonl")
+    before = [(stopped / name).read_bytes() for name in files]
+    answer = rlrecipe("resume", stopped, "-s", "runtime.device=cuda:99")
+    assert answer.code == 4
+    assert "E402 at runtime.device: this machine has no cuda:99\n  -s | runtime.device=cuda:99" in answer.err
+    assert [(stopped / name).read_bytes() for name in files] == before
 
 
 def test_a_checkpoint_may_be_resumed(rlrecipe: Commands, stopped: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.runs.directory import RunDirectory
 from tests import small
 from tests.cli.command import Commands
@@ -234,6 +235,15 @@ def test_continue_refuses_another_recipe(rlrecipe: Commands) -> None:
     assert "algorithm.gamma: 0.99 became 0.5" in answer.err
 
 
+def test_continue_sees_what_was_taken_out_of_a_recipe(rlrecipe: Commands) -> None:
+    plain = json.loads(json.dumps({**small.DQN, "trainer": {"total_frames": 192, "log_interval": 100}}))
+    command = ("run", rlrecipe.recipe(plain), "--run-dir", "here", "--continue")
+    assert rlrecipe(*command, "-s", "trainer.updates_per_frame=2", "-s", "trainer.time_limit=1").code == 75
+    answer = rlrecipe(*command)
+    assert answer.code == 2
+    assert "trainer.updates_per_frame: 2.0 became 0.25" in answer.err
+
+
 def test_continue_needs_a_folder(rlrecipe: Commands) -> None:
     answer = rlrecipe("run", rlrecipe.recipe(SHORT), "--continue")
     assert (answer.code, "--run-dir" in answer.err) == (2, True)
@@ -268,6 +278,19 @@ def test_init_from_takes_weights_and_statistics_only(rlrecipe: Commands) -> None
     # The statistics went on from the first run's: 2 environments, 32 steps and a reset.
     assert float(second["observation_norm.count"]) == pytest.approx(float(first["observation_norm.count"]) + 66)
     assert json.loads(Path("second/summary.json").read_text())["frames"] == 64
+
+
+def test_target_networks_start_from_the_given_weights(tmp_path: Path) -> None:
+    small.train(small.TD3, tmp_path / "first")
+    frozen = ("optimizer={name: sgd, lr: 0}", "algorithm.target.tau=0.1")
+    small.train(small.TD3, tmp_path / "second", *frozen, init_from=tmp_path / "first")
+    checkpoint = CheckpointStore(tmp_path / "second/checkpoints").newest()
+    assert checkpoint is not None
+    update = checkpoint.state()["update"]
+    copies = update["targets"]["copies"]
+    assert copies.keys() == {f"target_{name}" for name in update["parameters"]}
+    # Ways of a tenth between equal numbers end where they began.
+    assert all(torch_equal(copies[f"target_{name}"], tensor) for name, tensor in update["parameters"].items())
 
 
 def test_init_from_nothing_is_a_usage_error(rlrecipe: Commands) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -56,12 +57,13 @@ def make(
     n_steps: int = 1,
     seed: int = 0,
     columns: Columns = COLUMNS,
+    reward: Callable[[np.ndarray], np.ndarray] | None = None,
     **more: Any,
 ) -> Any:
     """A buffer as a recipe makes it."""
     options = options_of(name, size, **more)
     rng = np.random.default_rng(seed)
-    buffer = options.component.build(options, Transitions(columns, num_envs, n_steps, GAMMA), rng, Fixed)
+    buffer = options.component.build(options, Transitions(columns, num_envs, n_steps, GAMMA, reward), rng, Fixed)
     assert isinstance(buffer, RingBuffer)
     return buffer
 

@@ -6,7 +6,7 @@ import torch
 
 from rlrecipe.recipe.options import Slot
 from rlrecipe.replay.uniform import ROWS, UniformOptions
-from tests.replay.small import GAMMA, NEXT, OBSERVATION, REWARD, TERMINATED, batch_of, filled, make
+from tests.replay.small import BOTH, GAMMA, NEXT, OBSERVATION, REWARD, TERMINATED, batch_of, filled, make
 
 
 def test_options_have_their_defaults() -> None:
@@ -79,6 +79,41 @@ def test_a_return_of_three_steps() -> None:
     assert rows[TERMINATED].tolist() == [True, True, True, False, False]
     assert rows[TERMINATED].dtype == torch.bool
     assert rows["gamma"].dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_return_ends_where_episodes_were_given_up(name: str) -> None:
+    """Rewards 1, 2 of an episode given up, 3, 4 of the next."""
+    buffer = make(name, n_steps=3)
+    buffer.cut()
+    buffer.extend(batch_of(2))
+    buffer.cut()
+    buffer.extend(batch_of(2, first=2))
+    rows = buffer.gather(np.arange(4))
+    g = GAMMA
+    assert rows[REWARD].tolist() == pytest.approx([1 + 2 * g, 2, 3 + 4 * g, 4])
+    assert rows["gamma"].tolist() == pytest.approx([g**2, g, g**2, g])
+    assert rows[NEXT][:, 0].tolist() == [1.5, 1.5, 3.5, 3.5]
+    assert not rows[TERMINATED].any()
+
+
+def test_a_cut_is_saved_even_if_its_rows_were_saved_before() -> None:
+    buffer, other = make(n_steps=3), make(n_steps=3)
+    buffer.extend(batch_of(2))
+    buffer.state_dict()
+    buffer.cut()
+    other.load_state_dict(buffer.state_dict())
+    other.extend(batch_of(2, first=2))
+    assert other.gather(np.array([1]))[REWARD].tolist() == [2.0]
+
+
+def test_a_return_adds_up_what_learning_sees_of_each_reward() -> None:
+    """Rewards 1, 2, 3, 4 of which learning sees no more than 2.5."""
+    for n_steps, expected in ((1, [1, 2, 2.5, 2.5]), (2, [1 + GAMMA * 2, 2 + GAMMA * 2.5, 2.5 + GAMMA * 2.5, 2.5])):
+        buffer = make(n_steps=n_steps, reward=lambda reward: np.minimum(reward, 2.5))
+        buffer.extend(batch_of(4))
+        assert buffer.gather(np.arange(4))[REWARD].tolist() == pytest.approx(expected)
+        assert buffer.gather(np.arange(4))[REWARD].dtype == torch.float32
 
 
 def test_what_lies_beyond_a_return_does_not_reach_it() -> None:

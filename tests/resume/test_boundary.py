@@ -69,6 +69,23 @@ def test_at_boundary_a_resumed_run_equals_one_that_was_not_stopped(
         assert small.outcome_of(run_dir) == small.outcome_of(whole), run_dir.name
 
 
+def test_returns_do_not_reach_from_given_up_episodes_into_new_ones(
+    hidden: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unsaveable(monkeypatch)
+    recipe = {**small.DQN, "env": hidden["env"]}
+    one, other = small.build(recipe).trainer, small.build(recipe).trainer
+    one.sampler.extend(one.update.params, one.collector.collect())
+    with pytest.warns(UserWarning, match="start new episodes"):
+        other.load_state_dict(one.state_dict())
+    one.restart()
+    for trainer in (one, other):
+        buffer: Any = trainer.modules["replay_buffer"]
+        cut = buffer.ring.arrays["next", "truncated"][: buffer.ring.total]
+        assert cut[-1].all()
+        assert not cut[:-1].any()
+
+
 def test_at_boundary_the_schedule_of_checkpoints_is_part_of_the_work(
     hidden: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -44,12 +46,13 @@ def test_a_tensordict_and_back_is_the_same_memory(time_major: bool) -> None:
 
 def test_minibatches_are_rows_of_the_batch() -> None:
     trainer = small.build(small.CARTPOLE).trainer
+    algorithm: Any = trainer.algorithm
     batch = trainer.collector.collect()
     trainer.sampler.extend(trainer.update.params, batch)
     trainer.sampler.begin(batch)
     subs = [trainer.sampler.take() for _ in range(2)]
-    assert set(subs[0]) == trainer.algorithm.reads
-    for key in trainer.algorithm.reads:
+    assert set(subs[0]) == algorithm.reads
+    for key in algorithm.reads:
         joined = torch.cat([sub[key] for sub in subs]).reshape(64, -1)
         whole = batch[key].reshape(64, -1)
         assert sorted(map(tuple, joined.tolist())) == sorted(map(tuple, whole.tolist())), key
