@@ -159,3 +159,50 @@ def test_a_collector_goes_on_in_the_middle_of_an_episode() -> None:
     expected = {k: v.clone() for k, v in built.trainer.collector.collect().items()}
     actual = other.trainer.collector.collect()
     assert all(torch.equal(expected[key], actual[key]) for key in expected)
+
+
+class Marking:
+    """Turns the policy's actions into ones of its own, and keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.ended: list[list[bool]] = []
+
+    def __call__(self, action: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return action + 20
+
+    def reset(self, done: np.ndarray) -> None:
+        self.ended.append(done.tolist())
+
+
+class Sevens(One):
+    """Whose random actions can be told from its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[list[int]] = []
+
+    def random(self, rng: np.random.Generator, rows: int) -> np.ndarray:
+        return np.full(rows, 7)
+
+    def to_env(self, action: np.ndarray) -> np.ndarray:
+        self.taken.append(action.tolist())
+        return action
+
+
+def test_first_random_actions_then_explored_ones() -> None:
+    envs = Vector([partial(Counting, one) for one in ([TERMINATED], [BOTH])], int)
+    frames, acting, marking = [0], Sevens(), Marking()
+    given: Any = (acting, marking)
+    options = SyncOptions(frames_per_batch=6, init_random_frames=8)
+    collecting = SyncCollector(
+        envs, given[0], [], options, np.random.default_rng(0), lambda: frames[0], exploration=given[1]
+    )
+    actions = []
+    for frames[0] in (0, 6):
+        actions += collecting.collect()["action"].tolist()
+    assert actions[:4] == [[7, 7]] * 4
+    assert (np.array(actions[4:]) >= 20).all()
+    assert acting.taken == actions
+    assert marking.ended == [[False, True], [True, False], [False, True], [True, True]]
+    collecting.restart()
+    assert marking.ended[4:] == [[True, True]]
