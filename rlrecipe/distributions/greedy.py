@@ -38,7 +38,7 @@ def fits(space: gymnasium.Space[Any]) -> str | None:
     """Why a space cannot be acted in with this distribution, or None."""
     if isinstance(space, gymnasium.spaces.Discrete):
         return None
-    return f"greedy needs a Discrete action space, not {space}"
+    return f"greedy needs a Discrete action space, not {space}; use tanh for a Box"
 
 
 @register("distribution", "greedy", fits=fits, gives=lambda options: {"greedy actions"})

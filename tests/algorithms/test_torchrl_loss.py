@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -47,7 +48,7 @@ def test_a_loss_moves_every_network_that_it_takes(loss: str, env: str) -> None:
     assert trainer.clock.updates == round((512 - 64) * 0.15)
     still = [name for name, view in trainer.update.parameters.named().items() if torch.equal(view, before[name])]
     # A shift of all logits changes no probability.
-    assert [name for name in still if not name.endswith("bias")] == []
+    assert set(still) <= ({"policy.1.bias"} if env == "CartPole-v1" else set())
 
 
 def test_a_critic_with_quantiles_is_asked_for_by_its_outputs() -> None:
@@ -89,7 +90,10 @@ def test_dqn_is_the_one_of_its_own_file(double: bool, n_steps: int) -> None:
     theirs, their_loss, their_metrics = other.update.parts[0].gradient(dict(batch), {})
     torch.testing.assert_close(their_loss, loss, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(theirs, mine, rtol=1e-4, atol=1e-6)
-    assert their_metrics["td_error"].shape == metrics["td_error"].shape == (B,)
+    assert their_metrics["td_error"].shape == (B,)
+    error = their_metrics["td_error"]
+    # torchrl's is squared or absolute; both rank rows as ours does.
+    assert torch.equal(error.argsort(), metrics["td_error"].abs().argsort())
 
 
 def trained(recipe: dict[str, Any]) -> torch.Tensor:
@@ -104,6 +108,10 @@ def test_draws_follow_the_runs_seed_and_leave_torchs_generator_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(5)
     assert torch.equal(trained(recipe), one)
+    trainer = small.build(recipe).trainer
+    algorithm: Any = trainer.algorithm
+    seeds = algorithm.noise(np.random.default_rng(0), 100)["seed"]
+    assert len(set(seeds.tolist())) == 100
 
 
 def test_each_update_draws_anew() -> None:

@@ -208,9 +208,15 @@ def test_the_recipe_may_leave_the_buffer_out() -> None:
     assert "level continue" in meaning
 
 
-def test_whether_the_buffer_is_left_out_may_change_when_a_run_goes_on(stopped: Path) -> None:
-    result = small.go_on(stopped, "trainer.time_limit=null", "checkpoint.include_buffer=false")
-    assert result.outcome.code == 0
+def test_whether_the_buffer_is_left_out_may_change_when_a_run_goes_on(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    small.train(small.DQN, run_dir, "trainer.time_limit=200")
+    with_rows = set((run_dir / "checkpoints").glob("*/replay_buffer.chunks*"))
+    assert with_rows
+    result = small.go_on(run_dir, "trainer.time_limit=null", "checkpoint.include_buffer=false")
+    assert result.summary["exact"] == "continue"
+    assert len(CheckpointStore(run_dir / "checkpoints").names()) > len(with_rows)
+    assert set((run_dir / "checkpoints").glob("*/replay_buffer.chunks*")) == with_rows
 
 
 def test_what_cannot_be_used_is_told_in_python_too(stopped: Path) -> None:

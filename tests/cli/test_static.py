@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +175,7 @@ def test_list_names_components_and_recipes(call: Any) -> None:
     code, out, _ = call("list")
     assert code == 0
     assert "\nalgorithm\n  a2c " in out
-    assert " Proximal policy optimisation" in out
+    assert re.search(r"\n +ppo +Proximal policy optimisation", out)
     assert set(json.loads(call("list", "schedule", "--json")[1])["schedule"][0]) == {
         "name", "meaning", "file", "line", "extras", "missing",
     }  # fmt: skip

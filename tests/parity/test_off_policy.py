@@ -38,7 +38,6 @@ def algorithm_of(trace: OffPolicyTrace) -> Any:
         options |= {"policy_delay": trace.policy_delay, "policy_noise": trace.target_noise}
         options |= {"noise_clip": trace.noise_clip}
     if name == "sac":
-        options |= {"target_entropy": trace.target_entropy if trace.target_entropy is not None else "auto"}
         options |= {} if trace.fixed_alpha is None else {"fixed_alpha": True, "alpha_init": trace.fixed_alpha}
     chosen = Slot("algorithm").read(options)
     sample = trace.updates[0].sample

@@ -83,11 +83,13 @@ def test_reinforce_is_torchrls(seed: int) -> None:
     params = {"policy": policy.init(generator), "value": value.init(generator)}
     ours: Any = options.component.build(options, {"policy": policy, "value": value}, Categorical(ACTIONS, 0))
     batch, theirs = batch_of(seed)
-    _, metrics = ours.loss(params, batch, {"critic_coeff": torch.tensor(0.5)})
+    total, metrics = ours.loss(params, batch, {"critic_coeff": torch.tensor(0.5)})
     critic = ValueOperator(module(params["value"]), in_keys=["observation"])
     expected = ReinforceLoss(actor_of(params["policy"]), critic, loss_critic_type="l2")(theirs)
     torch.testing.assert_close(metrics["policy"], expected["loss_actor"].detach(), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(metrics["value"], expected["loss_value"].detach(), rtol=1e-5, atol=1e-6)
+    whole = expected["loss_actor"] + 0.5 * expected["loss_value"]
+    torch.testing.assert_close(total.detach(), whole.detach(), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:No target network updater:UserWarning")
@@ -129,3 +131,9 @@ def test_discrete_sac_is_torchrls(seed: int) -> None:
     temperature = total.detach() - actor["policy"]
     torch.testing.assert_close(temperature, expected["loss_alpha"].detach(), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(actor["entropy"], expected["entropy"].detach(), rtol=1e-5, atol=1e-6)
+    leaves = {name: tensor.clone().requires_grad_() for name, tensor in params["policy"].items()}
+    again, _ = ours.actor_loss({**params, "policy": leaves}, batch, {})
+    own = torch.autograd.grad(again, list(leaves.values()))
+    theirs_too = loss.actor_network_params.values(True, True)
+    for mine, other in zip(own, torch.autograd.grad(expected["loss_actor"], list(theirs_too)), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-6)

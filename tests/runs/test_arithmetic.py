@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from rlrecipe.runs.arithmetic import flushing_denormals
@@ -15,9 +16,13 @@ def test_denormals_are_zero_inside_and_themselves_outside() -> None:
 
 
 def test_they_come_back_after_an_error() -> None:
-    try:
-        with flushing_denormals():
-            raise KeyError
-    except KeyError:
-        pass
-    assert torch.tensor(1.5e-38) * 0.5 > 0
+    smallest = torch.tensor(1.5e-38)
+
+    @flushing_denormals()
+    def fail() -> None:
+        assert smallest * 0.5 == 0
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert smallest * 0.5 > 0
