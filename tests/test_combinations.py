@@ -26,8 +26,8 @@ def problems(algorithm: str, env: str, *overrides: str) -> list[tuple[str, str, 
     return small.problems({"env": env, "algorithm": algorithm, "trainer": {"total_frames": 5000}}, *overrides)
 
 
-#: The deviation comes from the network.
-SQUASHED = "{name: tanh_normal, state_dependent: true}"
+#: The deviation comes from the network, or it does not.
+SQUASHED, PLAIN = (f"{{name: tanh_normal, state_dependent: {word}}}" for word in ("true", "false"))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ SQUASHED = "{name: tanh_normal, state_dependent: true}"
         *(
             (algorithm, env, [f"networks.{slot}.distribution={given}"], "E302", f"networks.{slot}.distribution", *told)
             for algorithm, env, slot, given, *told in (
-                ("sac", "Pendulum-v1", "policy", "tanh_normal", "needs differentiable draws", "state_dependent: true"),
+                ("sac", "Pendulum-v1", "policy", PLAIN, "needs differentiable draws", "state_dependent: true"),
                 ("ddpg", "Pendulum-v1", "policy", "normal", "needs deterministic actions", "tanh is"),
                 ("td3", "Pendulum-v1", "policy", SQUASHED, "needs deterministic actions", "tanh is"),
                 ("ppo", "Pendulum-v1", "policy", "tanh", "needs densities", "categorical or normal"),

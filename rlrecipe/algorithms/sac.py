@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from rlrecipe.algorithms import entropy
 from rlrecipe.algorithms.base import flat
-from rlrecipe.algorithms.entropy import DEFAULTS, EntropyLearner, EntropyOptions
+from rlrecipe.algorithms.entropy import EntropyLearner, EntropyOptions
 from rlrecipe.algorithms.off_policy import check_off_policy, twin_heads, with_action
 from rlrecipe.interfaces import Algorithm, Batch, Key, Network, Params, Scalars
 from rlrecipe.lazy import np, torch
@@ -14,6 +15,14 @@ from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
     from rlrecipe.distributions.tanh_normal import StateTanhNormal
+
+
+SQUASHED = {"name": "tanh_normal", "state_dependent": True}
+DEFAULTS = {
+    **entropy.DEFAULTS,
+    # Here, too, so that a recipe that names tanh_normal alone means this one.
+    "networks": {"policy": {**entropy.NETWORK, "distribution": SQUASHED}, "qvalue": entropy.NETWORK},
+}
 
 
 class SACOptions(EntropyOptions):
@@ -74,7 +83,7 @@ class SAC(EntropyLearner):
     slots=("policy", "qvalue"),
     own_slots=("alpha",),
     heads=twin_heads,
-    acts_in={"Box": {"name": "tanh_normal", "state_dependent": True}},
+    acts_in={"Box": SQUASHED},
     needs="differentiable draws",
     updates_per_frame=1.0,
 )
