@@ -16,6 +16,7 @@ import torch
 
 from rlrecipe.capture import Choice, choose
 from rlrecipe.clock import Clock
+from rlrecipe.compiled import make_engine
 from rlrecipe.environments import Spaces, in_phase, make_env, make_transforms, named, spaces_of
 from rlrecipe.interfaces import (
     Algorithm,
@@ -127,7 +128,8 @@ def make_update(recipe: Recipe, learner: Learner, clock: Clock) -> Update:
     groups = {slot: group.lr for slot, group in options.groups.items()}
     algorithm, parameters = learner.algorithm, learner.parameters
     targets = Targets(parameters, algorithm.targets, algorithm.target, clock) if algorithm.targets else None
-    return Update(algorithm.objectives, parameters, options.component.build(options), groups, targets)
+    engine = make_engine(recipe.runtime.compile)
+    return Update(algorithm.objectives, parameters, options.component.build(options), groups, targets, engine)
 
 
 def make_schedule(value: Value) -> Schedule:

@@ -44,6 +44,12 @@ class Parameters:
         values = [tensor.detach().reshape(-1) for named in tensors.values() for tensor in named.values()]
         self.flat = torch.cat(values).to(dtype or torch.float32)
 
+    def over(self, flat: torch.Tensor) -> Parameters:
+        """The same layout over another vector."""
+        other = copy(self)
+        other.flat = flat
+        return other
+
     def views(self, flat: torch.Tensor) -> list[torch.Tensor]:
         """The parts of a vector of this layout, each in its shape."""
         return [flat[part.start : part.stop].view(part.shape) for part in self.parts]

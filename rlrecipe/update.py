@@ -46,11 +46,30 @@ def step(
         optimizer.step(flat, gradient, state, lr)
 
 
+class Eager:
+    """How an update computes: by the pure functions above, operation by operation."""
+
+    def __init__(self) -> None:
+        #: Takes what it does in the middle of a run, and why another machine might not end with the same bits.
+        self.say: Callable[[str], None] = lambda text: None
+        self.lost: Callable[[str], None] = lambda reason: None
+
+    def gradient(self, part: Part, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, torch.Tensor, Scalars]:
+        """Flat gradient of a part's loss, the loss, and what to report; nothing changes."""
+        return gradient(part.objective.loss, part.params, part.leaves, batch, inputs)
+
+    def apply(self, part: Part, gradient: torch.Tensor, clip_norm: float | None) -> None:
+        """Clip a gradient and move a part's stretch and the optimizer's state by it, in place."""
+        step(part.optimizer, part.flat, part.state, gradient, part.lr, clip_norm)
+
+
 class Part:
     """One objective, the stretch of the vector that it moves, and the optimizer's state there."""
 
-    def __init__(self, objective: Objective, parameters: Parameters, optimizer: Optimizer) -> None:
-        self.objective, self.optimizer = objective, optimizer
+    def __init__(self, objective: Objective, parameters: Parameters, optimizer: Optimizer, engine: Eager) -> None:
+        self.objective, self.optimizer, self.parameters, self.engine = objective, optimizer, parameters, engine
+        #: What the target networks of its losses are views of.
+        self.copies: Parameters | None = None
         self.layout = parameters.stretch(objective.slots)
         self.flat = self.layout.flat
         # Made once: the leaves share the vector's memory, so a step on the vector is one on each of them.
@@ -87,11 +106,11 @@ class Part:
 
     def gradient(self, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, torch.Tensor, Scalars]:
         """Flat gradient of the loss, the loss, and what to report; nothing changes."""
-        return gradient(self.objective.loss, self.params, self.leaves, batch, inputs)
+        return self.engine.gradient(self, batch, inputs)
 
     def apply(self, gradient: torch.Tensor, clip_norm: float | None) -> None:
         """Clip the gradient and move the stretch and the optimizer's state by it, in place."""
-        step(self.optimizer, self.flat, self.state, gradient, self.lr, clip_norm)
+        self.engine.apply(self, gradient, clip_norm)
 
 
 class Update:
@@ -103,6 +122,7 @@ class Update:
         optimizer: the step.
         groups: learning rates of slots that have one of their own.
         targets: copies that follow the vector.
+        engine: how it computes.
     """
 
     def __init__(
@@ -112,14 +132,17 @@ class Update:
         optimizer: Optimizer,
         groups: Mapping[str, float] | None = None,
         targets: Targets | None = None,
+        engine: Eager | None = None,
     ) -> None:
-        self.parameters, self.targets = parameters, targets
-        self.parts = [Part(objective, parameters, optimizer) for objective in objectives]
+        self.parameters, self.targets, self.engine = parameters, targets, engine or Eager()
+        self.parts = [Part(objective, parameters, optimizer, self.engine) for objective in objectives]
         #: Updates begun so far: what an objective's ``every`` counts.
         self.count = 0
         for part in self.parts:
             part.set_rates(groups or {})
-            part.params.update(targets.params if targets else {})
+            if targets is not None:
+                part.copies = targets.copies
+                part.params.update(targets.params)
 
     def start_from(self, parameters: Mapping[str, torch.Tensor]) -> None:
         """Take parameters over by dotted name before the first update; target networks equal them.

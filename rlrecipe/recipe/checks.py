@@ -95,8 +95,8 @@ def _runtime(recipe: Recipe) -> Iterator[Problem]:
     if not _DEVICE.fullmatch(device):
         message = f"expected auto, cpu, cuda, cuda:N or mps, got the text {device!r}"
         yield Problem("E102", ("runtime", "device"), message, "write auto to have one chosen")
-    if recipe.runtime.compile == "on":
-        message = "compiled updates come in a later version"
+    elif recipe.runtime.compile == "on" and device not in ("auto", "cpu"):
+        message = f"updates are compiled for the CPU only so far, and this recipe's device is {device}"
         yield Problem("E302", ("runtime", "compile"), message, "use auto or off")
 
 

@@ -59,6 +59,8 @@ class Session:
     def __init__(self, assembly: Assembly, run: RunDirectory, display: Display) -> None:
         self.assembly, self.run, self.display = assembly, run, display
         self.recipe, self.trainer, self.clock = assembly.recipe, assembly.trainer, assembly.trainer.clock
+        engine = self.trainer.update.engine
+        engine.say, engine.lost = display.say, partial(self._demote, "continue")
         self.signals = Signals(display.quiet)
         self.store = CheckpointStore(run.checkpoints)
         self.recorder = Recorder(run.path, self.trainer, self.recipe.trainer.log_interval, display)

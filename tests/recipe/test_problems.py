@@ -268,10 +268,10 @@ def problems(tmp_path: Path, changed: str, *options: str) -> tuple[PlacedProblem
             "remove one of the two",
         ),
         (
-            "runtime: {compile: on}",
+            "runtime: {compile: on, device: cuda}",
             "E302",
             "runtime.compile",
-            "compiled updates come in a later version",
+            "updates are compiled for the CPU only so far, and this recipe's device is cuda",
             "use auto or off",
         ),
     ],

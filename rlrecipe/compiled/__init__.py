@@ -1,0 +1,20 @@
+"""Updates as packages of native code: traced once, compiled once, loaded in milliseconds ever after.
+
+``parts.py`` takes the place of an update's eager parts; ``fingerprint.py`` says which operations a function is made
+of; ``cache.py`` keeps packages by that; ``package.py`` makes and loads them. Algorithms, networks and optimizers know
+nothing of it.
+"""
+
+from __future__ import annotations
+
+from rlrecipe.update import Eager
+
+
+def make_engine(choice: str) -> Eager:
+    """How updates are computed where the recipe says "on" or "off"."""
+    if choice != "on":
+        return Eager()
+    from rlrecipe.compiled.cache import folder
+    from rlrecipe.compiled.engine import Compiled
+
+    return Compiled(folder())

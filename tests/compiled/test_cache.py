@@ -1,0 +1,73 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from rlrecipe.compiled import cache
+from rlrecipe.compiled.cache import Cache, UnsafeCacheError, folder, key
+
+
+def put(store: Cache, name: str, content: bytes = b"code") -> Path:
+    made = store.staging(name)
+    made.write_bytes(content)
+    return store.put(name, made)
+
+
+def test_what_was_put_is_found(tmp_path: Path) -> None:
+    store = Cache(tmp_path / "compiled")
+    assert store.get("ab") is None
+    package = put(store, "ab")
+    assert store.get("ab") == package
+    assert package.read_bytes() == b"code"
+    assert sorted(file.name for file in store.path.iterdir()) == ["ab.json", "ab.pt2"]
+
+
+def test_the_folder_is_the_users_alone(tmp_path: Path) -> None:
+    assert Cache(tmp_path / "compiled").path.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_others_can_write_to_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(UnsafeCacheError, match="others can write"):
+        Cache(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["changed", "no digest", "no facts"])
+def test_a_package_that_is_not_what_was_put_is_thrown_away(damage: str, tmp_path: Path) -> None:
+    store = Cache(tmp_path / "compiled")
+    package = put(store, "ab")
+    if damage == "changed":
+        package.write_bytes(b"evil")
+    elif damage == "no digest":
+        package.with_suffix(".json").write_text("[]")
+    else:
+        package.with_suffix(".json").unlink()
+    assert store.get("ab") is None
+    assert list(store.path.iterdir()) == []
+
+
+def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
+    store = Cache(tmp_path / "compiled", most=25)
+    for i, name in enumerate(("aa", "bb")):
+        os.utime(put(store, name, b"x" * 10), (i, i))
+    # A use counts.
+    store.get("aa")
+    put(store, "cc", b"x" * 10)
+    assert sorted(file.stem for file in store.path.glob("*.pt2")) == ["aa", "cc"]
+
+
+def test_the_key_holds_what_the_code_depends_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {key(["add"], 1), key(["mul"], 1), key(["add"], 2)}
+    monkeypatch.setattr(cache, "processor", lambda: "another")
+    keys.add(key(["add"], 1))
+    monkeypatch.setattr("torch.__version__", "0.0.1")
+    keys.add(key(["add"], 1))
+    assert len(keys) == 5
+
+
+def test_the_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("RLRECIPE_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
+    assert folder() == tmp_path / "x/rlrecipe/compiled"
+    monkeypatch.setenv("RLRECIPE_CACHE", str(tmp_path / "own"))
+    assert folder() == tmp_path / "own/compiled"
