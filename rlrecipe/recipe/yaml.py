@@ -5,6 +5,7 @@ Work is bounded by the text's size: no aliases, no tags, a limit on size, depth 
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -54,8 +55,10 @@ def decode(raw: bytes, file: str) -> tuple[str, list[PlacedProblem]]:
     """The text of a file's bytes, or E105."""
     if len(raw) > LARGEST_TEXT:
         return "", [_refused(Place(file), "a recipe of more than 1 MiB", "recipes of at most 1 MiB are read")]
+    # Taken off here: the codec that does it counts an error's place without the mark.
+    raw = raw.removeprefix(codecs.BOM_UTF8)
     try:
-        return raw.decode("utf-8-sig"), []
+        return raw.decode("utf-8"), []
     except UnicodeDecodeError as error:
         line, column = _position(raw[: error.start].decode("utf-8"))
         mark = Place(file, line + 1, column + 1)

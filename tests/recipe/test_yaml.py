@@ -96,6 +96,9 @@ def test_too_many_bytes() -> None:
 
 def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
     assert decode(b"\xef\xbb\xbfa: 1", "f") == ("a: 1", [])
+    (problem,) = decode(b"\xef\xbb\xbfa: 1\nb: \x80", "f")[1]
+    assert (problem.code, problem.place.line, problem.place.column) == ("E105", 2, 4)
+    assert problem.problem.message == "byte 0x80 is no UTF-8"
 
 
 @pytest.mark.parametrize("text", ["{a: " * 200_000, "[" * 2**20, "a: " + "1" * (2**20 - 3), "a: " + "'" * 999_999])
