@@ -75,13 +75,21 @@ class Dumper(yaml.SafeDumper):
         return True
 
 
+#: Line breaks of YAML 1.1 besides the usual one: next line, line and paragraph separator.
+RARE_BREAKS = frozenset("\x85\u2028\u2029")
+
+
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     try:
         quoted = not isinstance(resolve(text), str)
     except NotANumber:
         quoted = True
     # YAML 1.1, which the dumper knows, takes fewer words for numbers than recipes do.
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'" if quoted else None)
+    style = "'" if quoted else None
+    if RARE_BREAKS & set(text):
+        # Between single quotes they are folded into a space; between double ones they are escaped.
+        style = '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 Dumper.add_representer(str, _represent_text)

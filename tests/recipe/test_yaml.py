@@ -127,6 +127,13 @@ def test_what_is_written_is_read_back(data: dict[str, Any]) -> None:
     assert result.root.data() == data
 
 
+@pytest.mark.parametrize("text", ["\x85", "a\u2028b", "\u2029 ", "\n\x85", "1\x85"])
+def test_rare_line_breaks_are_read_back(text: str) -> None:
+    root = read(to_yaml({"env": text}), "f").root
+    assert root is not None
+    assert root.data() == {"env": text}
+
+
 @given(st.text(max_size=60))
 def test_no_text_breaks_the_reader(text: str) -> None:
     result = read(text, "f")
