@@ -20,7 +20,7 @@ Program = tuple[package.Run, list[int]]
 
 
 class Compiled(Eager):
-    """Packages for the shapes that come first; other shapes, and what cannot be compiled, stay eager.
+    """Packages for the sub-batches that come first; others, and what cannot be compiled, stay eager.
 
     Args:
         path: where packages are kept.
@@ -29,29 +29,32 @@ class Compiled(Eager):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
-        self._programs: dict[Any, Program | None] = {}
-        self._metrics: dict[Any, list[str]] = {}
+        self._programs: dict[tuple[str, str], Program | None] = {}
+        #: Of each part's gradient: what sub-batches must look like, and the names of its reports.
+        self._kinds: dict[str, list[Any]] = {}
+        self._metrics: dict[str, list[str]] = {}
 
     def gradient(self, part: Part, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, torch.Tensor, Scalars]:
         """Flat gradient of a part's loss, the loss, and what to report; nothing changes."""
-        place = (part.name, *(tensor.shape for tensor in batch.values()))
+        place, kind = (part.name, "gradient"), [(k, t.shape, t.stride(), t.dtype) for k, t in batch.items()]
         vectors = [part.parameters.flat, *([part.copies.flat] if part.copies is not None else [])]
         tensors = [*vectors, *inputs.values(), *batch.values()]
         if place not in self._programs:
             function, names = gradient_function(part, list(inputs), list(batch))
             self._programs[place] = self._program(f"the gradient of {part.name}", function, tensors)
-            self._metrics[place] = names
+            self._metrics[part.name], self._kinds[part.name] = names, kind
         program = self._programs[place]
-        if program is None:
+        # A package hardly looks at what it is given.
+        if program is None or kind != self._kinds[part.name]:
             return super().gradient(part, batch, inputs)
         run, used = program
         flat, value, *metrics = run([tensors[i] for i in used])
-        return flat, value, dict(zip(self._metrics[place], metrics, strict=True))
+        return flat, value, dict(zip(self._metrics[part.name], metrics, strict=True))
 
     def apply(self, part: Part, gradient: torch.Tensor, clip_norm: float | None) -> None:
         """Clip a gradient and move a part's stretch and the optimizer's state by it, in place."""
         tensors = [part.flat, gradient, part.lr, *part.state.values()]
-        place = (part.name, clip_norm)
+        place = (part.name, f"step within {clip_norm}")
         if place not in self._programs:
             function = step_function(part, clip_norm)
             self._programs[place] = self._program(f"the step of {part.name}", function, tensors)

@@ -40,10 +40,12 @@ class Recorder(TorchDispatchMode):
         """Do an operation and note it.
 
         Raises:
-            UntraceableError: it draws random numbers, or reads a tensor that nobody gave.
+            UntraceableError: it draws random numbers, reads one back, or reads a tensor that nobody gave.
         """
         if torch.Tag.nondeterministic_seeded in func.tags:
             raise UntraceableError(f"{func} draws random numbers")
+        if func is torch.ops.aten._local_scalar_dense.default:
+            raise UntraceableError("it reads a number back, which may be another one next time")
         given = tree_map(self._place, (args, kwargs or {}))
         result = func(*args, **(kwargs or {}))
         self.lines.append(f"{func}{given} -> {tree_map(self._keep, result)}")

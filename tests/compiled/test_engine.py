@@ -65,19 +65,27 @@ def test_without_the_private_loader_the_public_one_gives_the_same_bits(monkeypat
     assert torch.equal(again, first)
 
 
-def test_other_shapes_stay_eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer = small.build(small.CARTPOLE, ON).trainer
-    monkeypatch.setattr(package, "compiler", lambda: None)
+def test_other_sub_batches_stay_eager() -> None:
+    trainer, plain = small.build(small.CARTPOLE, ON).trainer, small.build(small.CARTPOLE).trainer
     said: list[str] = []
-    trainer.update.engine.say = said.append
     batch = trainer.collector.collect()
     trainer.sampler.extend(trainer.update.params, batch)
     trainer.sampler.begin(batch)
-    sub_batch = {key: tensor[:7] for key, tensor in trainer.sampler.take().items()}
+    usual = trainer.sampler.take()
     inputs = {name: torch.tensor(0.1) for name in trainer.inputs}
-    part, plain = trainer.update.parts[0], small.build(small.CARTPOLE).trainer.update.parts[0]
-    assert torch.equal(part.gradient(sub_batch, inputs)[0], plain.gradient(sub_batch, inputs)[0])
-    assert said == ["the gradient of loss is not compiled: there is no C++ compiler on this machine"]
+    part, eager = trainer.update.parts[0], plain.update.parts[0]
+    part.gradient(usual, inputs)
+    trainer.update.engine.say = said.append
+    wide = torch.cat([usual["observation"]] * 2, -1)[:, :4]
+    others = (
+        {key: tensor[:7] for key, tensor in usual.items()},
+        {**usual, "observation": wide},
+        dict(reversed(usual.items())),
+    )
+    for other in others:
+        assert torch.equal(part.gradient(other, inputs)[0], eager.gradient(other, inputs)[0])
+    assert said == []
+    torch.testing.assert_close(part.gradient(usual, inputs)[0], eager.gradient(usual, inputs)[0])
 
 
 def test_what_cannot_be_traced_or_compiled_stays_eager_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,11 @@ def test_a_constant_is_refused() -> None:
         fingerprint(lambda x: x + Y, [X])
 
 
+def test_a_number_that_is_read_back_is_refused() -> None:
+    with pytest.raises(UntraceableError, match="reads a number back"):
+        fingerprint(lambda x: x + 1 if x.sum() > 0 else x, [X])
+
+
 def test_random_numbers_are_refused() -> None:
     with pytest.raises(UntraceableError, match="draws random numbers"):
         fingerprint(lambda x: x + torch.rand_like(x), [X])
