@@ -34,6 +34,11 @@ class Recorder(TorchDispatchMode):
         self.used: set[int] = set()
         self.lines: list[str] = []
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Torch would hide this mode from its other compiler by importing that: over a second, and 150 MB."""
+        return False
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
