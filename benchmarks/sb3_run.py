@@ -43,8 +43,8 @@ class Clock:
         return wall - self._begun - self.paused
 
 
-def build(card: Card, seed: int) -> Any:
-    """The untrained algorithm of ``card``."""
+def build(card: Card, seed: int, library: Any = None) -> Any:
+    """The untrained algorithm of ``card``, by stable-baselines3 or a library with its interface."""
     import numpy as np
     import stable_baselines3 as sb3
     from stable_baselines3.common.env_util import make_vec_env
@@ -55,7 +55,7 @@ def build(card: Card, seed: int) -> Any:
     if "action_noise" in options:
         mean = np.zeros(env.action_space.shape)
         options["action_noise"] = NormalActionNoise(mean, np.full_like(mean, options["action_noise"]))
-    algorithm = getattr(sb3, card.algorithm.upper())
+    algorithm = getattr(library or sb3, card.algorithm.upper())
     return algorithm("MlpPolicy", env, seed=seed, device="cpu", **options)
 
 

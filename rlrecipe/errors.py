@@ -11,6 +11,10 @@ class Diverged(ArithmeticError):  # noqa: N818 - what happened to the run
     """A number became NaN or infinite (exit 6)."""
 
 
+class Stopped(Exception):  # noqa: N818 - what happened to the session
+    """The session ends in the middle of a batch: what came after the newest checkpoint is made again."""
+
+
 class Terminated(SystemExit):
     """A signal asked for the end before there was a session to take care of it."""
 

@@ -174,8 +174,8 @@ class Algorithm(Protocol):
     def init(self) -> dict[str, dict[str, torch.Tensor]]:
         """Parameters of its own by slot and name, besides those of networks and distribution."""
 
-    def stop(self, metrics: Scalars) -> bool:
-        """Whether the rest of this batch's updates, this one included, is left out."""
+    def stop(self, metrics: Scalars) -> bool | torch.Tensor:
+        """Whether the rest of this batch's updates, this one included, is left out; no number is read back."""
 
 
 class OnPolicy(Algorithm, Protocol):

@@ -62,6 +62,11 @@ class Parameters:
         return grouped
 
     @property
+    def slots(self) -> list[str]:
+        """Whose parameters these are, in their order."""
+        return list(dict.fromkeys(part.slot for part in self.parts))
+
+    @property
     def params(self) -> Params:
         """The named views of the vector, without gradients."""
         return self.by_slot(self.views(self.flat))

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from rlrecipe.build import acting_slot, distribution_options
+from rlrecipe.compiled.choice import choose
 from rlrecipe.environments import spaces_of
 from rlrecipe.recipe.schema import Recipe
 
@@ -23,7 +24,7 @@ def resolve(recipe: Recipe) -> Recipe:
         widths = [width for network in networks.values() for width in getattr(network, "num_cells", [])]
         runtime["threads"] = min(2, cores()) if max(widths, default=0) >= WIDE else 1
     if recipe.runtime.compile == "auto":
-        runtime["compile"] = "off"
+        runtime["compile"] = choose(recipe).compile
     changed = {
         "networks": networks,
         "trainer": _trainer(recipe),

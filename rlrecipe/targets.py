@@ -26,8 +26,8 @@ class Targets:
         named = parameters.params
         self.copies = Parameters({PREFIX + slot: named[slot] for slot in slots}, parameters.flat.dtype)
         self.params = self.copies.params
-        # Views of both vectors, so that what follows needs no indexing.
-        self._pairs = [
+        #: Each copy and what it follows: views of both vectors, so that following needs no indexing.
+        self.pairs = [
             (
                 self.copies.flat[slice(*self.copies.range(PREFIX + slot))],
                 parameters.flat[slice(*parameters.range(slot))],
@@ -38,7 +38,7 @@ class Targets:
     def equal(self) -> None:
         """Be what is followed."""
         with torch.no_grad():
-            for copy, followed in self._pairs:
+            for copy, followed in self.pairs:
                 copy.copy_(followed)
 
     def before_update(self) -> None:
@@ -46,16 +46,20 @@ class Targets:
         if self.alarm is not None and self.alarm.fires():
             self.follow()
 
-    def after_update(self) -> None:
-        """Follow after an update that took every objective, where no duration says when."""
-        if self.alarm is None:
-            self.follow()
+    @property
+    def after_update(self) -> bool:
+        """Whether they follow after each update that took every objective: no duration says when."""
+        return self.alarm is None
 
     def follow(self) -> None:
         """Go ``tau`` of the way."""
         with torch.no_grad():
-            for copy, followed in self._pairs:
+            for copy, followed in self.pairs:
                 copy.lerp_(followed, self.tau) if self.tau < 1 else copy.copy_(followed)
+
+    def moved(self, copy: torch.Tensor, followed: torch.Tensor) -> torch.Tensor:
+        """Where a copy is after it followed."""
+        return copy.lerp(followed, self.tau) if self.tau < 1 else followed
 
     def state_dict(self) -> State:
         """The copies by name, and the alarm."""

@@ -7,7 +7,10 @@ an algorithm's file knowing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
 
 from rlrecipe.interfaces import Batch, Objective, Optimizer, Params, Scalars, State
 from rlrecipe.lazy import torch
@@ -15,6 +18,24 @@ from rlrecipe.parameters import Parameters
 from rlrecipe.targets import Targets
 
 Loss = Callable[[Params, Batch, Scalars], tuple["torch.Tensor", Scalars]]
+#: Whether an algorithm ends a batch's updates, from what its first loss reports.
+Stop = Callable[[Scalars], "bool | torch.Tensor"]
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What one call has done for a whole update.
+
+    Attributes:
+        status: 0 if the update was made; -1 if the algorithm ended the updates instead; k if the gradient of the
+            k-th objective was not finite, and nothing was moved from there on.
+        rows: names and numbers, float32 ``[k]``, that each objective reports.
+        columns: what they report for each row of the sub-batch.
+    """
+
+    status: torch.Tensor
+    rows: list[tuple[tuple[str, ...], torch.Tensor]]
+    columns: Scalars
 
 
 def clip(gradient: torch.Tensor, max_norm: float) -> torch.Tensor:
@@ -53,14 +74,30 @@ class Eager:
         #: Takes what it does in the middle of a run, and why another machine might not end with the same bits.
         self.say: Callable[[str], None] = lambda text: None
         self.lost: Callable[[str], None] = lambda reason: None
+        #: Whether the run shall stop, asked where something takes long.
+        self.interrupted: Callable[[], bool] = lambda: False
 
-    def gradient(self, part: Part, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, torch.Tensor, Scalars]:
-        """Flat gradient of a part's loss, the loss, and what to report; nothing changes."""
-        return gradient(part.objective.loss, part.params, part.leaves, batch, inputs)
+    def gradient(self, part: Part, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
+        """Flat gradient of a part's loss, and what to report; nothing changes."""
+        flat, value, metrics = gradient(part.objective.loss, part.params, part.leaves, batch, inputs)
+        return flat, part.reports(value, metrics)
+
+    def prepare(
+        self, update: Update, batch: Batch, inputs: Scalars, clip_norm: float | None, stop: Stop | None
+    ) -> None:
+        """Make ready for updates with sub-batches like this one; without ``stop`` they go part by part."""
+
+    def whole(self, update: Update, parts: Sequence[Part], batch: Batch, inputs: Scalars) -> Whole | None:
+        """A whole update in one call; None where it has to be taken part by part."""
+        return None
 
     def apply(self, part: Part, gradient: torch.Tensor, clip_norm: float | None) -> None:
         """Clip a gradient and move a part's stretch and the optimizer's state by it, in place."""
         step(part.optimizer, part.flat, part.state, gradient, part.lr, clip_norm)
+
+    def follow(self, targets: Targets) -> None:
+        """Let target networks follow, in place."""
+        targets.follow()
 
 
 class Part:
@@ -104,8 +141,12 @@ class Part:
         """The loss with its graph, and what to report."""
         return self.objective.loss(self.params, batch, inputs)
 
-    def gradient(self, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, torch.Tensor, Scalars]:
-        """Flat gradient of the loss, the loss, and what to report; nothing changes."""
+    def reports(self, total: torch.Tensor, metrics: Scalars) -> Scalars:
+        """What is reported of a loss: the only one's own value, too."""
+        return metrics if self.suffix else {**metrics, "total": total}
+
+    def gradient(self, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
+        """Flat gradient of the loss, and what to report; nothing changes."""
         return self.engine.gradient(self, batch, inputs)
 
     def apply(self, gradient: torch.Tensor, clip_norm: float | None) -> None:
@@ -165,12 +206,31 @@ class Update:
         if self.targets is not None:
             self.targets.before_update()
         self.count += 1
-        return [part for part in self.parts if self.count % part.objective.every == 0]
+        return self._taken(self.count)
+
+    def _taken(self, count: int) -> list[Part]:
+        return [part for part in self.parts if count % part.objective.every == 0]
+
+    def kinds(self) -> list[list[Part]]:
+        """The objectives of each kind of update that there is, in the order in which they come first."""
+        every = [part.objective.every for part in self.parts]
+        some = (chosen for size in range(len(every) + 1) for chosen in combinations(every, size))
+        kinds = [self._taken(count) for count in sorted({math.lcm(*chosen) for chosen in some})]
+        return [kind for kind in kinds if kind]
+
+    def whole(self, parts: Sequence[Part], batch: Batch, inputs: Scalars) -> Whole | None:
+        """All from the first gradient to ``end`` in one call; None where the engine cannot."""
+        return self.engine.whole(self, parts, batch, inputs)
 
     def end(self, taken: Sequence[Part]) -> None:
         """After the last objective's step."""
-        if self.targets is not None and len(taken) == len(self.parts):
-            self.targets.after_update()
+        if (targets := self.following(taken)) is not None:
+            self.engine.follow(targets)
+
+    def following(self, taken: Sequence[Part]) -> Targets | None:
+        """The target networks, if they follow at the end of an update that took these objectives."""
+        whole = len(taken) == len(self.parts)
+        return self.targets if whole and self.targets is not None and self.targets.after_update else None
 
     def scale_lr(self, factor: float) -> None:
         """Set every learning rate to ``factor`` times what the recipe says."""

@@ -12,6 +12,14 @@ settings.register_profile("rlrecipe", deadline=None)
 settings.load_profile("rlrecipe")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Compiled updates of tests are kept apart from the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RLRECIPE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     """Draws of torch's own generator are the same each time, whichever tests run before."""

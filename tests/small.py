@@ -96,6 +96,11 @@ def build(recipe: Recipe, *overrides: str) -> Assembly:
     return make_trainer(resolve(load(recipe, overrides).recipe))
 
 
+def dump_of(recipe: Recipe) -> str:
+    """A recipe as a file's text."""
+    return dump(load(recipe).recipe)
+
+
 def open_session(recipe: Recipe, run_dir: Path, *overrides: str) -> Session:
     """A session at its beginning, whose boundaries a test may add to."""
     resolved = resolve(load(recipe, overrides).recipe)

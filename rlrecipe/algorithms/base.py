@@ -25,7 +25,7 @@ class Plain:
         """No parameters of its own."""
         return {}
 
-    def stop(self, metrics: Scalars) -> bool:
+    def stop(self, metrics: Scalars) -> bool | torch.Tensor:
         """Never ends a batch's updates early."""
         return False
 

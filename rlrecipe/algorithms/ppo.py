@@ -79,7 +79,7 @@ class PPO(ActorCritic):
 
     def updates_per_batch(self, frames: int) -> int:
         """Minibatches of all epochs; the last of each is smaller if a hook left an odd number of frames."""
-        return self.options.num_epochs * math.ceil(frames / self.options.minibatch_size)
+        return updates_per_batch(self.options, frames)
 
     def sub_batches(self, frames: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
         """Rows of each minibatch: a new permutation each epoch."""
@@ -129,10 +129,15 @@ class PPO(ActorCritic):
                 "clip_fraction": ((ratio - 1).abs() > clip).to(ratio.dtype).mean(),
             }
 
-    def stop(self, metrics: Scalars) -> bool:
+    def stop(self, metrics: Scalars) -> bool | torch.Tensor:
         """Whether the policy has moved 1.5 times ``target_kl``."""
         target = self.options.target_kl
-        return target is not None and bool(metrics["approx_kl"] > 1.5 * target)
+        return target is not None and metrics["approx_kl"] > 1.5 * target
+
+
+def updates_per_batch(options: PPOOptions, frames: int) -> int:
+    """Minibatches of all epochs of a batch."""
+    return options.num_epochs * math.ceil(frames / options.minibatch_size)
 
 
 def check(recipe: Recipe) -> Iterable[Problem]:
@@ -161,6 +166,7 @@ def check(recipe: Recipe) -> Iterable[Problem]:
     heads=heads,
     acts_in={"Discrete": "categorical", "Box": "normal"},
     needs="densities",
+    updates_per_batch=updates_per_batch,
 )
 def make_ppo(options: PPOOptions, networks: Mapping[str, Network], distribution: Distribution) -> Algorithm:
     """PPO over the networks of its slots."""

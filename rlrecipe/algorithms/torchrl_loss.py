@@ -299,6 +299,8 @@ def heads(distribution: Any, options: TorchRLLossOptions) -> dict[str, Head]:
         "Box": lambda options: acts(options.loss, discrete=False),
     },
     updates_per_frame=1.0,
+    # Its functions hold tensors that are nobody's parameters.
+    compiles=False,
     fragile=misfits,
 )
 def make_torchrl_loss(

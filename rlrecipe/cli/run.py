@@ -27,6 +27,9 @@ def command(
     ] = None,
     imports: common.Imports = None,
     trust_imports: common.TrustImports = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Show at the end where the time went; the run has it as profile.json.")
+    ] = False,
     json: common.Json = False,
 ) -> None:
     """Train a recipe to the end, or to the next stop."""
@@ -35,9 +38,13 @@ def command(
     if seed is not None:
         overrides = [*(overrides or []), f"seed={seed}"]
     with common.early_signals(), common.quiet_stdout():
+        from rlrecipe.runs.profile import Profile
         from rlrecipe.runs.progress import Display
         from rlrecipe.runs.start import run
 
+        watch = Profile() if profile else None
+        if watch is not None:
+            watch.go_on("start")
         result = run(
             recipe,
             overrides or (),
@@ -47,6 +54,7 @@ def command(
             imports=imports or (),
             trust_imports=trust_imports,
             display=Display(common.settings.quiet, verbose=common.settings.verbose),
+            profile=watch,
         )
     finish(result)
 

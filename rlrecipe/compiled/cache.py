@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import stat
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 #: Of the format of entries and of what goes into their names.
-FORMAT = 1
+FORMAT = 7
 #: Bytes of all packages together; the least recently used go first.
 MOST = 1 << 30
+#: Seconds after which a temporary file or folder is nobody's any more.
+ABANDONED = 3600
 
 
 class UnsafeCacheError(OSError):
@@ -59,6 +63,10 @@ class Cache:
         if facts.st_uid != os.getuid() or stat.S_IMODE(facts.st_mode) & 0o022:
             raise UnsafeCacheError(f"{path} is not the user's own folder: others can write to it")
 
+    def place(self, name: str) -> Path:
+        """Where a package lies, if it is there."""
+        return self._files(name)[0]
+
     def get(self, name: str) -> Path | None:
         """A package whose bytes are those that were put there, or None."""
         package, facts = self._files(name)
@@ -87,7 +95,11 @@ class Cache:
         return package
 
     def sweep(self) -> None:
-        """Remove what was not used for longest, until the rest fits."""
+        """Remove what was not used for longest, until the rest fits, and what killed runs have left."""
+        for left in self.path.glob(".*"):
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
+                left.unlink(missing_ok=True) if left.is_file() else None
         packages = sorted(self.path.glob("[0-9a-f]*.pt2"), key=lambda file: file.stat().st_mtime, reverse=True)
         total = 0
         for i, package in enumerate(packages):

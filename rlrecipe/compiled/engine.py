@@ -1,9 +1,10 @@
-"""An update's gradients and steps by packages, each made when it is first needed."""
+"""An update in one call, or its gradients and steps, by packages that are made before the first one."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,41 @@ import torch
 from rlrecipe.compiled import package
 from rlrecipe.compiled.cache import Cache, key
 from rlrecipe.compiled.fingerprint import UntraceableError, fingerprint
+from rlrecipe.compiled.functions import Gradient, WholeUpdate, alone, follow_function, only, step_function
+from rlrecipe.compiled.trace import separable
 from rlrecipe.interfaces import Batch, Key, Scalars
-from rlrecipe.update import Eager, Part, gradient, step
+from rlrecipe.targets import Targets
+from rlrecipe.update import Eager, Part, Stop, Update, Whole
 
-#: A package's run, and which of a function's tensors it takes.
-Program = tuple[package.Run, list[int]]
+
+class UnavailableError(Exception):
+    """This machine cannot make a package; another one might."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A function that shall become a package: its place, how it is called to the user, the tensors that it is given."""
+
+    place: tuple[str, ...]
+    what: str
+    function: Callable[..., Any]
+    tensors: Sequence[torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A package's run, and which of its function's tensors it takes."""
+
+    run: package.Run
+    used: list[int]
+
+    def __call__(self, tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Do what the function does with its tensors."""
+        return self.run([tensors[i] for i in self.used])
 
 
 class Compiled(Eager):
-    """Packages for the sub-batches that come first; others, and what cannot be compiled, stay eager.
+    """Packages for sub-batches like the first one; others, and what cannot be compiled, stay eager.
 
     Args:
         path: where packages are kept.
@@ -29,115 +56,181 @@ class Compiled(Eager):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
-        self._programs: dict[tuple[str, str], Program | None] = {}
-        #: Of each part's gradient: what sub-batches must look like, and the names of its reports.
-        self._kinds: dict[str, list[Any]] = {}
-        self._metrics: dict[str, list[str]] = {}
+        self._programs: dict[tuple[str, ...], Program] = {}
+        self._wholes: dict[tuple[str, ...], WholeUpdate] = {}
+        self._gradients: dict[str, Gradient] = {}
+        #: What a sub-batch must look like by key: a package hardly looks at what it is given.
+        self._kinds: dict[Key, Any] = {}
 
-    def gradient(self, part: Part, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, torch.Tensor, Scalars]:
-        """Flat gradient of a part's loss, the loss, and what to report; nothing changes."""
-        place, kind = (part.name, "gradient"), [(k, t.shape, t.stride(), t.dtype) for k, t in batch.items()]
-        vectors = [part.parameters.flat, *([part.copies.flat] if part.copies is not None else [])]
-        tensors = [*vectors, *inputs.values(), *batch.values()]
-        if place not in self._programs:
-            function, names = gradient_function(part, list(inputs), list(batch))
-            self._programs[place] = self._program(f"the gradient of {part.name}", function, tensors)
-            self._metrics[part.name], self._kinds[part.name] = names, kind
-        program = self._programs[place]
-        # A package hardly looks at what it is given.
-        if program is None or kind != self._kinds[part.name]:
+    def prepare(
+        self, update: Update, batch: Batch, inputs: Scalars, clip_norm: float | None, stop: Stop | None
+    ) -> None:
+        """Find or make packages for updates with sub-batches like this one; without ``stop`` part by part."""
+        self._kinds = {key: _kind(tensor) for key, tensor in batch.items()}
+        try:
+            if stop is None or not self._join(update, batch, inputs, clip_norm, stop):
+                self._split(update, batch, inputs, clip_norm)
+        except UnavailableError as error:
+            self.lost(str(error))
+
+    def _join(self, update: Update, batch: Batch, inputs: Scalars, clip_norm: float | None, stop: Stop) -> bool:
+        """Packages of all kinds of updates that there will be; False if they have to go part by part."""
+        if len(update.parts) > 1 and not separable():
+            return False
+        try:
+            wholes = [
+                WholeUpdate(update, parts, clip_norm, stop, list(inputs), list(batch)) for parts in update.kinds()
+            ]
+            shared = [*inputs.values(), *batch.values()]
+            jobs = [Job(_place(one.parts), _named(one.parts), one, [*one.tensors, *shared]) for one in wholes]
+            self._programs = self.packages([(job, *fingerprint(job.function, job.tensors)) for job in jobs])
+        except UntraceableError:
+            # Part by part, what stands against it is found where it is, and said.
+            return False
+        self._wholes = {_place(one.parts): one for one in wholes}
+        return True
+
+    def _split(self, update: Update, batch: Batch, inputs: Scalars, clip_norm: float | None) -> None:
+        """Packages of each gradient and each step, as far as they can be traced."""
+        jobs = []
+        for part in update.parts:
+            one = self._gradients[part.name] = Gradient(part, list(inputs), list(batch))
+            given = [*one.tensors, *inputs.values(), *batch.values()]
+            jobs.append(Job((part.name, "gradient"), f"the gradient of {part.name}", alone(one), given))
+            step = step_function(part, clip_norm)
+            jobs.append(
+                Job((part.name, "step"), f"the step of {part.name}", step, _moved(part, torch.empty_like(part.flat)))
+            )
+        targets = update.following(update.parts)
+        if targets is not None:
+            jobs.append(Job(("follow",), "the step of the target networks", follow_function(targets), _pairs(targets)))
+        found = []
+        for job in jobs:
+            try:
+                found.append((job, *fingerprint(job.function, job.tensors)))
+            except UntraceableError as error:
+                self.say(f"{job.what} is not compiled: {error}")
+        try:
+            self._programs = self.packages(found)
+        except UntraceableError as error:
+            self.say(f"updates are not compiled: {error}")
+
+    # -- updates
+
+    def whole(self, update: Update, parts: Sequence[Part], batch: Batch, inputs: Scalars) -> Whole | None:
+        """A whole update in one call; None for other sub-batches than those that came first, and where it cannot."""
+        place = _place(parts)
+        one = self._wholes.get(place)
+        rows = None if one is None else self._rows(batch)
+        if one is None or rows is None:
+            return None
+        status, *packed = self._programs[place]([*one.tensors, *inputs.values(), *rows])
+        given, numbers, columns = iter(packed), list[tuple[tuple[str, ...], torch.Tensor]](), dict[str, torch.Tensor]()
+        for gradient in one.gradients:
+            row, own = gradient.reports.unpack(given)
+            columns |= own
+            if gradient.reports.numbers:
+                numbers.append((gradient.reports.numbers, row))
+        return Whole(status, numbers, columns)
+
+    def gradient(self, part: Part, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
+        """Flat gradient of a part's loss, and what to report; nothing changes."""
+        program = self._programs.get((part.name, "gradient"))
+        rows = None if program is None else self._rows(batch)
+        if program is None or rows is None:
             return super().gradient(part, batch, inputs)
-        run, used = program
-        flat, value, *metrics = run([tensors[i] for i in used])
-        return flat, value, dict(zip(self._metrics[part.name], metrics, strict=True))
+        one = self._gradients[part.name]
+        flat, *packed = program([*one.tensors, *inputs.values(), *rows])
+        row, columns = one.reports.unpack(iter(packed))
+        return flat, {**dict(zip(one.reports.numbers, row.unbind(), strict=True)), **columns}
 
     def apply(self, part: Part, gradient: torch.Tensor, clip_norm: float | None) -> None:
         """Clip a gradient and move a part's stretch and the optimizer's state by it, in place."""
-        tensors = [part.flat, gradient, part.lr, *part.state.values()]
-        place = (part.name, f"step within {clip_norm}")
-        if place not in self._programs:
-            function = step_function(part, clip_norm)
-            self._programs[place] = self._program(f"the step of {part.name}", function, tensors)
-        program = self._programs[place]
+        program = self._programs.get((part.name, "step"))
         if program is None:
-            super().apply(part, gradient, clip_norm)
-        else:
-            run, used = program
-            run([tensors[i] for i in used])
-
-    def _program(self, what: str, function: Callable[..., Any], tensors: Sequence[torch.Tensor]) -> Program | None:
-        """The package of a function, from the cache or newly made; None where it stays eager."""
-        try:
-            operations, used = fingerprint(function, tensors)
-            found = self._package(what, only(function, tensors, used), operations, [tensors[i] for i in used])
-            return package.load(found), used
-        except UntraceableError as error:
-            self.say(f"{what} is not compiled: {error}")
-        except (RuntimeError, OSError) as error:
-            self.say(f"{what} is not compiled: {error}")
-            self.lost(f"{what} could not be compiled on this machine")
+            return super().apply(part, gradient, clip_norm)
+        program(_moved(part, gradient))
         return None
 
-    def _package(self, what: str, function: Any, operations: list[str], tensors: list[torch.Tensor]) -> Any:
-        cache, name = Cache(self.path), key(operations, torch.get_num_threads())
-        found = cache.get(name)
-        if found is None:
-            if package.compiler() is None:
-                raise RuntimeError("there is no C++ compiler on this machine")
-            self.say(f"compiling {what}; later runs find it in {self.path}")
-            started, made = time.perf_counter(), cache.staging(name)
-            package.build(function, tensors, made)
-            found = cache.put(name, made)
-            self.say(f"compiled {what} in {time.perf_counter() - started:.0f} s")
-        return found
+    def follow(self, targets: Targets) -> None:
+        """Let target networks follow, in place."""
+        program = self._programs.get(("follow",))
+        if program is None:
+            return super().follow(targets)
+        program(_pairs(targets))
+        return None
+
+    def _rows(self, batch: Batch) -> list[torch.Tensor] | None:
+        """What packages take of a sub-batch; None if it does not look like the first one. Further keys do no harm."""
+        try:
+            rows = [batch[key] for key in self._kinds]
+        except KeyError:
+            return None
+        return rows if [_kind(row) for row in rows] == list(self._kinds.values()) else None
+
+    # -- packages
+
+    def packages(self, found: Iterable[tuple[Job, list[str], list[int]]]) -> dict[tuple[str, ...], Program]:
+        """Programs by their places, from the cache or newly made, of jobs with their operations and tensors.
+
+        Raises:
+            UntraceableError: no package can do what one of them does.
+            UnavailableError: this machine cannot make one; that was said.
+        """
+        named = [(key(operations, torch.get_num_threads()), job, used) for job, operations, used in found]
+        try:
+            cache = Cache(self.path)
+            missing = {name: (job, used) for name, job, used in named if cache.get(name) is None}
+            if missing:
+                self._build(cache, missing)
+            return {job.place: Program(package.load(cache.place(name)), used) for name, job, used in named}
+        except UntraceableError:
+            raise
+        except (RuntimeError, OSError) as error:
+            what = _all(job for _, job, _ in named)
+            self.say(f"{what} is not compiled: {error}")
+            raise UnavailableError(f"{what} could not be compiled on this machine") from error
+
+    def _build(self, cache: Cache, missing: Mapping[str, tuple[Job, list[int]]]) -> None:
+        """Make packages and put them into the cache."""
+        if package.compiler() is None:
+            raise RuntimeError("there is no C++ compiler on this machine")
+        what, home = _all(job for job, _ in missing.values()), str(Path.home())
+        place = str(self.path).replace(home, "~", 1) if str(self.path).startswith(home) else self.path
+        self.say(f"compiling {what}; later runs find it in {place}")
+        started = time.perf_counter()
+        jobs = [
+            package.Job(only(job.function, job.tensors, used), [job.tensors[i] for i in used], cache.staging(name))
+            for name, (job, used) in missing.items()
+        ]
+        package.build(jobs, self.path, self.interrupted)
+        for name, job in zip(missing, jobs, strict=True):
+            cache.put(name, job.package)
+        self.say(f"compiled {what} in {time.perf_counter() - started:.0f} s")
 
 
-def only(function: Callable[..., Any], tensors: Sequence[torch.Tensor], used: Sequence[int]) -> Callable[..., Any]:
-    """A function of the tensors that it uses; the others stay empty."""
-    places = {i: place for place, i in enumerate(used)}
-
-    def narrow(*given: torch.Tensor) -> Any:
-        return function(*(given[places[i]] if i in places else each for i, each in enumerate(tensors)))
-
-    return narrow
+def _kind(tensor: torch.Tensor) -> Any:
+    """What a package takes for granted."""
+    return tensor.shape, tensor.stride(), tensor.dtype
 
 
-def gradient_function(
-    part: Part, coefficients: Sequence[str], keys: Sequence[Key]
-) -> tuple[Callable[..., tuple[torch.Tensor, ...]], list[str]]:
-    """A part's gradient as a function of flat tensors: vectors, coefficients, batch; and what it reports.
-
-    The names of the reports are there once the function was called.
-    """
-    names: list[str] = []
-    parameters, copies, objective = part.parameters, part.copies, part.objective
-
-    def function(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        given = iter(tensors)
-        whole = parameters.over(next(given))
-        targets = copies.over(next(given)).params if copies is not None else {}
-        inputs: Scalars = {name: next(given) for name in coefficients}
-        batch: Batch = {key: next(given) for key in keys}
-        own = whole.stretch(objective.slots)
-        leaves = [view.detach().requires_grad_() for view in own.views(own.flat)]
-        params = {**whole.params, **own.by_slot(leaves), **targets}
-        flat, value, metrics = gradient(objective.loss, params, leaves, batch, inputs)
-        names[:] = metrics
-        return (flat, value, *metrics.values())
-
-    return function, names
+def _place(parts: Sequence[Part]) -> tuple[str, ...]:
+    return ("update", *(part.name for part in parts))
 
 
-def step_function(part: Part, clip_norm: float | None) -> Callable[..., tuple[torch.Tensor]]:
-    """A part's step as a function of flat tensors: vector, gradient, rate, state."""
-    optimizer, names = part.optimizer, list(part.state)
+def _named(parts: Sequence[Part]) -> str:
+    return f"the update of {', '.join(part.name for part in parts)}"
 
-    def function(
-        flat: torch.Tensor, given: torch.Tensor, lr: torch.Tensor, *state: torch.Tensor
-    ) -> tuple[torch.Tensor]:
-        # A rate for each element makes an optimizer spell its step out instead of calling a fused kernel.
-        step(optimizer, flat, dict(zip(names, state, strict=True)), given, lr.expand_as(flat), clip_norm)
-        # The compiler takes no function without a result.
-        return (lr.clone(),)
 
-    return function
+def _all(jobs: Iterable[Job]) -> str:
+    return " and ".join(job.what for job in jobs)
+
+
+def _moved(part: Part, gradient: torch.Tensor) -> list[torch.Tensor]:
+    """What a step takes."""
+    return [part.flat, gradient, part.lr, *part.state.values()]
+
+
+def _pairs(targets: Targets) -> list[torch.Tensor]:
+    """What following takes."""
+    return [tensor for pair in targets.pairs for tensor in pair]

@@ -95,7 +95,7 @@ class RuntimeOptions(Options):
         "auto", "Threads of one torch operation; small networks are fastest with one."
     )
     compile: Literal["auto", "on", "off"] = option(
-        "auto", "Whether updates are compiled: on does it once for all runs of a kind; auto leaves them eager so far."
+        "auto", "Whether updates are compiled, once for all runs of a kind: auto does it from 5000 updates on."
     )
     deterministic: bool = option(True, "Use only operations that give the same bits each time.")
 

@@ -15,7 +15,7 @@ from typing import Any
 from rlrecipe.build import Assembly
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
-from rlrecipe.errors import Diverged
+from rlrecipe.errors import Diverged, Stopped
 from rlrecipe.runs.directory import RunDirectory, as_json, status
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.provenance import versions
@@ -62,6 +62,7 @@ class Session:
         engine = self.trainer.update.engine
         engine.say, engine.lost = display.say, partial(self._demote, "continue")
         self.signals = Signals(display.quiet)
+        engine.interrupted = lambda: self.signals.received is not None
         self.store = CheckpointStore(run.checkpoints)
         self.recorder = Recorder(run.path, self.trainer, self.recipe.trainer.log_interval, display)
         self.evaluation = ScheduledEvaluation(assembly, self.recorder, lambda: self.signals.received is not None)
@@ -127,6 +128,8 @@ class Session:
                 self._catch_up()
                 self.trainer.train()
                 outcome = self.finish()
+            except Stopped:
+                outcome = self._stopped()
             except Diverged as error:
                 last = self.store.pointer("latest")
                 outcome = Outcome(DIVERGED, "failed", f"{error}; the checkpoint before is {last}", error=error)
@@ -157,12 +160,16 @@ class Session:
         if not self.checkpoints.save():
             return Outcome(FAILED, "failed", "the last checkpoint could not be written")
         if resumable and self.signals.received is not None:
-            return Outcome(self.signals.exit_code or RESUMABLE, "stopped", f"stopped by {self.signals.received.name}")
+            return self._stopped()
         if resumable:
             return Outcome(RESUMABLE, "stopped", "trainer.time_limit was reached")
         summary = self._summary()
         self.run.write("summary.json", as_json(summary))
         return Outcome(DONE, "finished", self.trainer.ending.reason or "trained to the end", summary)
+
+    def _stopped(self) -> Outcome:
+        assert self.signals.received is not None, "a signal asked for it"
+        return Outcome(self.signals.exit_code or RESUMABLE, "stopped", f"stopped by {self.signals.received.name}")
 
     def _last_evaluation(self) -> bool:
         """Evaluate the final policy; False if that was cut short. An error must not cost the policy."""

@@ -13,6 +13,7 @@ from rlrecipe.build import Assembly, make_trainer, total_of
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint, cure_without_buffer
 from rlrecipe.checkpoint.verified import DamagedPiece
+from rlrecipe.compiled.choice import choose
 from rlrecipe.probe import probe
 from rlrecipe.recipe.dump import dump
 from rlrecipe.recipe.errors import Problem
@@ -25,6 +26,7 @@ from rlrecipe.runs.changes import RefusedChange, as_resolved, longer, refuse_cha
 from rlrecipe.runs.directory import RunDirectory, RunDirectoryError, as_json, status
 from rlrecipe.runs.imports import consented, copied, refuse_edited
 from rlrecipe.runs.policy import find_checkpoint
+from rlrecipe.runs.profile import Profile
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.provenance import provenance
 from rlrecipe.runs.session import Outcome, Session
@@ -69,6 +71,7 @@ def run(
     imports: Sequence[str] = (),
     trust_imports: bool = False,
     display: Display | None = None,
+    profile: Profile | None = None,
 ) -> Result:
     """Train a recipe in a new run directory.
 
@@ -81,6 +84,7 @@ def run(
         imports: files or modules with components.
         trust_imports: load what the recipe declares.
         display: progress.
+        profile: takes down where the time goes, into ``profile.json``.
 
     Raises:
         RecipeError: the recipe has problems.
@@ -94,10 +98,12 @@ def run(
         # The run's own copies in place of the files that they are copies of: nothing is loaded twice.
         copies = [str((run_dir / name).resolve()) if is_file(name) else name for name in own.recipe.imports]
         given = _probed(load(source, [*overrides, f"imports={json.dumps(copies)}"], **consent))
-        return _go_on(run_dir, own.recipe, replace(given, recipe=as_resolved(given.recipe, own.recipe)), display)
+        return _go_on(
+            run_dir, own.recipe, replace(given, recipe=as_resolved(given.recipe, own.recipe)), display, profile=profile
+        )
     loaded = _probed(load(source, overrides, imports=imports, trust_imports=trust_imports))
     declared, files, facts = copied(loaded.imported)
-    recipe = resolve(loaded.recipe)
+    recipe, choice = resolve(loaded.recipe), choose(loaded.recipe)
     start = find_checkpoint(init_from) if init_from is not None else None
     try:
         with flushing_denormals():
@@ -117,7 +123,10 @@ def run(
     }
     path = run_dir or RunDirectory.default(recipe.name)
     directory = RunDirectory.create(path, contents, files)
-    return _train(directory, lambda: assembly, None, display)
+    updates = "compiled" if choice.compile == "on" else "not compiled"
+    return _train(
+        directory, lambda: assembly, None, display, said=f"updates are {updates}: {choice.reason}", profile=profile
+    )
 
 
 def _probed(loaded: Loaded) -> Loaded:
@@ -187,6 +196,7 @@ def _go_on(
     name: str | None = None,
     horizon: bool = False,
     buffer: bool = True,
+    profile: Profile | None = None,
 ) -> Result:
     directory = RunDirectory(folder)
     refuse_changes(folder, own, changed.recipe, directory.status()["exact"])
@@ -211,7 +221,9 @@ def _go_on(
         display.say(
             f"resuming {folder} from {checkpoint.folder.name if checkpoint else 'the start: it has no checkpoint'}"
         )
-        return _train(directory, lambda: make_trainer(changed.recipe), checkpoint, display, horizon=horizon)
+        return _train(
+            directory, lambda: make_trainer(changed.recipe), checkpoint, display, horizon=horizon, profile=profile
+        )
     finally:
         directory.unlock()
 
@@ -237,6 +249,8 @@ def _train(
     display: Display,
     *,
     horizon: bool = False,
+    said: str | None = None,
+    profile: Profile | None = None,
 ) -> Result:
     directory.lock()
     try:
@@ -253,7 +267,15 @@ def _train(
             directory.write("resolved.yaml", dump(assembly.recipe))
         recipe, level = assembly.recipe, f"{assembly.exact} ({assembly.exact_reason})"
         display.say(f"{directory.path}: {recipe.name}, seed {recipe.seed}; resume level {level}")
-        return Result(session.train(), directory.path, recipe)
+        if said is not None:
+            display.say(said)
+        if profile is not None:
+            profile.attach(session)
+            profile.go_on("hooks and loop")
+        outcome = session.train()
+        if profile is not None:
+            profile.write(directory.path, display.say)
+        return Result(outcome, directory.path, recipe)
     finally:
         directory.unlock()
 

@@ -19,8 +19,12 @@ class Averages:
         """Take 0-dimensional tensors in."""
         if not values:
             return
-        names = tuple(values)
-        row = torch.stack([value.detach().to(torch.float32).reshape(()) for value in values.values()])
+        self.add_row(
+            tuple(values), torch.stack([value.detach().to(torch.float32).reshape(()) for value in values.values()])
+        )
+
+    def add_row(self, names: tuple[str, ...], row: torch.Tensor) -> None:
+        """Take the numbers of a float32 row ``[len(names)]`` in."""
         if names in self._sums:
             total, count = self._sums[names]
             self._sums[names] = total.add_(row), count + 1

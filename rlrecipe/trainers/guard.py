@@ -25,7 +25,7 @@ def check_batch(batch: Batch) -> None:
         return
     wrong = [_dotted(key) for key, tensor in batch.items() if not _finite(tensor)]
     if wrong:
-        raise Diverged(f"not finite in the collected batch: {', '.join(wrong)}; {CURE}")
+        raise diverged(f"in the collected batch: {', '.join(wrong)}")
 
 
 def check_gradient(gradient: torch.Tensor, metrics: Scalars, parameters: Parameters) -> None:
@@ -44,7 +44,13 @@ def check_gradient(gradient: torch.Tensor, metrics: Scalars, parameters: Paramet
         for part, view in zip(parameters.parts, parameters.views(gradient), strict=True)
         if not _finite(view)
     ]
-    raise Diverged(f"not finite: {', '.join(losses + parts) or 'the sum of the gradient'}; {CURE}")
+    raise diverged(", ".join(losses + parts) or "the sum of the gradient")
+
+
+def diverged(what: str) -> Diverged:
+    """The error of a run in which ``what`` is not finite."""
+    space = " " if what.startswith("in ") else ": "
+    return Diverged(f"not finite{space}{what}; {CURE}")
 
 
 def _finite(tensor: torch.Tensor) -> bool:

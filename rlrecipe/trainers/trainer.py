@@ -32,10 +32,11 @@ from rlrecipe.clock import Clock
 from rlrecipe.interfaces import Algorithm, Batch, Collector, Sampler, Scalars, State, Stateful
 from rlrecipe.streams import Streams
 from rlrecipe.trainers.averages import Averages
-from rlrecipe.trainers.guard import check_batch, check_gradient
+from rlrecipe.trainers.guard import check_batch
 from rlrecipe.trainers.points import HookError, Op, Points
 from rlrecipe.trainers.tensordicts import from_tensordict, to_tensordict
-from rlrecipe.update import Part, Update
+from rlrecipe.trainers.updates import Updates
+from rlrecipe.update import Update
 
 Schedule = Callable[[Clock], float]
 
@@ -94,6 +95,7 @@ class Trainer:
         }
         self.losses, self.logged, self.progress = Averages(), Averages(), dict[str, float]()
         self.points = Points()
+        self.updates = Updates(update, algorithm, sampler.after, self.points, self.losses, self.inputs, clip_norm)
         self.modules: dict[str, Stateful] = {}
         own: dict[str, Stateful] = {"clock": clock, "streams": streams, "update": update, "collector": collector}
         own["sampler"] = sampler
@@ -127,13 +129,9 @@ class Trainer:
             self._operate("pre_optim_steps")
             for j in range(self.sampler.begin(batch)):
                 sub_batch = self._data("process_optim_batch", self.sampler.take())
-                parts = self.update.begin()
-                losses = self._loss(parts, sub_batch)
-                if losses is None:
+                if not self.updates.take(sub_batch, j):
                     break
-                self.sampler.after(sub_batch)
-                self._operate("post_loss", sub_batch)
-                self._optimize(parts, losses, sub_batch, j)
+                self.clock.updates += 1
                 self._operate("post_optim")
                 self._log("post_optim_log", sub_batch)
             self._operate("post_steps")
@@ -167,55 +165,6 @@ class Trainer:
             self.episodes = self.collector.episodes.take()
             self.clock.episodes += len(self.episodes)
             yield batch
-
-    def _loss(self, parts: Sequence[Part], sub_batch: Batch) -> Any:
-        """The gradient of the first objective, ready for its step, or None if the algorithm ends this batch's updates.
-
-        With an optimizer hook it is a mapping of every loss with its graph instead, which the hook takes.
-        """
-        if self.points.ops["optimizer"]:
-            return self._losses(parts, sub_batch)
-        result, metrics = self._gradient(parts[0], sub_batch)
-        if self.algorithm.stop(metrics):
-            return None
-        self._report(metrics, sub_batch)
-        return result
-
-    def _losses(self, parts: Sequence[Part], sub_batch: Batch) -> Any:
-        losses, reported = dict[str, torch.Tensor](), dict[str, torch.Tensor]()
-        for part in parts:
-            loss, metrics = part.losses(sub_batch, self.inputs)
-            losses[part.name] = loss
-            reported |= metrics if part.suffix else {**metrics, "total": loss.detach()}
-        if self.algorithm.stop(reported):
-            return None
-        self._report(reported, sub_batch)
-        return losses
-
-    def _gradient(self, part: Part, sub_batch: Batch) -> tuple[torch.Tensor, Scalars]:
-        gradient, total, metrics = part.gradient(sub_batch, self.inputs)
-        if not part.suffix:
-            metrics = {**metrics, "total": total}
-        check_gradient(gradient, metrics, part.layout)
-        return gradient, metrics
-
-    def _report(self, metrics: Scalars, sub_batch: Batch) -> None:
-        """Numbers go to the row's means, what has a dimension to the sub-batch."""
-        sub_batch.update({name: value for name, value in metrics.items() if value.dim()})
-        self.losses.add({name: value for name, value in metrics.items() if not value.dim()})
-
-    def _optimize(self, parts: Sequence[Part], losses: Any, sub_batch: Batch, j: int) -> None:
-        for op, plain, arguments in self.points.ops["optimizer"]:
-            op(losses if plain else _losses_as_tensordict(losses), self.clip_norm, j, **arguments)
-            break
-        else:
-            parts[0].apply(losses, self.clip_norm)
-            for part in parts[1:]:
-                gradient, metrics = self._gradient(part, sub_batch)
-                self._report(metrics, sub_batch)
-                part.apply(gradient, self.clip_norm)
-        self.update.end(parts)
-        self.clock.updates += 1
 
     # -- hooks
 
@@ -255,9 +204,9 @@ class Trainer:
             batch = changed
         return batch
 
-    def _operate(self, point: str, *given: Batch) -> None:
-        for op, plain, arguments in self.points.ops[point]:
-            op(*(batch if plain else to_tensordict(batch, False) for batch in given), **arguments)
+    def _operate(self, point: str) -> None:
+        for op, _, arguments in self.points.ops[point]:
+            op(**arguments)
 
     def _log(self, point: str, batch: Batch, *, time_major: bool = False) -> None:
         for op, plain, arguments in self.points.ops[point]:
@@ -307,9 +256,3 @@ def _numbers(op: Op, point: str, values: Mapping[str, Any]) -> dict[str, torch.T
         except (TypeError, ValueError, RuntimeError) as error:
             raise HookError(f"the logging hook {op!r} at {point} returned no number as {key!r}: {error}") from None
     return numbers
-
-
-def _losses_as_tensordict(losses: Mapping[str, torch.Tensor]) -> Any:
-    from tensordict import TensorDict
-
-    return TensorDict(dict(losses), batch_size=[])

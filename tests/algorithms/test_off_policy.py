@@ -20,7 +20,7 @@ def test_weights_of_rows_scale_their_errors(algorithm: str) -> None:
     trainer.sampler.begin({"action": torch.zeros(100, 2, 1)})
     batch, critic = trainer.sampler.take(), trainer.update.parts[0]
     weight = torch.rand(len(batch["action"]), generator=torch.Generator().manual_seed(0))
-    whole, _, _ = critic.gradient({**batch, "priority_weight": weight}, {})
+    whole, _ = critic.gradient({**batch, "priority_weight": weight}, {})
     rows = [{key: tensor[i : i + 1] for key, tensor in batch.items()} for i in range(len(weight))]
     each = torch.stack([critic.gradient(row, {})[0] for row in rows])
     torch.testing.assert_close(whole, (each * weight[:, None]).mean(0), rtol=1e-4, atol=1e-5)

@@ -71,3 +71,15 @@ def test_the_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp
     assert folder() == tmp_path / "x/rlrecipe/compiled"
     monkeypatch.setenv("RLRECIPE_CACHE", str(tmp_path / "own"))
     assert folder() == tmp_path / "own/compiled"
+
+
+def test_what_killed_runs_left_is_swept_after_a_while(tmp_path: Path) -> None:
+    store = Cache(tmp_path / "compiled")
+    names = (".scratch.old", ".ab.1.pt2", ".scratch.new")
+    for name in names:
+        left = store.path / name
+        left.write_text("") if name.endswith("pt2") else (left / "deep").mkdir(parents=True)
+    for name in names[:2]:
+        os.utime(store.path / name, (1, 1))
+    put(store, "cc")
+    assert sorted(file.name for file in store.path.iterdir()) == [".scratch.new", "cc.json", "cc.pt2"]

@@ -1,5 +1,11 @@
 """Compiled updates: real packages, made once for this file."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +14,23 @@ import torch
 
 from rlrecipe.compiled import package
 from rlrecipe.compiled.cache import Cache
+from rlrecipe.errors import Diverged, Stopped
+from rlrecipe.interfaces import Batch
+from rlrecipe.trainers.trainer import Trainer
+from rlrecipe.update import Whole
 from tests import small
 
 ON = "runtime.compile=on"
+#: With an end to a batch's updates; with two losses and soft targets; with two kinds of updates.
+RECIPES: dict[str, Any] = {
+    "ppo": {
+        **small.changed(small.CARTPOLE, ("algorithm", "target_kl"), 1e-4),
+        "optimizer": {"name": "adam", "lr": 3e-3},
+    },
+    "sac": {**small.TD3, "algorithm": "sac"},
+    "td3": small.TD3,
+    "dqn": small.changed(small.DQN, ("optimizer", "groups"), {"qvalue": {"lr": 1e-3}}),
+}
 
 
 @pytest.fixture(scope="module")
@@ -26,66 +46,165 @@ def cache(kept: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
     return Cache(kept / "compiled")
 
 
-def trained(*overrides: str, recipe: Any = small.CARTPOLE) -> tuple[torch.Tensor, list[str]]:
-    """The parameters at the end, and what was said on the way."""
+def trained(
+    *overrides: str, recipe: Any = small.CARTPOLE, change: Callable[[Trainer], None] = lambda trainer: None
+) -> tuple[Trainer, list[str]]:
+    """The trainer at the end, and what was said on the way."""
     trainer = small.build(recipe, *overrides).trainer
     said: list[str] = []
     trainer.update.engine.say = said.append
+    change(trainer)
     trainer.train()
-    return trainer.update.parameters.flat, said
+    return trainer, said
 
 
-def test_a_compiled_update_is_the_eager_one() -> None:
-    eager, _ = trained()
-    compiled, said = trained(ON)
-    assert [line.split()[0] for line in said] == ["compiling", "compiled"] * 2
-    torch.testing.assert_close(compiled, eager, rtol=1e-5, atol=1e-5)
-    assert not torch.equal(compiled, eager), "nothing was compiled"
+def vectors(trainer: Trainer) -> list[torch.Tensor]:
+    """All that updates move."""
+    update = trainer.update
+    states = [tensor for part in update.parts for tensor in part.state.values()]
+    return [update.parameters.flat, *states, *([update.targets.copies.flat] if update.targets else [])]
 
 
-def test_a_later_run_finds_what_was_compiled_and_has_the_same_bits() -> None:
-    first, _ = trained(ON)
-    again, said = trained(ON)
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_compiled_update_is_the_eager_one(name: str) -> None:
+    recipe = RECIPES[name]
+    eager, _ = trained(recipe=recipe)
+    compiled, said = trained(ON, recipe=recipe)
+    assert [line.split()[0] for line in said] == ["compiling", "compiled"]
+    # The steps after each other make a difference of rounding a larger one.
+    for mine, its in zip(vectors(compiled), vectors(eager), strict=True):
+        torch.testing.assert_close(mine, its, rtol=1e-4, atol=1e-5)
+    assert not torch.equal(vectors(compiled)[0], vectors(eager)[0]), "nothing was compiled"
+    assert compiled.clock.updates == eager.clock.updates
+    means, wanted = compiled.losses.take(), eager.losses.take()
+    assert means == pytest.approx(wanted, rel=1e-3, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["ppo", "sac"])
+def test_a_hook_between_gradient_and_step_changes_no_bit(name: str) -> None:
+    def between(trainer: Trainer) -> None:
+        trainer.register_op("post_loss", lambda batch: None)
+
+    joined, said = trained(ON, recipe=RECIPES[name])
     assert said == []
-    assert torch.equal(again, first)
+    split, said = trained(ON, recipe=RECIPES[name], change=between)
+    assert said[0].startswith("compiling the gradient of loss")
+    assert len(said) == 2
+    assert all(torch.equal(one, other) for one, other in zip(vectors(joined), vectors(split), strict=True))
+    assert joined.losses.take() == split.losses.take()
+
+
+def test_an_algorithm_ends_the_updates_of_a_batch_in_one_call_too() -> None:
+    compiled, _ = trained(ON, recipe=RECIPES["ppo"])
+    through, _ = trained()
+    assert 0 < compiled.clock.updates < through.clock.updates
 
 
 def test_a_compiled_run_is_resumed_exactly(tmp_path: Path) -> None:
-    whole, killed = small.snapshots(small.CARTPOLE, tmp_path, ON)
+    whole, killed = small.snapshots(RECIPES["td3"], tmp_path, ON)
     for run_dir in killed[::5]:
         assert small.go_on(run_dir).outcome.code == 0
         assert small.outcome_of(run_dir) == small.outcome_of(whole), run_dir.name
 
 
 def test_without_the_private_loader_the_public_one_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, _ = trained(ON)
+    first, _ = trained(ON, recipe=RECIPES["ppo"])
     monkeypatch.setattr(package, "private_loader", lambda: None)
-    again, said = trained(ON)
+    again, said = trained(ON, recipe=RECIPES["ppo"])
     assert said == []
-    assert torch.equal(again, first)
+    assert torch.equal(vectors(again)[0], vectors(first)[0])
+
+
+def test_a_later_run_loads_neither_compiler_nor_tracer() -> None:
+    trained(ON, recipe=RECIPES["ppo"])
+    program = (
+        "import sys; from tests.compiled.test_engine import *; from rlrecipe.compiled import package;"
+        "print(trained(ON, recipe=RECIPES['ppo'])[1]);"
+        "print([name for name in ('torch._dynamo', 'torch._inductor') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[]", "[]"]
+
+
+def bad(key: Any, row: int) -> Callable[[Trainer], None]:
+    """Make one number of a sub-batch a NaN from some update on; parameters of before it are kept."""
+
+    def change(trainer: Trainer) -> None:
+        def spoil(batch: Batch) -> Batch:
+            if trainer.clock.updates == row:
+                batch[key][3] = float("nan")
+                trainer.before = [tensor.clone() for tensor in vectors(trainer)]  # type: ignore[attr-defined]
+            return batch
+
+        spoil.reads_mapping = True  # type: ignore[attr-defined]
+        trainer.register_op("process_optim_batch", spoil)
+
+    return change
+
+
+@pytest.mark.parametrize("compiled", ["on", "off"])
+def test_what_is_not_finite_moves_nothing_and_is_named(compiled: str) -> None:
+    kept: list[Trainer] = []
+
+    def change(trainer: Trainer) -> None:
+        kept.append(trainer)
+        bad("advantage", 5)(trainer)
+
+    with pytest.raises(Diverged, match=r"not finite: loss/policy, .*gradient of policy\.0\.weight"):
+        trained(f"runtime.compile={compiled}", recipe=RECIPES["ppo"], change=change)
+    (trainer,) = kept
+    before = trainer.before  # type: ignore[attr-defined]
+    assert all(torch.equal(one, other) for one, other in zip(vectors(trainer), before, strict=True))
+
+
+def test_the_second_loss_is_named_when_it_is_not_finite() -> None:
+    with pytest.raises(Diverged, match=r"gradient of policy\.0\.weight"):
+        trained(ON, recipe=RECIPES["sac"], change=bad("noise", 5))
+
+
+def test_an_overflow_that_only_the_package_has_ends_the_run_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = small.build(small.CARTPOLE).trainer
+    status = torch.tensor(1.0)
+    monkeypatch.setattr(trainer.update.engine, "whole", lambda *given: Whole(status, [], {}))
+    with pytest.raises(Diverged, match="not finite: the gradient of loss; lower"):
+        trainer.train()
 
 
 def test_other_sub_batches_stay_eager() -> None:
-    trainer, plain = small.build(small.CARTPOLE, ON).trainer, small.build(small.CARTPOLE).trainer
+    trainer, plain = (small.build(RECIPES["ppo"], *overrides).trainer for overrides in ((ON,), ()))
     said: list[str] = []
+    trainer.update.engine.say = said.append
     batch = trainer.collector.collect()
     trainer.sampler.extend(trainer.update.params, batch)
     trainer.sampler.begin(batch)
     usual = trainer.sampler.take()
-    inputs = {name: torch.tensor(0.1) for name in trainer.inputs}
-    part, eager = trainer.update.parts[0], plain.update.parts[0]
-    part.gradient(usual, inputs)
-    trainer.update.engine.say = said.append
+    assert trainer.updates.take(dict(usual), 0)
+    plain.update.parameters.flat.copy_(trainer.update.parameters.flat)
+    for mine, its in zip(trainer.update.parts, plain.update.parts, strict=True):
+        its.state.update({name: tensor.clone() for name, tensor in mine.state.items()})
     wide = torch.cat([usual["observation"]] * 2, -1)[:, :4]
-    others = (
+    others: list[Batch] = [
         {key: tensor[:7] for key, tensor in usual.items()},
         {**usual, "observation": wide},
-        dict(reversed(usual.items())),
-    )
+    ]
     for other in others:
-        assert torch.equal(part.gradient(other, inputs)[0], eager.gradient(other, inputs)[0])
+        for each in (trainer, plain):
+            each.updates.take(dict(other), 0)
+        assert torch.equal(trainer.update.parameters.flat, plain.update.parameters.flat)
     assert said == []
-    torch.testing.assert_close(part.gradient(usual, inputs)[0], eager.gradient(usual, inputs)[0])
+
+
+def test_neither_the_order_of_keys_nor_further_ones_matter() -> None:
+    one, other = (small.build(RECIPES["ppo"], ON).trainer for _ in range(2))
+    batch = one.collector.collect()
+    one.sampler.extend(one.update.params, batch)
+    one.sampler.begin(batch)
+    usual = one.sampler.take()
+    for _ in range(2):
+        one.updates.take(dict(usual), 0)
+    other.updates.take(dict(usual), 0)
+    other.updates.take({"note": torch.ones(3), **dict(reversed(usual.items()))}, 0)
+    assert torch.equal(one.update.parameters.flat, other.update.parameters.flat)
 
 
 def test_what_cannot_be_traced_or_compiled_stays_eager_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +217,61 @@ def test_what_cannot_be_traced_or_compiled_stays_eager_and_says_so(monkeypatch: 
     }
     eager, _ = trained(recipe=recipe)
     compiled, said = trained(ON, recipe=recipe)
-    assert torch.equal(compiled, eager)
-    gradient, step = said
+    assert torch.equal(vectors(compiled)[0], vectors(eager)[0])
+    gradient, steps = said
     assert gradient.startswith("the gradient of loss is not compiled: ")
-    assert step == "the step of loss is not compiled: there is no C++ compiler on this machine"
+    reason = "is not compiled: there is no C++ compiler on this machine"
+    assert steps == f"the step of loss and the step of the target networks {reason}"
+
+
+def test_without_a_compiler_all_is_eager_and_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(package, "compiler", lambda: None)
+    monkeypatch.setenv("RLRECIPE_CACHE", os.environ["RLRECIPE_CACHE"] + "/empty")
+    eager, _ = trained()
+    compiled, said = trained(ON)
+    assert said == ["the update of loss is not compiled: there is no C++ compiler on this machine"]
+    assert torch.equal(vectors(compiled)[0], vectors(eager)[0])
+
+
+def test_what_the_compiler_said_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    broken = tmp_path / "g++"
+    broken.write_text("#!/bin/sh\necho no such header >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("CXX", str(broken))
+    monkeypatch.setenv("RLRECIPE_CACHE", str(tmp_path / "cache"))
+    _, said = trained(ON)
+    assert said[0].startswith("compiling the update of loss")
+    assert said[1].startswith("the update of loss is not compiled: the compiler failed: ")
+    assert list((tmp_path / "cache/compiled").iterdir()) == [], "nothing is left behind"
+
+
+def test_a_run_that_shall_stop_does_not_wait_for_the_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RLRECIPE_CACHE", str(tmp_path))
+
+    def stop(trainer: Trainer) -> None:
+        trainer.update.engine.interrupted = lambda: True
+
+    with pytest.raises(Stopped):
+        trained(ON, change=stop)
+    assert list((tmp_path / "compiled").iterdir()) == []
+
+
+def test_ctrl_c_while_compiling_leaves_a_run_that_is_resumed_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, run_dir = tmp_path / "recipe.yaml", tmp_path / "run"
+    recipe.write_text(small.dump_of(RECIPES["ppo"]))
+    command = [sys.executable, "-m", "rlrecipe", "run", str(recipe), "--run-dir", str(run_dir), "-s", ON]
+    empty = {**os.environ, "RLRECIPE_CACHE": str(tmp_path / "cache")}
+    started = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=empty)
+    assert started.stderr is not None
+    while not started.stderr.readline().startswith("compiling"):
+        assert started.poll() is None
+    time.sleep(0.5)
+    started.send_signal(signal.SIGINT)
+    assert started.wait(60) == 130
+    assert "Traceback" not in started.stderr.read()
+    started.stderr.close()
+    assert small.go_on(run_dir).outcome.code == 0
+    small.train(RECIPES["ppo"], tmp_path / "whole", ON)
+    assert small.outcome_of(run_dir) == small.outcome_of(tmp_path / "whole")

@@ -108,7 +108,7 @@ def test_a_hundred_updates_equal_those_of_stable_baselines3(name: str) -> None:
         batch = batch_of(update)
         parts = ours.begin()
         for part in parts:
-            gradient, _, _ = part.gradient(batch, {})
+            gradient, _ = part.gradient(batch, {})
             part.apply(gradient, trace.clip_norm)
         ours.end(parts)
         if name == "dqn" and update.targets_moved:

@@ -57,7 +57,7 @@ def test_a_hundred_updates_equal_those_of_stable_baselines3(env_id: str, dtype: 
             "critic_coeff": torch.tensor(trace.critic_coeff, dtype=dtype),
         }
         ours.scale_lr(update.learning_rate)
-        gradient, _, metrics = ours.parts[0].gradient(batch, inputs)
+        gradient, metrics = ours.parts[0].gradient(batch, inputs)
         torch.testing.assert_close(float(gradient.norm()), update.grad_norm, rtol=1e-3, atol=1e-5)
         assert float(metrics["clip_fraction"]) == pytest.approx(update.clip_fraction, abs=0.04)
         ours.parts[0].apply(gradient, trace.clip_norm)
