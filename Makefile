@@ -2,8 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 RECIPE ?= ppo/cartpole
+PEERS ?= sb3 sbx tianshou torchrl rlox rltools
 
-.PHONY: help train install test lint docs results results-report bench-learning bench-report bench-speed kills clean
+.PHONY: help train install test lint docs results results-report bench-learning bench-report bench-install bench \
+        bench-speed bench-page kills clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,8 +30,23 @@ results: .venv/installed-dev  ## every recipe beside stable-baselines3, then doc
 	$(BIN)/python -m benchmarks.learning
 	$(BIN)/python -m benchmarks.report page
 
-bench-speed: .venv/installed-dev  ## speed of whole processes for RECIPE beside stable-baselines3
-	$(BIN)/python -m benchmarks.speed $(RECIPE)
+bench-install:  ## a pinned virtual environment in .bench for every library of the speed comparison
+	@for name in rlrecipe $(PEERS); do \
+	  test -x .bench/$$name/bin/python || $(PYTHON) -m venv .bench/$$name; \
+	  .bench/$$name/bin/python -m pip install -q -r benchmarks/peers/requirements/$$name.txt \
+	    || echo "$$name does not install here; it is left out"; \
+	done
+	.bench/rlrecipe/bin/python -m pip install -q --no-deps -e .
+
+bench: .venv/installed-dev  ## speed of every card beside every library, interleaved; hours; then docs/speed.md
+	$(BIN)/python -m benchmarks.speed --cold
+	$(MAKE) bench-page
+
+bench-speed: .venv/installed-dev  ## speed of whole processes for RECIPE beside stable-baselines3 alone
+	$(BIN)/python -m benchmarks.speed $(RECIPE) --peers sb3
+
+bench-page: .venv/installed-dev  ## docs/speed.md from the processes that are done
+	$(BIN)/python -m benchmarks.speed --page
 
 results-report: .venv/installed-dev  ## docs/results.md from the runs that are done
 	$(BIN)/python -m benchmarks.report page

@@ -2,74 +2,135 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import speed
-from benchmarks.cards import CARDS
-from benchmarks.speed import Contender
+from benchmarks import contenders, speed_tables
+from benchmarks.contenders import Contender, Undone, checked
+from benchmarks.learning import read_rows
+from benchmarks.peers.meter import Meter, seconds_to, updates_per_second
+from benchmarks.speed import session
+from benchmarks.work import SPEED
 
-OURS, ONE, TWO = Contender("rlrecipe", 0), Contender("sb3", 1), Contender("sb3", 2)
-SECONDS = {OURS: 5.0, ONE: 30.0, TWO: 20.0}
-CARD = CARDS["ppo/cartpole"]
+OURS, COLD, ONE, TWO = (
+    Contender("rlrecipe", 0),
+    Contender("rlrecipe", 0, True),
+    Contender("sb3", 1),
+    Contender("sb3", 2),
+)
+SECONDS = {OURS: 5.0, COLD: 25.0, ONE: 30.0, TWO: 20.0}
+CARD = SPEED["ppo/cartpole"]
+REPORT: dict[str, Any] = {**CARD.counts, "progress": [], "episodes": [], "versions": {}}
 
 
-def rows_of(rounds: int) -> list[dict[str, Any]]:
+@pytest.fixture
+def rows(tmp_path: Path) -> list[dict[str, Any]]:
     seen: dict[Contender, int] = {}
 
     def measure(contender: Contender, seed: int) -> dict[str, Any]:
+        if contender.library == "rlox":
+            raise Undone("rlox cannot")
         number = seen[contender] = seen.get(contender, -1) + 1
         # The warm-up is slow; later rounds slow down together.
         seconds = 500.0 if number == 0 else SECONDS[contender] * number
-        return {**contender._asdict(), "seed": seed, "wall_seconds": seconds}
+        figures = {"wall_seconds": seconds, "peak_mb": 100.0}
+        return {**contender._asdict(), "seed": seed, **figures, **checked(contender, CARD, REPORT)}
 
-    return speed.session(CARD, [OURS, ONE, TWO], rounds, measure)
-
-
-def test_rounds_are_interleaved_and_the_warm_up_does_not_count() -> None:
-    rows = rows_of(5)
-    assert [Contender(row["library"], row["threads"]) for row in rows[:4]] == [OURS, ONE, TWO, OURS]
-    assert len(rows) == 18
-    assert speed.walls(rows, OURS).tolist() == [5.0, 10.0, 15.0, 20.0, 25.0]
+    file = tmp_path / "speed.jsonl"
+    session("ppo/cartpole", [OURS, COLD, ONE, TWO, Contender("rlox", 1)], 5, measure, file)
+    return read_rows(file)
 
 
-def test_ratios_are_taken_within_rounds() -> None:
-    assert speed.ratio(rows_of(5), OURS, ONE) == (6.0, 6.0, 6.0)
+def test_rounds_are_interleaved_and_the_warm_up_does_not_count(rows: list[dict[str, Any]]) -> None:
+    order = [(row["library"], row["threads"], row["cold"]) for row in rows]
+    assert order[:6] == [tuple(OURS), tuple(COLD), tuple(ONE), tuple(TWO), ("rlox", 1, False), tuple(OURS)]
+    assert len(rows) == 6 * 4 + 1, "what cannot do the work is asked once"
+    counted = speed_tables.newest(rows, "ppo/cartpole")
+    assert speed_tables.column(counted, OURS).tolist() == [5.0, 10.0, 15.0, 20.0, 25.0]
 
 
-def test_the_table_puts_the_better_peer_first() -> None:
-    lines = speed.table(rows_of(3)).splitlines()
-    assert "rlrecipe" in lines[2]
-    assert "sb3, 2 threads" in lines[3]
-    assert "4 [4, 4]" in lines[3]
-    assert "sb3, 1 threads" in lines[4]
+def test_ratios_are_taken_within_rounds(rows: list[dict[str, Any]]) -> None:
+    assert speed_tables.ratio(speed_tables.newest(rows, "ppo/cartpole"), OURS, ONE) == (6.0, 6.0, 6.0)
 
 
-def test_work_done_is_read_with_the_weights(tmp_path: Path) -> None:
-    (tmp_path / "summary.json").write_text(json.dumps({"frames": 3, "updates": 2, "wall_seconds": 1.0}))
-    checkpoint = tmp_path / "checkpoints" / "000000000003-0000000002"
-    checkpoint.mkdir(parents=True)
-    (tmp_path / "checkpoints" / "latest").write_text(checkpoint.name)
+def test_a_peer_stands_at_its_better_number_of_threads(rows: list[dict[str, Any]]) -> None:
+    lines = speed_tables.table(rows, "ppo/cartpole").splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| rlrecipe", "| rlrecipe, cold", "| sb3, 2 threads"]
+    assert "4 [4, 4]" in lines[4]
+
+
+def test_the_page_says_who_is_not_there(rows: list[dict[str, Any]]) -> None:
+    text = speed_tables.page(rows)
+    assert "100,096 frames, 7,820 updates of 256 rows, 9,155 parameters" in text
+    assert "- rlox is not here: rlox cannot" in text
+
+
+def test_other_work_is_refused_unless_it_is_labelled() -> None:
+    with pytest.raises(Undone, match="'updates': 1"):
+        checked(OURS, CARD, {**REPORT, "updates": 1})
+    assert checked(OURS, CARD, {**REPORT, "updates": 1, "differs": "one update"})["differs"] == "one update"
+
+
+def test_the_work_of_each_card_is_what_rlrecipe_does(tmp_path: Path) -> None:
+    """Counts of networks and updates, of a run that is cut short after a batch with updates."""
+    from rlrecipe.compiled.choice import updates_ahead
+    from rlrecipe.recipe.load import load
+    from tests import small
+
+    for name, card in SPEED.items():
+        recipe = load(card.recipe, card.settings).recipe
+        trainer = small.build(recipe_of(card)).trainer
+        assert sum(part.flat.numel() for part in trainer.update.parts) == card.parameters, name
+        assert updates_ahead(recipe) == pytest.approx(card.work.updates, rel=0.01), name
+
+
+def recipe_of(card: Any) -> Any:
+    from rlrecipe.recipe.dump import data
+    from rlrecipe.recipe.load import load
+
+    return data(load(card.recipe, [*card.settings, "runtime.compile=off"]).recipe)
+
+
+def test_a_run_of_ours_is_read_with_its_weights(tmp_path: Path, finished_run: Path) -> None:
+    report = contenders.report_of(OURS, "", finished_run)
+    assert (report["frames"], report["updates"], report["minibatch"]) == (512, 32, 32)
+    assert report["parameters"] == 4 * 8 + 8 + 8 * 2 + 2 + 4 * 8 + 8 + 8 + 1
+    assert report["progress"][-1][:2] == (512, 32)
+    assert len(report["episodes"]) > 5
+    (tmp_path / "checkpoints/x").mkdir(parents=True)
+    (tmp_path / "checkpoints/latest").write_text("x")
     with pytest.raises(FileNotFoundError, match=r"policy\.safetensors"):
-        speed.work_done(OURS, "", tmp_path)
-    (checkpoint / "policy.safetensors").touch()
-    assert speed.work_done(OURS, "", tmp_path) == {"frames": 3, "updates": 2}
+        contenders.report_of(OURS, "", tmp_path)
 
 
-def test_a_process_that_did_less_work_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speed, "command", lambda *_: ["true"])
-    monkeypatch.setattr(speed, "work_done", lambda *_: {"frames": CARD.peer.frames, "updates": CARD.peer.updates - 1})
-    with pytest.raises(RuntimeError, match="7819"):
-        speed.measure(ONE, CARD, 0, [])
+def test_a_peers_report_is_its_last_line(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no weights"):
+        contenders.report_of(ONE, "{}", tmp_path)
+    (tmp_path / "model.zip").touch()
+    assert contenders.report_of(ONE, 'noise\n{"frames": 3}\n', tmp_path) == {"frames": 3}
 
 
-def test_commands_skip_the_evaluation(tmp_path: Path) -> None:
-    ours = speed.command(OURS, CARD, 3, tmp_path, ["runtime.threads=1"])
-    assert ours[ours.index("-s") + 1] == "evaluation.episodes=1"
-    assert "runtime.threads=1" in ours
-    peer = speed.command(TWO, CARD, 3000, tmp_path, [])
-    assert peer[peer.index("--episodes") + 1] == "0"
-    assert peer[peer.index("--threads") + 1] == "2"
+def test_commands_name_card_seed_threads_and_folder(tmp_path: Path) -> None:
+    peer = contenders.command(TWO, CARD, 7, tmp_path)
+    assert peer[1:] == [
+        *("-m", "benchmarks.peers.sb3", "ppo/cartpole", "--seed", "7", "--threads", "2", "--out", str(tmp_path))
+    ]
+    ours = contenders.command(OURS, SPEED["sac/halfcheetah"], 7, tmp_path)
+    assert ours[1:8] == ["-m", "rlrecipe", "run", "sac/halfcheetah", "--seed", "7", "--run-dir"]
+    assert "trainer.total_frames=10000" in ours
+    assert "evaluation.episodes=1" in ours
+
+
+def test_speed_and_threshold_are_read_off_the_progress() -> None:
+    meter = Meter(frames=100)
+    for frames in range(1, 101):
+        meter.frame(frames, lambda frames=frames: frames * 2)  # type: ignore[misc]
+    assert 40 <= len(meter.progress) <= 51
+    assert updates_per_second([(0, 0, 0.0), (10, 20, 10.0), (50, 100, 18.0)]) == 10.0
+    assert updates_per_second([]) is None
+    episodes = [(i, float(i), 100.0 if i > 30 else 0.0) for i in range(60)]
+    assert seconds_to(100.0, episodes) == 50.0
+    assert seconds_to(101.0, episodes) is None
+    assert seconds_to(None, episodes) is None
