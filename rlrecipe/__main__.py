@@ -15,7 +15,9 @@ def entry() -> NoReturn:
     from rlrecipe.cli import main
 
     code = main()
-    gc.freeze()
+    # Triton's bindings complain at the end of objects that are still there.
+    if "triton" not in sys.modules:
+        gc.freeze()
     sys.exit(code)
 
 
