@@ -43,7 +43,7 @@ class Contender(NamedTuple):
         return f"{self.library}{threads}{', cold' if self.cold else ''}"
 
 
-class Undone(RuntimeError):  # noqa: N818 - an answer, not a fault of the program
+class UndoneError(RuntimeError):
     """A library does not do a card's work; the message says why."""
 
 
@@ -134,7 +134,7 @@ def measure(contender: Contender, card: SpeedCard, seed: int) -> dict[str, Any]:
     """Run one process to its end; wall time from outside, processor time and memory from the kernel.
 
     Raises:
-        Undone: the library says that it cannot do this work, or did other work.
+        UndoneError: the library says that it cannot do this work, or did other work.
     """
     with tempfile.TemporaryDirectory() as folder:
         out, line = Path(folder) / "run", command(contender, card, seed, Path(folder) / "run")
@@ -149,7 +149,7 @@ def measure(contender: Contender, card: SpeedCard, seed: int) -> dict[str, Any]:
             said.seek(0)
             errors.seek(0)
             if process.returncode:
-                raise Undone(f"{contender}: {errors.read().strip().splitlines()[-1:]}")
+                raise UndoneError(f"{contender}: {errors.read().strip().splitlines()[-1:]}")
             report = report_of(contender, said.read(), out)
     return {**contender._asdict(), "seed": seed, **_figures(wall, used, load), **checked(contender, card, report)}
 
@@ -167,11 +167,11 @@ def checked(contender: Contender, card: SpeedCard, report: Mapping[str, Any]) ->
     """What a process did, once it is the card's work, or labelled where it is not.
 
     Raises:
-        Undone: it did other work and does not say so.
+        UndoneError: it did other work and does not say so.
     """
     counts = {name: report[name] for name in card.counts}
     if counts != card.counts and "differs" not in report:
-        raise Undone(f"{contender} did {counts}, not {card.counts}")
+        raise UndoneError(f"{contender} did {counts}, not {card.counts}")
     return {
         **counts,
         "differs": report.get("differs"),

@@ -18,10 +18,11 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contenders import PEERS, Contender, Undone, measure
+from benchmarks.contenders import PEERS, Contender, UndoneError, measure
 from benchmarks.learning import SEEDS, read_rows
 from benchmarks.speed_tables import page, table
 from benchmarks.work import SPEED
@@ -60,12 +61,16 @@ def session(card: str, contenders: list[Contender], rounds: int, measure: Measur
             try:
                 row |= measure(contender, seeds[number % len(seeds)])
                 print(f"{card}, round {number}, {contender}: {row['wall_seconds']:.2f} s", file=sys.stderr, flush=True)
-            except Undone as reason:
+            except UndoneError as reason:
                 going.remove(contender)
                 row |= {**contender._asdict(), "undone": str(reason)}
                 print(f"{card}: {reason}", file=sys.stderr, flush=True)
             with results.open("a") as file:
                 file.write(json.dumps(row | about) + "\n")
+
+
+def _measured(card: str, contender: Contender, seed: int) -> dict[str, Any]:
+    return measure(contender, SPEED[card], seed)
 
 
 def main() -> None:
@@ -86,7 +91,7 @@ def main() -> None:
                 card,
                 [*ours, *peers],
                 options.rounds,
-                lambda contender, seed, card=card: measure(contender, SPEED[card], seed),  # type: ignore[misc]
+                partial(_measured, card),
                 options.results,
             )
             print(table(read_rows(options.results), card))

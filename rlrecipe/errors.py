@@ -11,7 +11,7 @@ class Diverged(ArithmeticError):  # noqa: N818 - what happened to the run
     """A number became NaN or infinite (exit 6)."""
 
 
-class Stopped(Exception):  # noqa: N818 - what happened to the session
+class StoppedError(Exception):
     """The session ends in the middle of a batch: what came after the newest checkpoint is made again."""
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from rlrecipe.errors import Stopped
+from rlrecipe.errors import StoppedError
 
 #: The wrapper is glue: optimising it doubles the time of compiling and changes no speed.
 OPTIONS = {"aot_inductor.compile_wrapper_opt_level": "O0", "aot_inductor.precompile_headers": False}
@@ -118,7 +118,7 @@ def build(jobs: Sequence[Job], folder: Path, interrupted: Callable[[], bool] = l
     Raises:
         UntraceableError: a function cannot be traced.
         RuntimeError: the compiler failed; the message ends with what it said.
-        Stopped: the run shall stop.
+        StoppedError: the run shall stop.
     """
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH)))
@@ -138,7 +138,7 @@ def build(jobs: Sequence[Job], folder: Path, interrupted: Callable[[], bool] = l
         waiting = list(range(len(running), len(jobs)))
         while running:
             if interrupted():
-                raise Stopped("stopped while the update was being compiled")
+                raise StoppedError("stopped while the update was being compiled")
             time.sleep(0.05)
             for i in [i for i, one in running.items() if one.finished()]:
                 del running[i]

@@ -15,7 +15,7 @@ from typing import Any
 from rlrecipe.build import Assembly
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
-from rlrecipe.errors import Diverged, Stopped
+from rlrecipe.errors import Diverged, StoppedError
 from rlrecipe.runs.directory import RunDirectory, as_json, status
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.provenance import versions
@@ -128,7 +128,7 @@ class Session:
                 self._catch_up()
                 self.trainer.train()
                 outcome = self.finish()
-            except Stopped:
+            except StoppedError:
                 outcome = self._stopped()
             except Diverged as error:
                 last = self.store.pointer("latest")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks import contenders, speed_tables
-from benchmarks.contenders import Contender, Undone, checked
+from benchmarks.contenders import Contender, UndoneError, checked
 from benchmarks.learning import read_rows
 from benchmarks.peers.meter import Meter, seconds_to, updates_per_second
 from benchmarks.speed import session
@@ -31,7 +32,7 @@ def rows(tmp_path: Path) -> list[dict[str, Any]]:
 
     def measure(contender: Contender, seed: int) -> dict[str, Any]:
         if contender.library == "rlox":
-            raise Undone("rlox cannot")
+            raise UndoneError("rlox cannot")
         number = seen[contender] = seen.get(contender, -1) + 1
         # The warm-up is slow; later rounds slow down together.
         seconds = 500.0 if number == 0 else SECONDS[contender] * number
@@ -68,7 +69,7 @@ def test_the_page_says_who_is_not_there(rows: list[dict[str, Any]]) -> None:
 
 
 def test_other_work_is_refused_unless_it_is_labelled() -> None:
-    with pytest.raises(Undone, match="'updates': 1"):
+    with pytest.raises(UndoneError, match="'updates': 1"):
         checked(OURS, CARD, {**REPORT, "updates": 1})
     assert checked(OURS, CARD, {**REPORT, "updates": 1, "differs": "one update"})["differs"] == "one update"
 
@@ -126,7 +127,7 @@ def test_commands_name_card_seed_threads_and_folder(tmp_path: Path) -> None:
 def test_speed_and_threshold_are_read_off_the_progress() -> None:
     meter = Meter(frames=100)
     for frames in range(1, 101):
-        meter.frame(frames, lambda frames=frames: frames * 2)  # type: ignore[misc]
+        meter.frame(frames, partial(int, frames * 2))
     assert 40 <= len(meter.progress) <= 51
     assert updates_per_second([(0, 0, 0.0), (10, 20, 10.0), (50, 100, 18.0)]) == 10.0
     assert updates_per_second([]) is None

@@ -14,8 +14,8 @@ import torch
 
 from rlrecipe.compiled import package
 from rlrecipe.compiled.cache import Cache
-from rlrecipe.errors import Diverged, Stopped
-from rlrecipe.interfaces import Batch
+from rlrecipe.errors import Diverged, StoppedError
+from rlrecipe.interfaces import Batch, Key
 from rlrecipe.trainers.trainer import Trainer
 from rlrecipe.update import Whole
 from tests import small
@@ -126,40 +126,43 @@ def test_a_later_run_loads_neither_compiler_nor_tracer() -> None:
     assert done.stdout.split() == ["[]", "[]"]
 
 
-def bad(key: Any, row: int) -> Callable[[Trainer], None]:
-    """Make one number of a sub-batch a NaN from some update on; parameters of before it are kept."""
+class Spoil:
+    """Makes one number of one update's sub-batch a NaN; what updates move is kept as it was before."""
 
-    def change(trainer: Trainer) -> None:
-        def spoil(batch: Batch) -> Batch:
-            if trainer.clock.updates == row:
-                batch[key][3] = float("nan")
-                trainer.before = [tensor.clone() for tensor in vectors(trainer)]  # type: ignore[attr-defined]
-            return batch
+    reads_mapping = True
 
-        spoil.reads_mapping = True  # type: ignore[attr-defined]
-        trainer.register_op("process_optim_batch", spoil)
+    def __init__(self, trainer: Trainer, key: Key, at: int) -> None:
+        self.trainer, self.key, self.at = trainer, key, at
+        self.before: list[torch.Tensor] = []
+        trainer.register_op("process_optim_batch", self)
 
-    return change
+    def __call__(self, batch: Batch) -> Batch:
+        if self.trainer.clock.updates == self.at:
+            batch[self.key][3] = float("nan")
+            self.before = [tensor.clone() for tensor in vectors(self.trainer)]
+        return batch
 
 
 @pytest.mark.parametrize("compiled", ["on", "off"])
 def test_what_is_not_finite_moves_nothing_and_is_named(compiled: str) -> None:
-    kept: list[Trainer] = []
-
-    def change(trainer: Trainer) -> None:
-        kept.append(trainer)
-        bad("advantage", 5)(trainer)
-
+    hooks: list[Spoil] = []
     with pytest.raises(Diverged, match=r"not finite: loss/policy, .*gradient of policy\.0\.weight"):
-        trained(f"runtime.compile={compiled}", recipe=RECIPES["ppo"], change=change)
-    (trainer,) = kept
-    before = trainer.before  # type: ignore[attr-defined]
-    assert all(torch.equal(one, other) for one, other in zip(vectors(trainer), before, strict=True))
+        trained(
+            f"runtime.compile={compiled}",
+            recipe=RECIPES["ppo"],
+            change=lambda trainer: hooks.append(Spoil(trainer, "advantage", 5)),
+        )
+    (hook,) = hooks
+    assert hook.before
+    assert all(torch.equal(one, other) for one, other in zip(vectors(hook.trainer), hook.before, strict=True))
 
 
 def test_the_second_loss_is_named_when_it_is_not_finite() -> None:
+    def change(trainer: Trainer) -> None:
+        Spoil(trainer, "noise", 5)
+
     with pytest.raises(Diverged, match=r"gradient of policy\.0\.weight"):
-        trained(ON, recipe=RECIPES["sac"], change=bad("noise", 5))
+        trained(ON, recipe=RECIPES["sac"], change=change)
 
 
 def test_an_overflow_that_only_the_package_has_ends_the_run_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,7 +254,7 @@ def test_a_run_that_shall_stop_does_not_wait_for_the_compiler(tmp_path: Path, mo
     def stop(trainer: Trainer) -> None:
         trainer.update.engine.interrupted = lambda: True
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         trained(ON, change=stop)
     assert list((tmp_path / "compiled").iterdir()) == []
 
