@@ -179,6 +179,8 @@ class Update:
         self.parts = [Part(objective, parameters, optimizer, self.engine) for objective in objectives]
         #: Updates begun so far: what an objective's ``every`` counts.
         self.count = 0
+        #: By which learning rates are multiplied.
+        self.factor = 1.0
         for part in self.parts:
             part.set_rates(groups or {})
             if targets is not None:
@@ -234,8 +236,10 @@ class Update:
 
     def scale_lr(self, factor: float) -> None:
         """Set every learning rate to ``factor`` times what the recipe says."""
-        for part in self.parts:
-            torch.mul(part.rate, factor, out=part.lr)
+        if factor != self.factor:
+            self.factor = factor
+            for part in self.parts:
+                torch.mul(part.rate, factor, out=part.lr)
 
     def state_dict(self) -> State:
         """Parameters by name, the optimizer's state of each objective, the targets, the count."""

@@ -42,5 +42,32 @@ def _horner(coefficients: list[float], x: torch.Tensor) -> torch.Tensor:
     return value
 
 
+def power(base: float, exponent: torch.Tensor) -> Any:
+    """``base ** exponent`` of one number, computed once.
+
+    A compiler puts what is one number into the loops that use it: Adam's bias correction was computed for every 16
+    parameters. A maximum is computed before them; its 16 equal values keep it from being unrolled into the loops.
+    """
+    if exponent.dim() or not exponent.is_floating_point():
+        return NotImplemented
+    same = exponent.expand(16)
+    return torch.pow(torch.full_like(same, base), same).amax()
+
+
+def biased(bias: torch.Tensor, x: torch.Tensor, y: torch.Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
+    """``x y + bias`` of matrices or stacks of them, the bias in the loop that follows, where it costs nothing.
+
+    A product that adds the bias copies it to every row first. Written as a difference: the compiler would join a sum
+    with the product again.
+    """
+    return torch.matmul(x, y) - -bias if beta == alpha == 1 else NotImplemented
+
+
 #: By operation.
-REPLACED: dict[Any, Callable[..., Any]] = {torch.ops.aten.tanh.default: tanh, torch.ops.aten.tanh_.default: tanh_}
+REPLACED: dict[Any, Callable[..., Any]] = {
+    torch.ops.aten.tanh.default: tanh,
+    torch.ops.aten.tanh_.default: tanh_,
+    torch.ops.aten.pow.Scalar: power,
+    torch.ops.aten.addmm.default: biased,
+    torch.ops.aten.baddbmm.default: biased,
+}

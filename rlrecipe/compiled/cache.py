@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 #: Of the format of entries and of what goes into their names.
-FORMAT = 7
+FORMAT = 8
 #: Bytes of all packages together; the least recently used go first.
 MOST = 1 << 30
 #: Seconds after which a temporary file or folder is nobody's any more.

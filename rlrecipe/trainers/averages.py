@@ -25,11 +25,17 @@ class Averages:
 
     def add_row(self, names: tuple[str, ...], row: torch.Tensor) -> None:
         """Take the numbers of a float32 row ``[len(names)]`` in."""
-        if names in self._sums:
-            total, count = self._sums[names]
-            self._sums[names] = total.add_(row), count + 1
-        else:
+        if names not in self._sums:
             self._sums[names] = row, 1
+            return
+        total, count = self._sums[names]
+        if total.device.type == "cpu":
+            # In numpy: a call for every update, and of a few numbers only.
+            array = total.numpy()
+            array += row.numpy()
+        else:
+            total.add_(row)
+        self._sums[names] = total, count + 1
 
     def __bool__(self) -> bool:
         return bool(self._sums)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -83,9 +83,9 @@ class Replay:
             return 0
         self._sub_batches = self.buffer.sample(count)
         size = self.buffer.batch_size
-        drawn = {key: torch.from_numpy(n) for key, n in self.algorithm.noise(self.rng, count * size).items()}
-        split = {key: iter(torch.split(tensor, size)) for key, tensor in drawn.items()}
-        self._noise = lambda: {key: next(parts) for key, parts in split.items()}
+        drawn = self.algorithm.noise(self.rng, count * size)
+        starts = iter(range(0, count * size, size))
+        self._noise = lambda: _rows(drawn, next(starts), size)
         return count
 
     def take(self) -> Batch:
@@ -113,3 +113,7 @@ class Replay:
     def load_state_dict(self, state: State) -> None:
         """Go on from a saved state."""
         self.ratio.frames, self.ratio.updates = state["frames"], state["updates"]
+
+
+def _rows(drawn: Mapping[Key, np.ndarray], start: int, count: int) -> Batch:
+    return {key: torch.from_numpy(numbers[start : start + count]) for key, numbers in drawn.items()}
