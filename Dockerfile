@@ -3,7 +3,7 @@
 ARG BASE=python:3.12-slim
 FROM ${BASE}
 
-# System packages beyond the base, for example "g++" (torch.compile) or "libgl1 libglib2.0-0" (atari).
+# System packages beyond the base, for example "g++" (compiled updates) or "libgl1 libglib2.0-0" (atari).
 ARG APT=""
 RUN if [ -n "$APT" ]; then \
         apt-get update \

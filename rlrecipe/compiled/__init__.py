@@ -1,8 +1,8 @@
 """Updates as packages of native code: traced once, compiled once, loaded in milliseconds ever after.
 
-``parts.py`` takes the place of an update's eager parts; ``fingerprint.py`` says which operations a function is made
-of; ``cache.py`` keeps packages by that; ``package.py`` makes and loads them. Algorithms, networks and optimizers know
-nothing of it.
+``engine.py`` takes the place of the eager engine; ``functions.py`` writes an update as functions of tensors and
+``trace.py`` writes those down; ``fingerprint.py`` says which operations a function is made of; ``cache.py`` keeps
+packages by that; ``package.py`` makes and loads them. Algorithms, networks and optimizers know nothing of it.
 """
 
 from __future__ import annotations

@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import stat
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 
-#: Of the format of entries and of what goes into their names.
-FORMAT = 8
+from rlrecipe.compiled.package import compiler
+
+#: Of entries and of what goes into their names.
+FORMAT = 9
 #: Bytes of all packages together; the least recently used go first.
 MOST = 1 << 30
 #: Seconds after which a temporary file or folder is nobody's any more.
@@ -26,15 +31,30 @@ class UnsafeCacheError(OSError):
 
 
 def folder() -> Path:
-    """Where packages are kept: ``RLRECIPE_CACHE``, or the user's cache folder."""
-    users = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("RLRECIPE_CACHE") or users / "rlrecipe") / "compiled"
+    """Where packages are kept: ``RLRECIPE_CACHE``, or the user's cache folder; without a home, a temporary one."""
+    own, users = os.environ.get("RLRECIPE_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    if own:
+        return Path(own) / "compiled"
+    try:
+        return Path(users or Path.home() / ".cache") / "rlrecipe" / "compiled"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"rlrecipe-{os.getuid()}" / "compiled"
 
 
 def key(operations: Sequence[str], threads: int) -> str:
     """The name of a package: its operations, and all that native code of them depends on."""
-    facts = [FORMAT, torch.__version__, torch.version.git_version, threads, processor(), *operations]
+    facts = [FORMAT, torch.__version__, torch.version.git_version, threads, processor(), *_makers(), *operations]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _makers() -> list[str]:
+    """What turns operations into code besides torch: the C++ compiler, and what we do to a trace."""
+    found = compiler()
+    program = Path(found).resolve() if found else None
+    # Not by importing them: a run that finds its packages does without the tracer.
+    sources = [Path(__file__).with_name(name).read_bytes() for name in ("arithmetic.py", "trace.py", "package.py")]
+    digest = hashlib.sha256(b"".join(sources)).hexdigest()
+    return [f"{program.name} {program.stat().st_size}" if program else "", digest]
 
 
 def processor() -> str:
@@ -73,21 +93,21 @@ class Cache:
         try:
             if json.loads(facts.read_bytes())["sha256"] != _digest(package):
                 raise ValueError
+            os.utime(package)
         except (OSError, ValueError, KeyError, TypeError):
-            package.unlink(missing_ok=True)
-            facts.unlink(missing_ok=True)
+            # It stays: another process may be putting it there just now, and who makes it anew puts it in its place.
             return None
-        os.utime(package)
         return package
 
     def staging(self, name: str) -> Path:
         """A file for a package in the making, on the same disk."""
-        return self.path / f".{name}.{os.getpid()}.pt2"
+        # Processes of several containers may share the folder and have one number.
+        return self.path / f".{name}.{secrets.token_hex(8)}.pt2"
 
     def put(self, name: str, made: Path) -> Path:
         """Take a finished package over."""
         package, facts = self._files(name)
-        staged = facts.with_name(f".{facts.name}.{os.getpid()}")
+        staged = made.with_suffix(".json")
         staged.write_text(json.dumps({"sha256": _digest(made), "bytes": made.stat().st_size}))
         made.replace(package)
         staged.replace(facts)
@@ -96,20 +116,26 @@ class Cache:
 
     def sweep(self) -> None:
         """Remove what was not used for longest, until the rest fits, and what killed runs have left."""
-        for left in self.path.glob(".*"):
-            if time.time() - left.stat().st_mtime > ABANDONED:
-                shutil.rmtree(left, ignore_errors=True)
-                left.unlink(missing_ok=True) if left.is_file() else None
-        packages = sorted(self.path.glob("[0-9a-f]*.pt2"), key=lambda file: file.stat().st_mtime, reverse=True)
+        for left, facts in _found(self.path.glob(".*")):
+            if time.time() - facts.st_mtime > ABANDONED:
+                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+        packages = sorted(_found(self.path.glob("[0-9a-f]*.pt2")), key=lambda one: one[1].st_mtime, reverse=True)
         total = 0
-        for i, package in enumerate(packages):
-            total += package.stat().st_size
+        for i, (package, facts) in enumerate(packages):
+            total += facts.st_size
             if i and total > self.most:
                 for file in self._files(package.stem):
                     file.unlink(missing_ok=True)
 
     def _files(self, name: str) -> tuple[Path, Path]:
         return self.path / f"{name}.pt2", self.path / f"{name}.json"
+
+
+def _found(files: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]:
+    """Files and their facts; other processes remove some meanwhile."""
+    for file in files:
+        with suppress(FileNotFoundError):
+            yield file, file.stat()
 
 
 def _digest(file: Path) -> str:

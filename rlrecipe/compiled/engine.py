@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,8 @@ class Compiled(Eager):
         self, update: Update, batch: Batch, inputs: Scalars, clip_norm: float | None, stop: Stop | None
     ) -> None:
         """Find or make packages for updates with sub-batches like this one; without ``stop`` part by part."""
+        # Dense: packages are made of copies of what they are shown, and those are.
+        batch = {key: tensor.contiguous() for key, tensor in batch.items()}
         self._kinds = {key: _kind(tensor) for key, tensor in batch.items()}
         try:
             if stop is None or not self._join(update, batch, inputs, clip_norm, stop):
@@ -163,7 +166,7 @@ class Compiled(Eager):
     def _rows(self, batch: Batch) -> list[torch.Tensor] | None:
         """What packages take of a sub-batch; None if it does not look like the first one. Further keys do no harm."""
         try:
-            rows = [batch[key] for key in self._kinds]
+            rows = [batch[key].contiguous() for key in self._kinds]
         except KeyError:
             return None
         return rows if [_kind(row) for row in rows] == list(self._kinds.values()) else None
@@ -195,9 +198,8 @@ class Compiled(Eager):
         """Make packages and put them into the cache."""
         if package.compiler() is None:
             raise RuntimeError("there is no C++ compiler on this machine")
-        what, home = _all(job for job, _ in missing.values()), str(Path.home())
-        place = str(self.path).replace(home, "~", 1) if str(self.path).startswith(home) else self.path
-        self.say(f"compiling {what}; later runs find it in {place}")
+        what = _all(job for job, _ in missing.values())
+        self.say(f"compiling {what}; later runs find it in {_shown(self.path)}")
         started = time.perf_counter()
         jobs = [
             package.Job(only(job.function, job.tensors, used), [job.tensors[i] for i in used], cache.staging(name))
@@ -209,9 +211,16 @@ class Compiled(Eager):
         self.say(f"compiled {what} in {time.perf_counter() - started:.0f} s")
 
 
+def _shown(path: Path) -> Path:
+    """A path as users write it."""
+    with suppress(RuntimeError, ValueError):
+        return Path("~", path.relative_to(Path.home()))
+    return path
+
+
 def _kind(tensor: torch.Tensor) -> Any:
     """What a package takes for granted."""
-    return tensor.shape, tensor.stride(), tensor.dtype
+    return tensor.shape, tensor.dtype
 
 
 def _place(parts: Sequence[Part]) -> tuple[str, ...]:

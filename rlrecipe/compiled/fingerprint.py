@@ -51,6 +51,8 @@ class Recorder(TorchDispatchMode):
             raise UntraceableError(f"{func} draws random numbers")
         if func is torch.ops.aten._local_scalar_dense.default:
             raise UntraceableError("it reads a number back, which may be another one next time")
+        if _sized_by_numbers(func, args):
+            raise UntraceableError(f"how many numbers {func} gives depends on numbers, which may be others next time")
         given = tree_map(self._place, (args, kwargs or {}))
         result = func(*args, **(kwargs or {}))
         self.lines.append(f"{func}{given} -> {tree_map(self._keep, result)}")
@@ -72,6 +74,13 @@ class Recorder(TorchDispatchMode):
         place = self._places.setdefault(id(value), len(self._kept))
         self._kept.append(value)
         return f"%{place}:{value.dtype}{list(value.shape)}"
+
+
+def _sized_by_numbers(func: Any, args: tuple[Any, ...]) -> bool:
+    if func is torch.ops.aten.index.Tensor:
+        # By integers, what comes out is as long as they are.
+        return any(index.dtype in (torch.bool, torch.uint8) for index in args[1] if index is not None)
+    return torch.Tag.dynamic_output_shape in func.tags
 
 
 def fingerprint(function: Callable[..., Any], inputs: Sequence[torch.Tensor]) -> tuple[list[str], list[int]]:

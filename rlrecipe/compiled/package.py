@@ -1,7 +1,7 @@
 """Making and loading packages: torch's ahead-of-time compiler over a traced function.
 
-``python -m rlrecipe.compiled.package PACKAGE`` reads the path of an exported program and compiles it: in a process of
-its own, so that the compiler's memory and imports are none of the run's, and several at a time.
+``main`` reads the path of an exported program and compiles it: in a process of its own, so that the compiler's memory
+and imports are none of the run's, and several at a time.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from rlrecipe.errors import StoppedError
 
 #: The wrapper is glue: optimising it doubles the time of compiling and changes no speed.
 OPTIONS = {"aot_inductor.compile_wrapper_opt_level": "O0", "aot_inductor.precompile_headers": False}
+#: What a compiling process runs. Its modules come from where the run's do, never from the current folder.
+PROGRAM = "import sys; sys.path.append(sys.argv[1]); from rlrecipe.compiled.package import main; main(sys.argv[2])"
 #: Temporary folders of making and loading begin with it.
 SCRATCH = ".scratch."
 
@@ -65,9 +67,11 @@ class Compiler:
         folders = {"TORCHINDUCTOR_CACHE_DIR": str(scratch), "TMPDIR": str(scratch)}
         # Whether the compiler knows the processor's vectors shows when it compiles; trying first takes seven seconds.
         known = {"TORCHINDUCTOR_VEC_ISA_OK": os.environ.get("TORCHINDUCTOR_VEC_ISA_OK", "1")}
+        known |= {"CXX": found} if (found := compiler()) else {}
+        home = Path(__file__).parents[2]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "rlrecipe.compiled.package", str(package)],
+                [sys.executable, "-P", "-c", PROGRAM, str(home), str(package)],
                 env={**os.environ, **threads, **folders, **known},
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -197,7 +201,3 @@ def main(package: str) -> None:
     sys.stdout.flush()
     # Nothing is left to be done; taking the interpreter down in good order takes half a second.
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +32,7 @@ PHASES = {
     "end": "summary, closing",
 }
 #: Phases in which everything belongs to them, whatever is called.
-CLOSED = frozenset({"evaluation", "checkpoint", "start", "end"})
+CLOSED = frozenset({"evaluation", "checkpoint"})
 
 
 class Profile:
@@ -57,18 +56,6 @@ class Profile:
         """From here on, what is no other phase's is ``phase``'s."""
         self._count()
         self._phases[-1] = phase
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """What happens inside belongs to a phase."""
-        self._count()
-        self._phases.append(name)
-        self.calls[name] += 1
-        try:
-            yield
-        finally:
-            self._count()
-            self._phases.pop()
 
     def watched(self, function: Callable[..., Any], name: str) -> Callable[..., Any]:
         """A function whose calls belong to a phase."""
@@ -107,6 +94,7 @@ class Profile:
         trainer.boundaries[0] = session.recorder.boundary
         self.watch(session.evaluation, "run", "evaluation")
         self.watch(session.checkpoints, "save", "checkpoint")
+        self.watch(session, "finish", "end")
 
     def report(self) -> dict[str, Any]:
         """Seconds, share and calls of each phase."""

@@ -136,6 +136,8 @@ def _difference(run_dir: Path, start: Checkpoint, end: Checkpoint, recipe: Recip
         changed = [file for file in files if file != SESSION and files[file] != files_again.get(file)]
         if row is None and not changed:
             return None
+        if session.assembly.exact != "exact":
+            return f"it went otherwise here, which proves nothing: {session.assembly.exact_reason}"
         return row or f"frame {end.manifest['frames']}: {_first_key(end, again)} ({', '.join(changed)})"
 
 

@@ -13,7 +13,7 @@ from rlrecipe.build import Assembly, make_trainer, total_of
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint, cure_without_buffer
 from rlrecipe.checkpoint.verified import DamagedPiece
-from rlrecipe.compiled.choice import choose
+from rlrecipe.compiled.choice import Choice, choose
 from rlrecipe.probe import probe
 from rlrecipe.recipe.dump import dump
 from rlrecipe.recipe.errors import Problem
@@ -123,10 +123,14 @@ def run(
     }
     path = run_dir or RunDirectory.default(recipe.name)
     directory = RunDirectory.create(path, contents, files)
-    updates = "compiled" if choice.compile == "on" else "not compiled"
-    return _train(
-        directory, lambda: assembly, None, display, said=f"updates are {updates}: {choice.reason}", profile=profile
-    )
+    return _train(directory, lambda: assembly, None, display, said=_updates(choice, assembly), profile=profile)
+
+
+def _updates(choice: Choice, assembly: Assembly) -> str:
+    """What becomes of the updates, and why."""
+    if choice.compile == "on" and assembly.trainer.points.ops["optimizer"]:
+        choice = Choice("off", "a hook at the point optimizer takes the steps")
+    return f"updates are {'compiled' if choice.compile == 'on' else 'not compiled'}: {choice.reason}"
 
 
 def _probed(loaded: Loaded) -> Loaded:

@@ -6,9 +6,10 @@ import pytest
 
 from rlrecipe.build import make_trainer
 from rlrecipe.compiled import choice
-from rlrecipe.compiled.choice import MANY, choose, updates_ahead
+from rlrecipe.compiled.choice import MANY, Choice, choose, updates_ahead
 from rlrecipe.recipe.load import load
 from rlrecipe.resolve import resolve
+from rlrecipe.runs import start
 from tests import small
 from tests.cli.command import Commands
 
@@ -70,3 +71,12 @@ def test_a_run_says_at_its_start_what_was_chosen(
     answer = rlrecipe("run", rlrecipe.recipe(small.CARTPOLE), "--run-dir", "run")
     assert "updates are not compiled: 32 lie ahead (runtime.compile: auto does it from 5,000 on)\n" in answer.err
     assert load(tmp_path / "run/resolved.yaml").recipe.runtime.compile == "off"
+
+
+def test_a_hook_that_takes_the_steps_is_said_to_do_so() -> None:
+    assembly = small.build(small.CARTPOLE, "runtime.compile=on")
+    choice = Choice("on", "runtime.compile: on")
+    assert start._updates(choice, assembly) == "updates are compiled: runtime.compile: on"
+    assembly.trainer.register_op("optimizer", lambda losses, clip_norm, j: None)
+    said = start._updates(choice, assembly)
+    assert said == "updates are not compiled: a hook at the point optimizer takes the steps"

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -68,6 +70,18 @@ def test_a_constant_is_refused() -> None:
 def test_a_number_that_is_read_back_is_refused() -> None:
     with pytest.raises(UntraceableError, match="reads a number back"):
         fingerprint(lambda x: x + 1 if x.sum() > 0 else x, [X])
+
+
+@pytest.mark.parametrize("some", [lambda x: x[x > 0], lambda x: x.masked_select(x > 0), lambda x: x.nonzero()])
+def test_results_whose_size_depends_on_numbers_are_refused(some: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    with pytest.raises(UntraceableError, match="depends on numbers, which may be others"):
+        fingerprint(lambda x: some(x).sum() * 1.0, [X])
+
+
+def test_rows_that_are_chosen_by_number_are_not() -> None:
+    lines, used = fingerprint(lambda x, rows: x[rows], [X, torch.tensor([1, 0])])
+    assert used == [0, 1]
+    assert "index.Tensor" in lines[2]
 
 
 def test_random_numbers_are_refused() -> None:

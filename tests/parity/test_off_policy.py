@@ -8,6 +8,7 @@ rlrecipe computes the exact one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -16,6 +17,8 @@ import pytest
 import torch
 
 from rlrecipe.clock import Clock
+from rlrecipe.compiled.engine import Compiled
+from rlrecipe.compiled.trace import separable
 from rlrecipe.interfaces import Batch, Head
 from rlrecipe.networks.copies import Copies
 from rlrecipe.networks.mlp import MLPOptions, make_mlp
@@ -24,7 +27,7 @@ from rlrecipe.parameters import Parameters
 from rlrecipe.recipe.options import Slot
 from rlrecipe.recipe.values import Duration
 from rlrecipe.targets import Targets
-from rlrecipe.update import Update
+from rlrecipe.update import Eager, Update
 from tests.parity.sb3_off_policy import record_ddpg, record_dqn, record_sac, record_td3
 from tests.parity.sb3_recorder import OffPolicyTrace, OffPolicyUpdate
 
@@ -65,14 +68,14 @@ def nested(named: Mapping[str, torch.Tensor], order: tuple[str, ...]) -> dict[st
     return slots
 
 
-def updater(trace: OffPolicyTrace, algorithm: Any) -> Update:
+def updater(trace: OffPolicyTrace, algorithm: Any, engine: Eager) -> Update:
     """This package's update, starting from the trace's parameters."""
     slots = tuple(slot for objective in algorithm.objectives for slot in objective.slots) or ("qvalue",)
     parameters = Parameters(nested(trace.initial, slots), torch.float64)
     targets = Targets(parameters, algorithm.targets, algorithm.target, Clock(Duration(1)))
     targets.copies.load(trace.initial_targets)
     optimizer = make_adam(AdamOptions(lr=1.0, betas=list(trace.adam_betas), eps=trace.adam_eps))
-    return Update(algorithm.objectives, parameters, optimizer, targets=targets)
+    return Update(algorithm.objectives, parameters, optimizer, targets=targets, engine=engine)
 
 
 def batch_of(update: OffPolicyUpdate) -> Batch:
@@ -97,20 +100,25 @@ TRACES: Mapping[str, Callable[[], OffPolicyTrace]] = {
 }
 
 
-@pytest.mark.parametrize("name", TRACES)
-def test_a_hundred_updates_equal_those_of_stable_baselines3(name: str) -> None:
+@pytest.mark.parametrize(("name", "compiled"), [*((name, False) for name in TRACES), ("sac", True), ("td3", True)])
+def test_a_hundred_updates_equal_those_of_stable_baselines3(name: str, compiled: bool, tmp_path: Path) -> None:
     trace = TRACES[name]()
     assert len(trace.updates) == 100
-    ours = updater(trace, algorithm_of(trace))
+    algorithm = algorithm_of(trace)
+    ours = updater(trace, algorithm, Compiled(tmp_path) if compiled else Eager())
+    ours.engine.prepare(ours, batch_of(trace.updates[0]), {}, trace.clip_norm, algorithm.stop)
     assert ours.targets is not None
     for number, update in enumerate(trace.updates):
         ours.scale_lr(update.learning_rate)
         batch = batch_of(update)
         parts = ours.begin()
-        for part in parts:
-            gradient, _ = part.gradient(batch, {})
-            part.apply(gradient, trace.clip_norm)
-        ours.end(parts)
+        whole = ours.whole(parts, batch, {})
+        assert (whole is not None) == (compiled and separable())
+        if whole is None:
+            for part in parts:
+                gradient, _ = part.gradient(batch, {})
+                part.apply(gradient, trace.clip_norm)
+            ours.end(parts)
         if name == "dqn" and update.targets_moved:
             ours.targets.follow()
         found = {**ours.parameters.named(), **ours.targets.copies.named()}

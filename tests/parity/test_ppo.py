@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from rlrecipe.algorithms.ppo import PPOOptions, make_ppo
+from rlrecipe.compiled.engine import Compiled
 from rlrecipe.distributions.categorical import Categorical
 from rlrecipe.distributions.normal import Normal
-from rlrecipe.interfaces import Batch
+from rlrecipe.interfaces import Batch, Scalars
 from rlrecipe.networks.mlp import MLPOptions, make_mlp
 from rlrecipe.optim.adam import AdamOptions, make_adam
 from rlrecipe.parameters import Parameters
-from rlrecipe.update import Update
-from tests.parity.sb3_trace import Trace, record
+from rlrecipe.update import Eager, Update
+from tests.parity.sb3_trace import Minibatch, Trace, record
+from tests.parity.sb3_trace import Update as TraceUpdate
 
 
-def updater(trace: Trace, observations: int) -> Update:
+def updater(trace: Trace, observations: int, engine: Eager) -> Update:
     """This package's update, starting from the trace's parameters."""
     import gymnasium
 
@@ -33,7 +37,28 @@ def updater(trace: Trace, observations: int) -> Update:
         nested[slot][rest] = tensor
     parameters = Parameters(nested, trace.dtype)
     optimizer = make_adam(AdamOptions(lr=1.0, betas=list(trace.adam_betas), eps=trace.adam_eps))
-    return Update(algorithm.objectives, parameters, optimizer)
+    return Update(algorithm.objectives, parameters, optimizer, engine=engine)
+
+
+def batch_of(rows: Minibatch) -> Batch:
+    return {
+        "observation": rows.observations,
+        "action": rows.actions,
+        "sample_log_prob": rows.old_log_prob,
+        "advantage": rows.advantages,
+        "value_target": rows.returns,
+    }
+
+
+def inputs_of(trace: Trace, update: TraceUpdate) -> Scalars:
+    numbers = {"clip_epsilon": update.clip_range, "entropy_coeff": trace.entropy_coeff}
+    numbers["critic_coeff"] = trace.critic_coeff
+    return {name: torch.tensor(number, dtype=trace.dtype) for name, number in numbers.items()}
+
+
+def differ(ours: Update, update: TraceUpdate) -> float:
+    named = ours.parameters.named().items()
+    return max(float((tensor - update.parameters[name]).abs().max()) for name, tensor in named)
 
 
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
@@ -41,27 +66,25 @@ def updater(trace: Trace, observations: int) -> Update:
 def test_a_hundred_updates_equal_those_of_stable_baselines3(env_id: str, dtype: torch.dtype) -> None:
     trace = record(env_id, dtype=dtype)
     assert len(trace.updates) == 100
-    ours = updater(trace, trace.updates[0].minibatch.observations.shape[-1])
+    ours = updater(trace, trace.updates[0].minibatch.observations.shape[-1], Eager())
     for number, update in enumerate(trace.updates):
-        rows = update.minibatch
-        batch: Batch = {
-            "observation": rows.observations,
-            "action": rows.actions,
-            "sample_log_prob": rows.old_log_prob,
-            "advantage": rows.advantages,
-            "value_target": rows.returns,
-        }
-        inputs = {
-            "clip_epsilon": torch.tensor(update.clip_range, dtype=dtype),
-            "entropy_coeff": torch.tensor(trace.entropy_coeff, dtype=dtype),
-            "critic_coeff": torch.tensor(trace.critic_coeff, dtype=dtype),
-        }
         ours.scale_lr(update.learning_rate)
-        gradient, metrics = ours.parts[0].gradient(batch, inputs)
+        gradient, metrics = ours.parts[0].gradient(batch_of(update.minibatch), inputs_of(trace, update))
         torch.testing.assert_close(float(gradient.norm()), update.grad_norm, rtol=1e-3, atol=1e-5)
         assert float(metrics["clip_fraction"]) == pytest.approx(update.clip_fraction, abs=0.04)
         ours.parts[0].apply(gradient, trace.clip_norm)
-        worst = max(
-            float((tensor - update.parameters[name]).abs().max()) for name, tensor in ours.parameters.named().items()
-        )
-        assert worst <= 1e-5, f"update {number}: parameters differ by {worst}"
+        assert differ(ours, update) <= 1e-5, f"after update {number}"
+
+
+def test_a_hundred_compiled_updates_equal_those_of_stable_baselines3(tmp_path: Path) -> None:
+    trace = record("CartPole-v1", dtype=torch.float32)
+    ours = updater(trace, trace.updates[0].minibatch.observations.shape[-1], Compiled(tmp_path))
+    for number, update in enumerate(trace.updates):
+        ours.scale_lr(update.learning_rate)
+        given = batch_of(update.minibatch), inputs_of(trace, update)
+        if number == 0:
+            ours.engine.prepare(ours, *given, trace.clip_norm, lambda metrics: False)
+        whole = ours.whole(ours.begin(), *given)
+        assert whole is not None, "it was compiled"
+        assert whole.status == 0
+        assert differ(ours, update) <= 1e-5, f"after update {number}"

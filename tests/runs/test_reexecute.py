@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from rlrecipe import Options, register
+from rlrecipe.compiled import package
 from rlrecipe.errors import Refusal
 from rlrecipe.runs.reexecute import replay, verify
 from tests import small
@@ -59,6 +60,18 @@ def test_a_changed_row_is_named_with_its_frame_and_key(finished_run: Path, tmp_p
     found = [stretch.difference for stretch in verify(run) if stretch.difference]
     assert len(found) == 1
     assert found[0].startswith(f"frame {changed['frames']}: loss/value in metrics.jsonl was ")
+
+
+def test_a_machine_that_cannot_compile_as_the_run_did_proves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.train(small.CARTPOLE, tmp_path / "run", "runtime.compile=on")
+    assert {stretch.difference for stretch in verify(tmp_path / "run", 2)} == {None}
+    monkeypatch.setattr(package, "compiler", lambda: None)
+    monkeypatch.setenv("RLRECIPE_CACHE", str(tmp_path / "cache"))
+    found = [str(stretch.difference) for stretch in verify(tmp_path / "run", 2)]
+    assert all(difference.startswith("it went otherwise here, which proves nothing: ") for difference in found)
+    assert all("could not be compiled on this machine" in difference for difference in found)
 
 
 class SecretOptions(Options):
