@@ -22,22 +22,23 @@ SHARE = 0.05
 AXES = (("frames", "frames"), ("seconds", "seconds of training, less waiting for a core"))
 
 
-def _pyplot() -> Any:
+def pyplot() -> Any:
+    """Matplotlib without a screen."""
     import matplotlib as mpl
 
     mpl.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot as drawing
 
-    return pyplot
+    return drawing
 
 
-def _save(figure: Any, out: Path) -> None:
+def save(figure: Any, out: Path) -> None:
     """A small file; the same curves give the same bytes with the same matplotlib."""
     from PIL import Image
 
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=100, metadata={"Software": None})
-    _pyplot().close(figure)
+    pyplot().close(figure)
     out.parent.mkdir(parents=True, exist_ok=True)
     # 64 colours show all of two hues on white, in a third of the bytes.
     Image.open(drawn).convert("RGB").quantize(64).save(out, optimize=True)
@@ -83,7 +84,7 @@ def plot_curves(groups: Mapping[str, list[Path]], out: Path) -> None:
     Raises:
         ValueError: no run of a recipe has logged an episode yet.
     """
-    figure, panels = _pyplot().subplots(
+    figure, panels = pyplot().subplots(
         1, len(groups), figsize=(5.5 * len(groups), 3.8), squeeze=False, layout="constrained"
     )
     for panel, (name, run_dirs) in zip(panels[0], groups.items(), strict=True):
@@ -98,7 +99,7 @@ def plot_curves(groups: Mapping[str, list[Path]], out: Path) -> None:
         panel.set(title=name, xlabel="frames", ylabel="episode return")
         panel.grid(alpha=0.3)
         panel.legend(loc="lower right")
-    _save(figure, out)
+    save(figure, out)
 
 
 def plot_card(runs: Mapping[str, Sequence[Sequence[Point]]], out: Path) -> None:
@@ -108,7 +109,7 @@ def plot_card(runs: Mapping[str, Sequence[Sequence[Point]]], out: Path) -> None:
         runs: the curves of each library, one a seed, with a point at least.
         out: the file.
     """
-    figure, panels = _pyplot().subplots(1, len(AXES), figsize=(9.0, 3.2), sharey=True, layout="constrained")
+    figure, panels = pyplot().subplots(1, len(AXES), figsize=(9.0, 3.2), sharey=True, layout="constrained")
     for panel, (field, label) in zip(panels, AXES, strict=True):
         column = Point._fields.index(field)
         for library, curves in runs.items():
@@ -122,4 +123,4 @@ def plot_card(runs: Mapping[str, Sequence[Sequence[Point]]], out: Path) -> None:
         panel.grid(alpha=0.3)
     panels[0].set(ylabel="return of training episodes")
     panels[0].legend(loc="best", fontsize="small")
-    _save(figure, out)
+    save(figure, out)

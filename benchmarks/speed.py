@@ -3,28 +3,31 @@
 ``python -m benchmarks.speed ppo/cartpole sac/halfcheetah --peers sb3 sbx --rounds 5``
 
 Each round runs rlrecipe once and each peer once for each number of threads, one after the other, so that a slow minute
-of the machine falls on all of them; one round before does not count (file caches, compiled packages). A peer stands at
-the better of its thread numbers over all its rounds. With ``--cold`` rlrecipe runs a second time in each round, with an
-empty cache. Every process becomes a line of ``benchmarks/results/speed.jsonl``; ``--page`` writes docs/speed.md from
-the newest session of each card.
+of the machine falls on all of them; one round before does not count (file caches, compiled packages). A number of
+threads with which a peer needs a sixth more time, by the better of the warm-up and the first round, is not tried again;
+of the others it stands at the better one over all its rounds. With ``--cold`` rlrecipe runs a second time in each
+round, with an empty cache. Every process becomes a line of ``benchmarks/results/speed.jsonl``; ``--page`` writes
+docs/speed.md from the newest whole session of each card and library.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.contenders import PEERS, Contender, UndoneError, measure
 from benchmarks.learning import SEEDS, read_rows
-from benchmarks.speed_tables import page, table
+from benchmarks.speed_page import write_page
+from benchmarks.speed_tables import table
 from benchmarks.work import SPEED
 
 RESULTS = Path(__file__).parent / "results" / "speed.jsonl"
@@ -53,13 +56,16 @@ def session(card: str, contenders: list[Contender], rounds: int, measure: Measur
     """
     about = {"session": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), "machine": processor()}
     results.parent.mkdir(parents=True, exist_ok=True)
-    going = list(contenders)
+    going, quickest = list(contenders), dict[Contender, float]()
     for number in range(rounds + 1):
+        if number == 2:
+            going = worthwhile(going, quickest)
         for contender in list(going):
             seeds = SEEDS["rlrecipe" if contender.library == "rlrecipe" else "sb3"]
             row: dict[str, Any] = {"card": card, "round": number}
             try:
                 row |= measure(contender, seeds[number % len(seeds)])
+                quickest[contender] = min(quickest.get(contender, math.inf), row["wall_seconds"])
                 print(f"{card}, round {number}, {contender}: {row['wall_seconds']:.2f} s", file=sys.stderr, flush=True)
             except UndoneError as reason:
                 going.remove(contender)
@@ -67,6 +73,15 @@ def session(card: str, contenders: list[Contender], rounds: int, measure: Measur
                 print(f"{card}: {reason}", file=sys.stderr, flush=True)
             with results.open("a") as file:
                 file.write(json.dumps(row | about) + "\n")
+
+
+def worthwhile(contenders: list[Contender], seconds: Mapping[Contender, float]) -> list[Contender]:
+    """Those that needed less than a sixth more than the same library with its best number of threads."""
+    best: dict[tuple[str, bool], float] = {}
+    for contender in contenders:
+        kind = contender.library, contender.cold
+        best[kind] = min(best.get(kind, math.inf), seconds[contender])
+    return [who for who in contenders if seconds[who] < 7 / 6 * best[who.library, who.cold]]
 
 
 def _measured(card: str, contender: Contender, seed: int) -> dict[str, Any]:
@@ -96,7 +111,7 @@ def main() -> None:
             )
             print(table(read_rows(options.results), card))
     else:
-        PAGE.write_text(page(read_rows(options.results)))
+        write_page(read_rows(options.results), PAGE)
 
 
 if __name__ == "__main__":

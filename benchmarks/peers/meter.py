@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 STARTED = time.perf_counter()
 
@@ -21,6 +21,22 @@ class Options(NamedTuple):
     seed: int
     threads: int
     out: Path
+
+
+class Counts(NamedTuple):
+    """What a library has counted in a run.
+
+    Attributes:
+        differs: in what its work differs from the card's, if it does.
+        exempt: names of the counts that differ with it.
+    """
+
+    frames: int
+    updates: int
+    minibatch: int
+    parameters: int
+    differs: str | None = None
+    exempt: tuple[str, ...] = ()
 
 
 class Meter:
@@ -44,6 +60,10 @@ class Meter:
     def episode(self, frames: int, episode_return: float) -> None:
         """Note a finished training episode."""
         self.episodes.append((frames, self.seconds, episode_return))
+
+    def end(self, frames: int, updates: int) -> None:
+        """Note the end of a run, however near the last note is."""
+        self.progress.append((frames, updates, self.seconds))
 
     @property
     def seconds(self) -> float:
@@ -69,10 +89,14 @@ def seconds_to(threshold: float | None, episodes: list[tuple[int, float, float]]
     return None
 
 
-def main(
-    run: Callable[[Options, Meter], dict[str, Any]], packages: tuple[str, ...], frames: Callable[[str], int]
-) -> None:
-    """Parse, run on as many cores as threads, report."""
+def main(run: Callable[[Options, Meter], Counts], packages: tuple[str, ...], frames: Callable[[str], int]) -> None:
+    """Parse, run on as many cores as threads, report.
+
+    Args:
+        run: trains a card, leaves weights in the folder, and returns what it counted.
+        packages: whose versions are reported.
+        frames: of a card.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("card")
     parser.add_argument("--seed", type=int, default=0)
@@ -83,9 +107,11 @@ def main(
         # Not every library takes a number of threads; all of them respect this.
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.threads])
     options, meter = Options(given.card, given.seed, given.threads, given.out), Meter(frames(given.card))
+    options.out.mkdir(parents=True, exist_ok=True)
     counts = run(options, meter)
+    meter.end(counts.frames, counts.updates)
     report = {
-        **counts,
+        **counts._asdict(),
         "progress": meter.progress,
         "episodes": meter.episodes,
         "versions": {name: version(name) for name in packages},

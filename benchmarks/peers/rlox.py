@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from benchmarks.cards import Card
-from benchmarks.peers.meter import Meter, Options, main
+from benchmarks.peers.meter import Counts, Meter, Options, main
 from benchmarks.work import SPEED
 
 SAME_ROWS = "the updates of one round all draw the same rows: it seeds a draw with the number of the frame"
@@ -133,7 +133,7 @@ class Count:
             self.meter.episode(self.frames, episode_return)
 
 
-def run(options: Options, meter: Meter) -> dict[str, Any]:
+def run(options: Options, meter: Meter) -> Counts:
     """Train a card with rlox."""
     import torch
     from rlox import Callback
@@ -148,13 +148,9 @@ def run(options: Options, meter: Meter) -> dict[str, Any]:
     model.callbacks.callbacks.append(follower)
     # Whole rounds: it would leave out a last one that goes past the end.
     model.train(card.peer.frames)
-    options.out.mkdir(parents=True, exist_ok=True)
     model.save(str(options.out / "model.pt"))
-    meter.next = 0
-    meter.frame(count.frames, lambda: count.updates)
-    counts: dict[str, Any] = {"frames": count.frames, "updates": count.updates}
-    counts |= {"minibatch": count.minibatch, "parameters": count.parameters}
-    return counts | ({"differs": SAME_ROWS} if card.algorithm == "dqn" else {})
+    differs = SAME_ROWS if card.algorithm == "dqn" else None
+    return Counts(count.frames, count.updates, count.minibatch, count.parameters, differs)
 
 
 if __name__ == "__main__":

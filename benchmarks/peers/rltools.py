@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cards import Card
-from benchmarks.peers.meter import Meter, Options, main
+from benchmarks.peers.meter import Counts, Meter, Options, main
 from benchmarks.work import SPEED
 
 INTERFACE = "halfcheetah"
@@ -132,7 +132,7 @@ def parameters(policy: str, algorithm: str) -> int:
     return sum(prod(shape) for shape in shapes) + critics * critic + others
 
 
-def run(options: Options, meter: Meter) -> dict[str, Any]:
+def run(options: Options, meter: Meter) -> Counts:
     """Train a card with RLtools."""
     if not options.card.endswith("/halfcheetah"):
         raise SystemExit(f"{options.card}: its Python interface takes environments with continuous actions only")
@@ -159,15 +159,13 @@ def run(options: Options, meter: Meter) -> dict[str, Any]:
         finished = state.step()
         meter.frame(int(done[0]), lambda: constants.updates(int(done[0])))
     policy = state.export_policy()
-    options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "policy.h").write_text(policy)
-    frames, meter.next = int(done[0]), 0
-    meter.frame(frames, lambda: constants.updates(frames))
     sys.stdout.flush()
     sys.stdout = os.fdopen(standard, "w")
-    counts: dict[str, Any] = {"frames": frames, "updates": constants.updates(frames)}
-    counts |= {"minibatch": constants.minibatch, "parameters": parameters(policy, card.algorithm)}
-    return counts | ({"differs": ONE_WIDTH} if card.algorithm == "td3" else {})
+    frames, learned = int(done[0]), parameters(policy, card.algorithm)
+    differs = ONE_WIDTH if card.algorithm == "td3" else None
+    exempt = ("parameters",) if differs else ()
+    return Counts(frames, constants.updates(frames), constants.minibatch, learned, differs, exempt)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.peers.meter import Meter, Options, main
+from benchmarks.peers.meter import Counts, Meter, Options, main
 from benchmarks.sb3_run import build, optimizer_steps
 from benchmarks.work import SPEED
 
@@ -20,13 +20,10 @@ def train(model: Any, card: str, options: Options, meter: Meter, updates: Any) -
         return True
 
     model.learn(total_timesteps=SPEED[card].work.total_frames, callback=on_step)
-    options.out.mkdir(parents=True, exist_ok=True)
     model.save(options.out / "model.zip")
-    meter.next = 0
-    meter.frame(model.num_timesteps, updates)
 
 
-def run(options: Options, meter: Meter) -> dict[str, Any]:
+def run(options: Options, meter: Meter) -> Counts:
     """Train a card with stable-baselines3."""
     import torch
 
@@ -39,12 +36,9 @@ def run(options: Options, meter: Meter) -> dict[str, Any]:
     train(model, options.card, options, meter, updates)
     learned = [*(p for n, p in model.policy.named_parameters() if "target" not in n)]
     temperature = getattr(model, "log_ent_coef", None)
-    return {
-        "frames": model.num_timesteps,
-        "updates": updates(),
-        "minibatch": getattr(model, "batch_size", None) or model.n_steps * model.n_envs,
-        "parameters": sum(p.numel() for p in learned if p.requires_grad) + (temperature is not None),
-    }
+    minibatch = getattr(model, "batch_size", None) or model.n_steps * model.n_envs
+    parameters = sum(p.numel() for p in learned if p.requires_grad) + (temperature is not None)
+    return Counts(model.num_timesteps, updates(), minibatch, parameters)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.peers.meter import Meter, Options, main
+from benchmarks.peers.meter import Counts, Meter, Options, main
 from benchmarks.peers.sb3 import train
 from benchmarks.sb3_run import build
 from benchmarks.work import SPEED
 
 
-def run(options: Options, meter: Meter) -> dict[str, Any]:
+def run(options: Options, meter: Meter) -> Counts:
     """Train a card with sbx."""
     import jax
     import sbx
@@ -27,12 +27,7 @@ def run(options: Options, meter: Meter) -> dict[str, Any]:
     train(model, options.card, options, meter, updates)
     sizes = [leaf.size for state in states for leaf in jax.tree_util.tree_leaves(state.params)]
     temperature = getattr(model, "ent_coef_state", None)
-    return {
-        "frames": model.num_timesteps,
-        "updates": updates(),
-        "minibatch": model.batch_size,
-        "parameters": sum(sizes) + (temperature is not None),
-    }
+    return Counts(model.num_timesteps, updates(), model.batch_size, sum(sizes) + (temperature is not None))
 
 
 if __name__ == "__main__":

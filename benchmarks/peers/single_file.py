@@ -6,9 +6,8 @@ They are in the style of CleanRL: an algorithm is one file that is read from top
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
 
-from benchmarks.peers.meter import Meter, Options, main
+from benchmarks.peers.meter import Counts, Meter, Options, main
 from benchmarks.work import SPEED
 
 SCRIPTS = {
@@ -18,7 +17,7 @@ SCRIPTS = {
 }
 
 
-def run(options: Options, meter: Meter) -> dict[str, Any]:
+def run(options: Options, meter: Meter) -> Counts:
     """Train a card with the script of its algorithm."""
     if options.card not in SCRIPTS:
         raise SystemExit(f"{options.card}: no script of this algorithm is written here")
@@ -27,7 +26,7 @@ def run(options: Options, meter: Meter) -> dict[str, Any]:
 
     torch.set_num_threads(options.threads)
     script = import_module(f"benchmarks.peers.{SCRIPTS[options.card]}")
-    counts: dict[str, Any] = script.train(SPEED[options.card].card, options, meter)
+    counts: Counts = script.train(SPEED[options.card].card, options, meter)
     return counts
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import sqrt
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, Normal
 
 from benchmarks.cards import Card
-from benchmarks.peers.meter import Meter, Options
+from benchmarks.peers.meter import Counts, Meter, Options
 
 # Checking every batch of numbers takes a tenth of the time.
 Distribution.set_default_validate_args(False)
@@ -144,19 +143,11 @@ class Trainer:
                 self.updates, self.minibatch = self.updates + 1, len(batch["obs"])
 
 
-def train(card: Card, options: Options, meter: Meter) -> dict[str, Any]:
+def train(card: Card, options: Options, meter: Meter) -> Counts:
     """Train, save, count."""
     run = Trainer(card, options, meter)
     for batch in range(card.peer.batches):
         run.collect()
         run.update(1.0 - batch / card.peer.batches)
-    options.out.mkdir(parents=True, exist_ok=True)
     torch.save(run.agent.state_dict(), options.out / "agent.pt")
-    meter.next = 0
-    meter.frame(run.frames, lambda: run.updates)
-    return {
-        "frames": run.frames,
-        "updates": run.updates,
-        "minibatch": run.minibatch,
-        "parameters": sum(parameter.numel() for parameter in run.agent.parameters()),
-    }
+    return Counts(run.frames, run.updates, run.minibatch, sum(p.numel() for p in run.agent.parameters()))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
 from benchmarks.cards import Card
-from benchmarks.peers.meter import Meter, Options
+from benchmarks.peers.meter import Counts, Meter, Options
 
 
 def mlp(fan_in: int, fan_out: int) -> nn.Sequential:
@@ -126,7 +126,7 @@ class Learner:
         return sum(parameter.numel() for parameter in learned)
 
 
-def train(card: Card, options: Options, meter: Meter) -> dict[str, Any]:
+def train(card: Card, options: Options, meter: Meter) -> Counts:
     """Train, save, count."""
     asked = card.peer.options
     torch.manual_seed(options.seed)
@@ -151,9 +151,5 @@ def train(card: Card, options: Options, meter: Meter) -> dict[str, Any]:
         if frames > asked["learning_starts"]:
             learner.update(replay.sample(asked["batch_size"]))
         meter.frame(frames, lambda: learner.updates)
-    options.out.mkdir(parents=True, exist_ok=True)
     torch.save({"actor": learner.actor.state_dict(), "critics": learner.critics.state_dict()}, options.out / "agent.pt")
-    meter.next = 0
-    meter.frame(frames, lambda: learner.updates)
-    counts = {"frames": frames, "updates": learner.updates, "minibatch": learner.minibatch}
-    return {**counts, "parameters": learner.parameters}
+    return Counts(frames, learner.updates, learner.minibatch, learner.parameters)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from benchmarks.peers.meter import Counts
+
 
 class Steps:
     """Counts every step of every optimizer of this process, and the rows it was taken on."""
@@ -42,6 +44,10 @@ class Steps:
         """Numbers that the optimizers learned."""
         groups = [group for optimizer in self.counts for group in optimizer.param_groups]
         return sum({parameter: parameter.numel() for group in groups for parameter in group["params"]}.values())
+
+    def counted(self, frames: int, differs: str | None = None) -> Counts:
+        """All of it, of a run of so many frames."""
+        return Counts(frames, self.updates, self.minibatch, self.parameters, differs)
 
     def _called(self, _: Any, inputs: tuple[Any, ...]) -> None:
         self.rows = len(inputs[0])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.cards import Ramp
-from benchmarks.peers.meter import Meter, Options, main
+from benchmarks.peers.meter import Counts, Meter, Options, main
 from benchmarks.peers.steps import Steps
 from benchmarks.work import SPEED, SpeedCard
 
@@ -212,7 +212,7 @@ def _trainer(ts: Any, speed: SpeedCard, algorithm: Any, collector: Any) -> Any:
     return algorithm.create_trainer(params)
 
 
-def run(options: Options, meter: Meter) -> dict[str, Any]:
+def run(options: Options, meter: Meter) -> Counts:
     """Train a card with Tianshou."""
     import gymnasium
     import numpy as np
@@ -237,16 +237,8 @@ def run(options: Options, meter: Meter) -> dict[str, Any]:
     collector = ts.data.Collector(algorithm, envs, buffer, exploration_noise=True, on_step_hook=watch)
     # The random frames have been collected: their episode goes on, and they stay counted.
     _trainer(ts, speed, algorithm, collector).run(reset_collectors=False)
-    options.out.mkdir(parents=True, exist_ok=True)
     torch.save(algorithm.state_dict(), options.out / "model.pt")
-    meter.next = 0
-    meter.frame(collector.collect_step, lambda: steps.updates)
-    return {
-        "frames": collector.collect_step,
-        "updates": steps.updates,
-        "minibatch": steps.minibatch,
-        "parameters": steps.parameters,
-    }
+    return steps.counted(collector.collect_step)
 
 
 if __name__ == "__main__":

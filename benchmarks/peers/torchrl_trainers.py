@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.peers.meter import Meter, Options, main
+from benchmarks.peers.meter import Counts, Meter, Options, main
 from benchmarks.peers.steps import Steps
 from benchmarks.work import SPEED, SpeedCard
 
@@ -210,7 +210,7 @@ class Watch:
         self.meter.frame(self.trainer.collected_frames, lambda: self.steps.updates)
 
 
-def run(options: Options, meter: Meter) -> dict[str, Any]:
+def run(options: Options, meter: Meter) -> Counts:
     """Train a card with torchrl's trainer."""
     import torch
     from torchrl import torchrl_logger
@@ -234,17 +234,8 @@ def run(options: Options, meter: Meter) -> dict[str, Any]:
     steps.watch(trainer.loss_module)
     Watch(meter, steps, speed.work.num_envs).register(trainer)
     trainer.train()
-    options.out.mkdir(parents=True, exist_ok=True)
     torch.save(trainer.loss_module.state_dict(), options.out / "model.pt")
-    meter.next = 0
-    meter.frame(trainer.collected_frames, lambda: steps.updates)
-    return {
-        "frames": trainer.collected_frames,
-        "updates": steps.updates,
-        "minibatch": steps.minibatch,
-        "parameters": steps.parameters,
-        "differs": DIFFERS[speed.card.algorithm],
-    }
+    return steps.counted(trainer.collected_frames, DIFFERS[speed.card.algorithm])
 
 
 if __name__ == "__main__":
