@@ -29,24 +29,16 @@ from benchmarks.learning import SEEDS, read_rows
 from benchmarks.speed_page import write_page
 from benchmarks.speed_tables import table
 from benchmarks.work import SPEED
+from rlrecipe.processor import cpu_model
 
 RESULTS = Path(__file__).parent / "results" / "speed.jsonl"
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "speed.md"
 Measure = Callable[[Contender, int], dict[str, Any]]
 
 
-def processor() -> str:
+def machine() -> str:
     """The machine in words."""
-    names = [line for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
-    model = names[0].partition(":")[2].strip() if names else platform.processor()
-    return f"{platform.machine()}, {model}, {os.cpu_count()} cores"
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text().splitlines()
-    except OSError:
-        return []
+    return f"{platform.machine()}, {cpu_model() or platform.processor()}, {os.cpu_count()} cores"
 
 
 def session(card: str, contenders: list[Contender], rounds: int, measure: Measure, results: Path) -> None:
@@ -54,7 +46,7 @@ def session(card: str, contenders: list[Contender], rounds: int, measure: Measur
 
     A library that does not do the work is left out from then on, with its reason as a line.
     """
-    about = {"session": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), "machine": processor()}
+    about = {"session": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), "machine": machine()}
     results.parent.mkdir(parents=True, exist_ok=True)
     going, quickest = list(contenders), dict[Contender, float]()
     for number in range(rounds + 1):

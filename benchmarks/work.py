@@ -65,6 +65,8 @@ def _shorter(name: str, frames: int, **options: int) -> Card:
     return replace(card, work=replace(card.peer, total_frames=frames, options={**card.peer.options, **options}))
 
 
+#: Rows often enough to see when an episode ended.
+SHORT = ("trainer.total_frames=10000", "collector.init_random_frames=1000", "trainer.log_interval=1000")
 PPO_DEFAULTS = {
     "n_steps": 2048,
     "batch_size": 64,
@@ -97,14 +99,14 @@ SPEED = {
         SpeedCard(
             _shorter("sac/halfcheetah", 10_000, learning_starts=1000),
             "sac/halfcheetah",
-            ("trainer.total_frames=10000", "collector.init_random_frames=1000"),
+            SHORT,
             ((1, (17, 256, 256, 12)), (2, (23, 256, 256, 1))),
             others=1,
         ),
         SpeedCard(
             _shorter("td3/halfcheetah", 10_000, learning_starts=1000),
             "td3/halfcheetah",
-            ("trainer.total_frames=10000", "collector.init_random_frames=1000"),
+            SHORT,
             ((1, (17, 400, 300, 6)), (2, (23, 400, 300, 1))),
         ),
         SpeedCard(CARDS["dqn/cartpole"], "dqn/cartpole", (), ((1, (4, 256, 256, 2)),), threshold=400.0),

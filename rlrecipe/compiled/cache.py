@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 from rlrecipe.compiled.package import compiler
+from rlrecipe.processor import cpu_facts
 
 #: Of entries and of what goes into their names.
 FORMAT = 9
@@ -59,11 +60,7 @@ def _makers() -> list[str]:
 
 def processor() -> str:
     """The processor's model and abilities: packages are compiled for them."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return torch.backends.cpu.get_cpu_capability()
-    return "\n".join(dict.fromkeys(line for line in lines if line.startswith(("model name", "flags", "Features"))))
+    return "\n".join(cpu_facts("model name", "flags", "Features")) or torch.backends.cpu.get_cpu_capability()
 
 
 class Cache:

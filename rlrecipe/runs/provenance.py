@@ -11,13 +11,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from rlrecipe.processor import cpu_model
+
 PACKAGES = ("rlrecipe", "torch", "numpy", "gymnasium", "mujoco", "box2d", "pydantic", "safetensors")
 
 
 @cache
 def _versions() -> dict[str, str]:
     """As ``versions``; read once, since it costs more than the rest of a small checkpoint."""
-    found = {"processor": _processor(), "python": platform.python_version()}
+    found = {"processor": cpu_model() or platform.processor(), "python": platform.python_version()}
     for package in PACKAGES:
         try:
             found[package] = metadata.version(package)
@@ -52,14 +54,6 @@ def _without_secrets(arguments: list[str]) -> list[str]:
         else argument
         for argument in arguments
     ]
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
 
 
 def _git(folder: Path) -> dict[str, Any] | None:

@@ -25,7 +25,8 @@ SHORT = " -s trainer.total_frames=2048 -s evaluation.episodes=2"
 #: How a run ended depends on how long it trained.
 END = re.compile(r".*(: # frames, # updates in # s)")
 #: Whether updates are compiled, too, and a package is made only once.
-COMPILED = re.compile(r"(updates are (not )?compiled: |compiling |compiled )")
+WHETHER = re.compile(r"^updates are (not )?compiled: ")
+MADE = re.compile(r"compil(ing|ed) the ")
 #: Where an installed component is declared.
 ORIGIN = re.compile(r"^  \S*/(\w+\.py):\d+$")
 
@@ -61,7 +62,7 @@ def comparable(command: Command, lines: list[str]) -> list[str]:
     """The lines as far as they are the same on every machine."""
     if command.line.startswith(EXACT):
         return lines
-    lines = [line for line in lines if not COMPILED.match(line)]
+    lines = [WHETHER.sub("updates: ", line) for line in lines if not MADE.match(line)]
     return [END.sub(r"\1", line) for line in without_numbers([ORIGIN.sub(r"  \1", line) for line in lines])]
 
 
