@@ -43,6 +43,10 @@ class Contender(NamedTuple):
         return f"{self.library}{threads}{', cold' if self.cold else ''}"
 
 
+#: rlrecipe, which chooses its threads itself.
+OURS = Contender("rlrecipe", 0)
+
+
 class UndoneError(RuntimeError):
     """A library does not do a card's work; the message says why."""
 
@@ -56,7 +60,7 @@ def interpreter(library: str) -> str:
 def command(contender: Contender, card: SpeedCard, seed: int, out: Path) -> list[str]:
     """The process that does the work of ``card`` and leaves its weights in ``out``."""
     python = interpreter(contender.library)
-    if contender.library != "rlrecipe":
+    if contender.library != OURS.library:
         module = f"benchmarks.peers.{contender.library}"
         arguments = [card.card.name, "--seed", str(seed), "--threads", str(contender.threads), "--out", str(out)]
         return [python, "-m", module, *arguments]
@@ -72,7 +76,7 @@ def report_of(contender: Contender, output: str, out: Path, wall: float) -> dict
     Raises:
         FileNotFoundError: the process left no weights.
     """
-    if contender.library != "rlrecipe":
+    if contender.library != OURS.library:
         if not any(out.iterdir()):
             raise FileNotFoundError(f"{contender} left no weights")
         found: dict[str, Any] = json.loads(output.strip().splitlines()[-1])

@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contenders import PEERS, Contender, UndoneError, measure
+from benchmarks.contenders import OURS, PEERS, Contender, UndoneError, measure
 from benchmarks.learning import SEEDS, read_rows
 from benchmarks.speed_page import write_page
 from benchmarks.speed_tables import table
@@ -53,7 +53,7 @@ def session(card: str, contenders: list[Contender], rounds: int, measure: Measur
         if number == 2:
             going = worthwhile(going, quickest)
         for contender in list(going):
-            seeds = SEEDS["rlrecipe" if contender.library == "rlrecipe" else "sb3"]
+            seeds = SEEDS["rlrecipe" if contender.library == OURS.library else "sb3"]
             row: dict[str, Any] = {"card": card, "round": number}
             try:
                 row |= measure(contender, seeds[number % len(seeds)])
@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--page", action="store_true", help="write the page and run nothing")
     options = parser.parse_args()
     if not options.page:
-        ours = [Contender("rlrecipe", 0), *([Contender("rlrecipe", 0, True)] if options.cold else [])]
+        ours = [OURS, *([OURS._replace(cold=True)] if options.cold else [])]
         peers = [Contender(peer, threads) for peer in options.peers for threads in options.peer_threads]
         for card in options.cards or SPEED:
             session(

@@ -7,19 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.contenders import OURS, PEERS
 from benchmarks.pictures import draw, pyplot, save, smoothed
 from benchmarks.speed_tables import Row, best, contender, faster
 
-COLOURS = {
-    "rlrecipe": "tab:blue",
-    "sb3": "tab:orange",
-    "sbx": "tab:green",
-    "single_file": "tab:brown",
-    "tianshou": "tab:purple",
-    "torchrl_trainers": "tab:red",
-    "rlox": "tab:olive",
-    "rltools": "tab:cyan",
-}
+#: Matplotlib's own, in order: a new peer gets the next one.
+COLOURS = {library: f"C{i}" for i, library in enumerate((OURS.library, *PEERS))}
 
 
 def plot_ratios(cards: Mapping[str, list[Row]], out: Path) -> None:

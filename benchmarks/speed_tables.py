@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.contenders import Contender
+from benchmarks.contenders import OURS, Contender
 from benchmarks.intervals import Estimate, Scores, estimate, median
 from benchmarks.tables import markdown
 
 Row = dict[str, Any]
-OURS = Contender("rlrecipe", 0)
 HEADER = (
     "process",
     "rounds",
@@ -69,7 +68,7 @@ def best(rows: list[Row]) -> list[Contender]:
     chosen: dict[tuple[str, bool], Contender] = {}
     for who in found:
         chosen.setdefault((who.library, who.cold), who)
-    return sorted(chosen.values(), key=lambda who: who.library != "rlrecipe")
+    return sorted(chosen.values(), key=lambda who: who.library != OURS.library)
 
 
 def faster(rows: list[Row], ours: Contender = OURS) -> dict[Contender, Estimate]:

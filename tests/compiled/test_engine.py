@@ -188,55 +188,62 @@ def test_an_overflow_that_only_the_package_has_ends_the_run_too(monkeypatch: pyt
         trainer.train()
 
 
-def test_other_sub_batches_stay_eager() -> None:
-    trainer, plain = (small.build(RECIPES["ppo"], *overrides).trainer for overrides in ((ON,), ()))
-    said: list[str] = []
-    trainer.update.engine.say = said.append
+def first_sub_batch(trainer: Trainer) -> Batch:
+    """What the first update of a run is made with."""
     batch = trainer.collector.collect()
     trainer.sampler.extend(trainer.update.params, batch)
     trainer.sampler.begin(batch)
-    usual = trainer.sampler.take()
-    assert trainer.updates.take(dict(usual), 0)
-    plain.update.parameters.flat.copy_(trainer.update.parameters.flat)
-    for mine, its in zip(trainer.update.parts, plain.update.parts, strict=True):
-        its.state.update({name: tensor.clone() for name, tensor in mine.state.items()})
+    return trainer.sampler.take()
+
+
+def take(trainer: Trainer, sub_batch: Batch) -> None:
+    """An update, which is made and not ended before its step."""
+    before = trainer.update.parameters.flat.clone()
+    assert trainer.updates.take(dict(sub_batch), 0)
+    assert not torch.equal(trainer.update.parameters.flat, before)
+
+
+# A2C: no algorithm's stop stands in the way of a second update.
+def test_other_sub_batches_stay_eager() -> None:
+    trainer, plain = (small.build(RECIPES["a2c"], *overrides).trainer for overrides in ((ON,), ()))
+    said: list[str] = []
+    trainer.update.engine.say = said.append
+    usual = first_sub_batch(trainer)
+    take(trainer, usual)
+    made = list(said)
+    for mine, its in zip(vectors(trainer), vectors(plain), strict=True):
+        its.copy_(mine)
     others: list[Batch] = [
         {key: tensor[:7] for key, tensor in usual.items()},
         {**usual, "advantage": usual["advantage"].to(torch.float64)},
     ]
     for other in others:
         for each in (trainer, plain):
-            each.updates.take(dict(other), 0)
+            take(each, other)
         assert torch.equal(trainer.update.parameters.flat, plain.update.parameters.flat)
-    assert said == []
+    assert said == made
 
 
 @pytest.mark.parametrize("first", [True, False])
 def test_how_a_sub_batch_lies_in_memory_does_not_matter(first: bool) -> None:
     """A hook or a transform may give parts of wider arrays, also before anything is compiled."""
-    one, other = (small.build(RECIPES["ppo"], ON).trainer for _ in range(2))
-    batch = one.collector.collect()
-    one.sampler.extend(one.update.params, batch)
-    one.sampler.begin(batch)
-    usual = one.sampler.take()
-    parted = {**usual, "observation": torch.cat([usual["observation"], torch.ones(32, 3)], -1)[:, :4]}
+    one, other = (small.build(RECIPES["a2c"], ON).trainer for _ in range(2))
+    usual = first_sub_batch(one)
+    seen = usual["observation"]
+    parted = {**usual, "observation": torch.cat([seen, torch.ones(len(seen), 3)], -1)[:, :4]}
     assert not parted["observation"].is_contiguous()
     for given in (usual, parted) if first else (parted, usual):
-        one.updates.take(dict(usual), 0)
-        other.updates.take(dict(given), 0)
+        take(one, usual)
+        take(other, given)
     assert torch.equal(one.update.parameters.flat, other.update.parameters.flat)
 
 
 def test_neither_the_order_of_keys_nor_further_ones_matter() -> None:
-    one, other = (small.build(RECIPES["ppo"], ON).trainer for _ in range(2))
-    batch = one.collector.collect()
-    one.sampler.extend(one.update.params, batch)
-    one.sampler.begin(batch)
-    usual = one.sampler.take()
-    for _ in range(2):
-        one.updates.take(dict(usual), 0)
-    other.updates.take(dict(usual), 0)
-    other.updates.take({"note": torch.ones(3), **dict(reversed(usual.items()))}, 0)
+    one, other = (small.build(RECIPES["a2c"], ON).trainer for _ in range(2))
+    usual = first_sub_batch(one)
+    for given in (usual, {"note": torch.ones(3), **dict(reversed(usual.items()))}):
+        take(one, usual)
+        take(other, given)
     assert torch.equal(one.update.parameters.flat, other.update.parameters.flat)
 
 

@@ -70,6 +70,7 @@ def test_a_machine_that_cannot_compile_as_the_run_did_proves_nothing(
     monkeypatch.setattr(package, "compiler", lambda: None)
     monkeypatch.setenv("RLRECIPE_CACHE", str(tmp_path / "cache"))
     found = [str(stretch.difference) for stretch in verify(tmp_path / "run", 2)]
+    assert len(found) == 2
     assert all(difference.startswith("it went otherwise here, which proves nothing: ") for difference in found)
     assert all("could not be compiled on this machine" in difference for difference in found)
 
