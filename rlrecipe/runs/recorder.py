@@ -32,13 +32,17 @@ class Recorder:
         self.loggers: list[Logger] = []
         self.open_episodes: list[list[float]] = []
         self._row: dict[str, Any] = {}
-        self._mark = (trainer.clock.frames, time.monotonic())
+        self._mark = self._now()
 
     def open(self, loggers: Sequence[Callable[[list[dict[str, Any]]], Logger]]) -> None:
         """Start the loggers from the rows that are there, so that each row reaches them once."""
         rows = self.metrics.rows()
         self.loggers = [make(rows) for make in loggers]
-        self._mark = (self.trainer.clock.frames, time.monotonic())
+        self._mark = self._now()
+
+    def _now(self) -> tuple[int, float]:
+        """Frames, and seconds but for those of compiling: a speed that counts them would promise hours."""
+        return self.trainer.clock.frames, time.monotonic() - self.trainer.updates.preparing
 
     def boundary(self) -> None:
         """At the end of a batch: its episodes, and a row if one is due."""
@@ -50,10 +54,8 @@ class Recorder:
 
     def row(self) -> None:
         """Write the means since the last row."""
-        clock, now = self.trainer.clock, time.monotonic()
-        frames, then = self._mark
-        speed = (clock.frames - frames) / max(now - then, 1e-9)
-        self._mark = (clock.frames, now)
+        clock, (frames, then), self._mark = self.trainer.clock, self._mark, self._now()
+        speed = (self._mark[0] - frames) / max(self._mark[1] - then, 1e-9)
         count = len(self.open_episodes)
         means = [sum(column) / count for column in zip(*self.open_episodes, strict=True)] or [math.nan] * 2
         self.open_episodes.clear()

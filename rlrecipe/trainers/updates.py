@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from rlrecipe.trainers.averages import Averages
 from rlrecipe.trainers.guard import check_gradient, diverged
 from rlrecipe.trainers.points import Points
 from rlrecipe.trainers.tensordicts import to_tensordict
-from rlrecipe.update import Eager, Part, Update, Whole
+from rlrecipe.update import Eager, Part, Stop, Update, Whole
 
 
 class Updates:
@@ -41,6 +42,8 @@ class Updates:
         self.update, self.algorithm, self.after, self.points = update, algorithm, after, points
         self.losses, self.inputs, self.clip_norm = losses, inputs, clip_norm
         self._ready = False
+        #: Seconds that went into getting ready: compiling, or finding what was compiled.
+        self.preparing = 0.0
 
     def take(self, sub_batch: Batch, j: int) -> bool:
         """Make update ``j`` of a batch; False if the algorithm ends the batch's updates instead.
@@ -50,9 +53,7 @@ class Updates:
         """
         ops = self.points.ops
         if not self._ready and not ops["optimizer"]:
-            stop = None if ops["post_loss"] else self.algorithm.stop
-            self.update.engine.prepare(self.update, sub_batch, self.inputs, self.clip_norm, stop)
-            self._ready = True
+            self._prepare(sub_batch, None if ops["post_loss"] else self.algorithm.stop)
         parts = self.update.begin()
         if not ops["post_loss"] and not ops["optimizer"]:
             whole = self.update.whole(parts, sub_batch, self.inputs)
@@ -67,6 +68,12 @@ class Updates:
         self._optimize(parts, losses, sub_batch, j)
         self.update.end(parts)
         return True
+
+    def _prepare(self, sub_batch: Batch, stop: Stop | None) -> None:
+        begun = time.monotonic()
+        self.update.engine.prepare(self.update, sub_batch, self.inputs, self.clip_norm, stop)
+        self.preparing += time.monotonic() - begun
+        self._ready = True
 
     def _took(self, whole: Whole, parts: Sequence[Part], sub_batch: Batch) -> bool:
         """Account for an update in one call."""
