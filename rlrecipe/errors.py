@@ -31,3 +31,14 @@ class UnbuildableError(ValueError):
     def __init__(self, path: tuple[str | int, ...], message: str, cure: str) -> None:
         super().__init__(message)
         self.path, self.cure = path, cure
+
+
+class HookError(Refusal, ValueError):
+    """A hook that cannot work, or not where it was registered.
+
+    Attributes:
+        path: where it stands in the recipe, if it comes from one.
+    """
+
+    exit_code = 3
+    path: tuple[str | int, ...] = ("hooks",)

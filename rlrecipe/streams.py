@@ -6,6 +6,7 @@ nothing, which ``seed + i`` does not give; an evaluation or a hook that draws le
 
 from __future__ import annotations
 
+import zlib
 from enum import IntEnum
 
 from rlrecipe.interfaces import State
@@ -50,6 +51,10 @@ class Streams:
     def fresh(self, stream: Stream, index: int = 0) -> np.random.Generator:
         """A generator at the stream's beginning, not shared and not saved."""
         return np.random.Generator(np.random.PCG64(self.sequence(stream, index)))
+
+    def of_hook(self, name: str) -> np.random.Generator:
+        """A generator for the hook of this name, at its beginning; the hook keeps its position."""
+        return self.fresh(Stream.HOOK, zlib.crc32(name.encode()))
 
     def torch(self, stream: Stream, index: int = 0) -> torch.Generator:
         """A torch generator at the stream's beginning, for initialisation."""

@@ -80,7 +80,7 @@ class Eager:
     def gradient(self, part: Part, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
         """Flat gradient of a part's loss, and what to report; nothing changes."""
         flat, value, metrics = gradient(part.objective.loss, part.params, part.leaves, batch, inputs)
-        return flat, part.reports(value, metrics)
+        return flat, part.reports(value, metrics, flat)
 
     def prepare(
         self, update: Update, batch: Batch, inputs: Scalars, clip_norm: float | None, stop: Stop | None
@@ -104,7 +104,7 @@ class Part:
     """One objective, the stretch of the vector that it moves, and the optimizer's state there."""
 
     def __init__(self, objective: Objective, parameters: Parameters, optimizer: Optimizer, engine: Eager) -> None:
-        self.objective, self.optimizer, self.parameters, self.engine = objective, optimizer, parameters, engine
+        self.objective, self.parameters, self.engine = objective, parameters, engine
         #: What the target networks of its losses are views of.
         self.copies: Parameters | None = None
         self.layout = parameters.stretch(objective.slots)
@@ -115,10 +115,16 @@ class Part:
             **parameters.params,
             **self.layout.by_slot(self.leaves),
         }
-        self.state = optimizer.init(self.flat)
         #: What reports and hooks call it: of several objectives each is known by what it moves first.
         self.suffix = f"_{objective.slots[0]}" if objective.slots else ""
         self.name = f"loss{self.suffix}"
+        #: Whether the gradient's norm is reported, too.
+        self.reports_norm = False
+        self.optimize_with(optimizer)
+
+    def optimize_with(self, optimizer: Optimizer) -> None:
+        """Take this objective's steps by an optimizer, from its beginning, with its own learning rate."""
+        self.optimizer, self.state = optimizer, optimizer.init(self.flat)
         self.rate = torch.tensor(optimizer.lr, dtype=self.flat.dtype, device=self.flat.device)
         self.lr = self.rate.clone()
 
@@ -141,9 +147,12 @@ class Part:
         """The loss with its graph, and what to report."""
         return self.objective.loss(self.params, batch, inputs)
 
-    def reports(self, total: torch.Tensor, metrics: Scalars) -> Scalars:
-        """What is reported of a loss: the only one's own value, too."""
-        return metrics if self.suffix else {**metrics, "total": total}
+    def reports(self, total: torch.Tensor, metrics: Scalars, gradient: torch.Tensor | None = None) -> Scalars:
+        """What is reported of a loss: the only one's own value, too, and the norm of its gradient if that is asked."""
+        reported = metrics if self.suffix else {**metrics, "total": total}
+        if self.reports_norm and gradient is not None:
+            reported = {**reported, f"gradient_norm{self.suffix}": torch.linalg.vector_norm(gradient)}
+        return reported
 
     def gradient(self, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
         """Flat gradient of the loss, and what to report; nothing changes."""

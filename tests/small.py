@@ -208,9 +208,26 @@ def problems(recipe: Recipe, *overrides: str) -> list[tuple[str, str, str, str]]
     return [(p.code, p.path, p.problem.message, p.problem.suggestion or "") for p in placed]
 
 
+#: Options of components for which not any value of the right type will do.
+GIVEN: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    ("hook", "select_keys"): {
+        "keys": ["observation", "action", *(["next", key] for key in ("observation", "reward", "terminated", "done"))]
+    },
+    ("hook", "batch_sub_sampler"): {"batch_size": 24, "sub_traj_len": 8},
+    ("hook", "optimizer_hook"): {"optimizer": {"name": "rmsprop", "lr": 1e-3}},
+    ("hook", "lr_scheduler_hook"): {
+        "scheduler": "StepLR",
+        "kwargs": {"step_size": 1, "gamma": 0.5},
+        "interval": "optim",
+    },
+}
+
+
 def required_of(component: registry.Component) -> dict[str, Any]:
     """A value of the right type for each option that has no default."""
     by_type: dict[Any, Any] = {float: 1e6, int: 1, str: "x", bool: False}
+    if (component.kind, component.name) in GIVEN:
+        return dict(GIVEN[component.kind, component.name])
     return {
         name: by_type[field.annotation or str]
         for name, field in component.options.model_fields.items()

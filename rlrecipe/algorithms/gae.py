@@ -48,7 +48,7 @@ def gae(
 def add_advantages(
     batch: Batch, value: Callable[[torch.Tensor], torch.Tensor], *, gamma: float, lmbda: float
 ) -> torch.Tensor:
-    """Add ``state_value``, ``advantage`` and ``value_target`` to a batch, with the values of collection time.
+    """Add ``state_value`` of both observations, ``advantage`` and ``value_target``, with the values of collection time.
 
     Computed once a batch and for all rows together: cheaper than a little at every step.
 
@@ -69,6 +69,6 @@ def add_advantages(
     ends = batch["next", "terminated"], batch["next", "done"]
     reward, *rest = (x.cpu().numpy() for x in (batch["next", "reward"], now, later, *ends))
     advantage = torch.from_numpy(gae(reward, *rest, gamma=gamma, lmbda=lmbda)).to(now.device)
-    batch["state_value"], batch["advantage"] = now, advantage
+    batch["state_value"], batch["next", "state_value"], batch["advantage"] = now, later, advantage
     batch["value_target"] = advantage + now
     return flat

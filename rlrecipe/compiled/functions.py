@@ -80,7 +80,7 @@ class Gradient:
         leaves = [view.detach().requires_grad_() for view in own.views(own.flat)]
         params = {**others, **own.by_slot(leaves)}
         flat, value, metrics = gradient(self.part.objective.loss, params, leaves, batch, inputs)
-        return (flat, *self.reports.pack(self.part.reports(value, metrics)))
+        return (flat, *self.reports.pack(self.part.reports(value, metrics, flat)))
 
 
 def alone(one: Gradient) -> Function:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from rlrecipe.hooks.base import Hook
 from rlrecipe.interfaces import State
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
@@ -20,20 +21,20 @@ class EarlyStoppingOptions(Options):
     episodes: int = option(100, "How many of the last episodes are averaged.", gt=0)
 
 
-class EarlyStopping:
+class EarlyStopping(Hook, options=EarlyStoppingOptions, point="post_steps"):
     """Looks at the episodes that ended in each batch."""
 
     category = "operation"
 
-    def __init__(self, options: EarlyStoppingOptions) -> None:
-        self.threshold, self.episodes = options.threshold, options.episodes
-        self.returns: deque[float] = deque(maxlen=options.episodes)
+    def __init__(self, *values: Any, **named: Any) -> None:
+        super().__init__(*values, **named)
+        self.threshold, self.episodes = self.options.threshold, self.options.episodes
+        self.returns: deque[float] = deque(maxlen=self.episodes)
 
-    def register(self, trainer: Trainer, name: str) -> None:
+    def register(self, trainer: Trainer, name: str | None = None) -> None:
         """Look at the end of every batch."""
         self.trainer = trainer
-        trainer.register_module(name, self)
-        trainer.register_op("post_steps", self)
+        super().register(trainer, name)
 
     def __call__(self) -> None:
         """Ask the trainer to stop when the threshold is reached."""
@@ -53,4 +54,4 @@ class EarlyStopping:
 @register("hook", "early_stopping")
 def make_early_stopping(options: EarlyStoppingOptions) -> EarlyStopping:
     """An early stopping by the training return."""
-    return EarlyStopping(options)
+    return EarlyStopping.of(options)

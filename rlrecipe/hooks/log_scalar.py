@@ -1,52 +1,58 @@
-"""Logs the mean of one entry of each batch."""
+"""Logs one number of each batch's entry."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
-from rlrecipe.interfaces import Batch
+from rlrecipe.hooks.base import Hook, entry
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 
-if TYPE_CHECKING:
-    from rlrecipe.trainers.trainer import Trainer
-
 
 class LogScalarOptions(Options):
-    """Log the mean of an entry of each batch, such as the reward that training sees."""
+    """Log an entry of each batch as one number, such as the reward that training sees."""
 
-    key: str | list[str] = option(["next", "reward"], "Entry of the batch.")
+    key: str | tuple[str, ...] = option(("next", "reward"), "Entry of the batch.")
+    logname: str | None = option(None, "Name in the logs; null: batch/ and the entry's name.")
     log_pbar: bool = option(False, "Show it on the progress bar, too.")
+    include_std: bool = option(False, "Log the standard deviation of the entry, too, as <logname>_std.")
+    reduction: Literal["mean", "sum", "std", "min", "max"] = option("mean", "How an entry becomes one number.")
 
 
-class LogScalar:
-    """The mean of a batch's entry, as a row of the logs."""
+class LogScalar(Hook, options=LogScalarOptions, point="pre_steps_log"):
+    """A number of a batch's entry, as a row of the logs."""
 
     category = "logging"
     reads_mapping = True
     observer = True
 
-    def __init__(self, options: LogScalarOptions) -> None:
-        self.key = options.key if isinstance(options.key, str) else tuple(options.key)
-        self.label = f"batch/{options.key if isinstance(options.key, str) else '/'.join(options.key)}"
-        self.log_pbar = options.log_pbar
+    @property
+    def label(self) -> str:
+        """Name in the logs."""
+        key = self.options.key
+        return self.options.logname or f"batch/{key if isinstance(key, str) else '/'.join(key)}"
 
-    def register(self, trainer: Trainer, name: str) -> None:
-        """Log before each batch's updates."""
-        trainer.register_op("pre_steps_log", self)
+    @property
+    def usual_name(self) -> str:
+        """Several may stand side by side."""
+        return f"log_{self.label}"
 
-    def __call__(self, batch: Batch) -> dict[str, Any]:
-        """The mean.
+    def __call__(self, batch: Any) -> dict[str, Any]:
+        """The number, and the deviation if it is asked for.
 
         Raises:
             KeyError: the batch has no such entry; the message lists those that it has.
         """
-        if self.key not in batch:
-            raise KeyError(f"log_scalar: the batch has no entry {self.key!r}; it has {sorted(batch, key=str)}")
-        return {self.label: batch[self.key].float().mean(), "log_pbar": self.log_pbar}
+        options, label = self.options, self.label
+        values = entry(batch, options.key, "log_scalar").float()
+        numbers: dict[str, Any] = {label: getattr(values, options.reduction)(), "log_pbar": options.log_pbar}
+        # The deviation of a single value is not defined.
+        if options.include_std and values.numel() > 1:
+            numbers[f"{label}_std"] = values.std()
+        return numbers
 
 
 @register("hook", "log_scalar")
 def make_log_scalar(options: LogScalarOptions) -> LogScalar:
     """A logger of one entry."""
-    return LogScalar(options)
+    return LogScalar.of(options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rlrecipe.errors import Diverged
+from rlrecipe.hooks.base import Hook
 from rlrecipe.interfaces import Batch
 from rlrecipe.lazy import torch
 from rlrecipe.recipe.options import Options
@@ -18,17 +19,17 @@ class NanGuardOptions(Options):
     """After each batch's updates, end the run (exit 6) if a parameter, reward or observation is not finite."""
 
 
-class NanGuard:
+class NanGuard(Hook, options=NanGuardOptions, point="post_steps_log"):
     """Looks at every parameter and at the batch, once a batch."""
 
     category = "logging"
     reads_mapping = True
     observer = True
 
-    def register(self, trainer: Trainer, name: str) -> None:
+    def register(self, trainer: Trainer, name: str | None = None) -> None:
         """Look at the end of every batch."""
         self.parameters = trainer.update.parameters
-        trainer.register_op("post_steps_log", self)
+        super().register(trainer, name)
 
     def __call__(self, batch: Batch) -> None:
         """Raise Diverged if something is not finite."""

@@ -162,7 +162,7 @@ class Session:
         if resumable and self.signals.received is not None:
             return self._stopped()
         if resumable:
-            return Outcome(RESUMABLE, "stopped", "trainer.time_limit was reached")
+            return Outcome(RESUMABLE, "stopped", self.trainer.interrupted or "")
         summary = self._summary()
         self.run.write("summary.json", as_json(summary))
         return Outcome(DONE, "finished", self.trainer.ending.reason or "trained to the end", summary)
@@ -219,7 +219,7 @@ class Session:
         if self.signals.received is not None:
             self.trainer.interrupt("signal")
         elif self.limit is not None and self.clock.count(self.limit) - self._limit_from >= self.limit.amount:
-            self.trainer.interrupt("time limit")
+            self.trainer.interrupt("trainer.time_limit was reached")
         # The last batch's checkpoint follows the last evaluation.
         if due and self.assembly.exact == "boundary":
             # Where episodes cannot be saved in the middle, this run starts new ones where a resumed one has to.

@@ -1,7 +1,36 @@
-"""The training loop, its hook points and its sub-batches."""
+"""The training loop, its hook points and its sub-batches; every hook is here by its class's name, too."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+from typing import Any
 
 from rlrecipe.errors import Diverged
-from rlrecipe.trainers.points import POINTS, HookError
+from rlrecipe.hooks.base import Hook, TrainerHookBase, snake_case
+from rlrecipe.trainers.points import FURTHER, POINTS, HookError
 from rlrecipe.trainers.trainer import Trainer
 
-__all__ = ["POINTS", "Diverged", "HookError", "Trainer"]
+__all__ = ["FURTHER", "POINTS", "Diverged", "Hook", "HookError", "Trainer", "TrainerHookBase"]
+_HOOKS = "rlrecipe.hooks"
+
+
+def __getattr__(name: str) -> Any:
+    """A hook's class, from the file that is named after it: a hook that is added is here without a line of its own."""
+    module = f"{_HOOKS}.{snake_case(name)}"
+    if name[:1].isupper() and importlib.util.find_spec(module) is not None:
+        return getattr(importlib.import_module(module), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    files = [each.name for each in pkgutil.iter_modules(importlib.import_module(_HOOKS).__path__)]
+    modules = [importlib.import_module(f"{_HOOKS}.{name}") for name in files]
+    hooks = {
+        name
+        for module in modules
+        for name, each in vars(module).items()
+        if isinstance(each, type) and issubclass(each, TrainerHookBase) and each.__module__ == module.__name__
+    }
+    return sorted({*__all__, *hooks})

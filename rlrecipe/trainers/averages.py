@@ -49,8 +49,14 @@ class Averages:
         return means
 
     def state_dict(self) -> State:
-        """Sums and counts."""
-        return {"sums": [[list(names), total, count] for names, (total, count) in self._sums.items()]}
+        """Sums and counts, but for those of the wall clock, in which two runs that are the same differ."""
+        return {
+            "sums": [
+                [list(names), total, count]
+                for names, (total, count) in self._sums.items()
+                if not all(name.startswith("time/") for name in names)
+            ]
+        }
 
     def load_state_dict(self, state: State) -> None:
         """Go on from saved sums."""

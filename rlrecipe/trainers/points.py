@@ -1,14 +1,19 @@
-"""The ten hook points of the training loop, and what is registered at them."""
+"""The hook points of the training loop, and what is registered at them."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from rlrecipe.errors import Refusal
+from rlrecipe.errors import HookError
 
 Category = Literal["data", "logging", "operation", "optimizer"]
 Op = Callable[..., Any]
+#: A hook, whether it reads plain mappings, and further arguments.
+Registered = tuple[Op, bool, dict[str, Any]]
+
+__all__ = ["CATEGORIES", "FURTHER", "POINTS", "Category", "HookError", "Op", "Points", "Registered", "takes_batch"]
 
 #: Every point in the order of the loop, with the category of the hooks that it takes.
 POINTS: Mapping[str, Category] = {
@@ -23,6 +28,16 @@ POINTS: Mapping[str, Category] = {
     "post_steps": "operation",
     "post_steps_log": "logging",
 }
+#: Further points of torchrl's loop, under its names: all of a batch's updates are one epoch.
+FURTHER: Mapping[str, Category] = {
+    "setup": "operation",
+    "pre_epoch_log": "logging",
+    "pre_epoch": "data",
+    "post_epoch_log": "logging",
+    "post_epoch": "operation",
+    "shutdown": "operation",
+}
+_ALL = {**POINTS, **FURTHER}
 #: What each category's hooks are called with and return.
 CATEGORIES: Mapping[Category, str] = {
     "data": "takes a batch and returns it, changed",
@@ -32,44 +47,54 @@ CATEGORIES: Mapping[Category, str] = {
 }
 
 
-class HookError(Refusal, ValueError):
-    """A hook was registered where it cannot work.
-
-    Attributes:
-        path: where it stands in the recipe, if it comes from one.
-    """
-
-    exit_code = 3
-    path: tuple[str | int, ...] = ("hooks",)
+def takes_batch(op: Op) -> bool:
+    """Whether a hook at process_optim_batch draws from the whole batch itself, instead of changing a sub-batch."""
+    return bool(getattr(getattr(op, "__self__", op), "takes_batch", False))
 
 
 class Points:
     """The hooks of one trainer, by point, in the order of their registration."""
 
     def __init__(self) -> None:
-        self.ops: dict[str, list[tuple[Op, bool, dict[str, Any]]]] = {point: [] for point in POINTS}
+        self.ops: dict[str, list[Registered]] = {point: [] for point in _ALL}
 
     def add(self, point: str, op: Op, arguments: dict[str, Any]) -> None:
         """Register ``op`` at ``point``.
 
         Raises:
-            HookError: there is no such point, ``op`` cannot be called, it declares another category, or
-                the point has its one optimizer already.
+            HookError: there is no such point, ``op`` cannot be called, or it declares another category.
         """
         owner = getattr(op, "__self__", op)
         name = getattr(op, "__qualname__", type(op).__name__)
-        if point not in POINTS:
+        if point not in _ALL:
             raise HookError(f"no hook point is named {point!r} (hook {name}); there are: {', '.join(POINTS)}")
+        category = getattr(op, "category", None) or getattr(owner, "category", None)
+        if category is not None and category != _ALL[point]:
+            fitting = ", ".join(p for p, c in _ALL.items() if c == category) or "none"
+            raise HookError(
+                f"the hook {name} declares the category {category!r}, but {point} takes {_ALL[point]!r} hooks, "
+                f"each of which {CATEGORIES[_ALL[point]]}; points for {category!r}: {fitting}"
+            )
         if not callable(op):
             raise HookError(f"the hook {name} at {point} cannot be called; give a function or an object with __call__")
-        category = getattr(op, "category", None) or getattr(owner, "category", None)
-        if category is not None and category != POINTS[point]:
-            fitting = ", ".join(p for p, c in POINTS.items() if c == category) or "none"
-            raise HookError(
-                f"the hook {name} declares the category {category!r}, but {point} takes {POINTS[point]!r} hooks, "
-                f"each of which {CATEGORIES[POINTS[point]]}; points for {category!r}: {fitting}"
-            )
-        if point == "optimizer" and self.ops[point]:
-            raise HookError(f"the point optimizer has a hook already; {name} would be a second one")
+        if point == "optimizer" and "clip_grad_norm" in _parameters(op):
+            op = _as_torchrl_calls(op)
         plain = bool(getattr(op, "reads_mapping", False) or getattr(owner, "reads_mapping", False))
         self.ops[point].append((op, plain, arguments))
+
+
+def _parameters(op: Op) -> Mapping[str, Any]:
+    """Parameters of a hook by name; none of one that has no signature."""
+    try:
+        return inspect.signature(op).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
+def _as_torchrl_calls(op: Op) -> Op:
+    """An optimizer hook of torchrl's: it is told apart whether to clip, and by what."""
+
+    def call(losses: Any, clip_norm: float | None, index: int, **arguments: Any) -> None:
+        op(losses, clip_norm is not None, clip_norm, index, **arguments)
+
+    return call

@@ -33,7 +33,7 @@ from rlrecipe.interfaces import Algorithm, Batch, Collector, Sampler, Scalars, S
 from rlrecipe.streams import Streams
 from rlrecipe.trainers.averages import Averages
 from rlrecipe.trainers.guard import check_batch
-from rlrecipe.trainers.points import HookError, Op, Points
+from rlrecipe.trainers.points import HookError, Op, Points, takes_batch
 from rlrecipe.trainers.tensordicts import from_tensordict, to_tensordict
 from rlrecipe.trainers.updates import Updates
 from rlrecipe.update import Update
@@ -121,23 +121,42 @@ class Trainer:
 
     def train(self) -> None:
         """Run the loop until the clock is done or somebody called ``stop``."""
-        for batch in self._batches():
-            check_batch(batch)
-            batch = self._data("batch_process", batch, time_major=True)
+        self._operate("setup")
+        try:
+            for batch in self._batches():
+                self._learn(batch)
+                for boundary in self.boundaries:
+                    boundary()
+        finally:
+            self._operate("shutdown")
+
+    def _learn(self, batch: Batch) -> None:
+        """A batch from its collection to the end of its updates."""
+        check_batch(batch)
+        collected = batch.keys() if not self.points.ops["batch_process"] else set(batch)
+        batch = self._data("batch_process", batch)
+        try:
             self.sampler.extend(self.update.params, batch)
-            self._log("pre_steps_log", batch, time_major=True)
-            self._operate("pre_optim_steps")
-            for j in range(self.sampler.begin(batch)):
-                sub_batch = self._data("process_optim_batch", self.sampler.take())
-                if not self.updates.take(sub_batch, j):
-                    break
-                self.clock.updates += 1
-                self._operate("post_optim")
-                self._log("post_optim_log", sub_batch)
-            self._operate("post_steps")
-            self._log("post_steps_log", batch, time_major=True)
-            for boundary in self.boundaries:
-                boundary()
+        except KeyError as error:
+            if (key := error.args[0]) not in collected - batch.keys():
+                raise
+            who = type(self.algorithm).__name__
+            raise HookError(f"{who} needs the batch's entry {key!r}; no hook at batch_process may drop it") from error
+        self._log("pre_steps_log", batch, time_major=True)
+        self._operate("pre_optim_steps")
+        self._log("pre_epoch_log", batch, time_major=True)
+        batch = self._data("pre_epoch", batch)
+        for j in range(self.sampler.begin(batch)):
+            sub_batch = self._sub_batch(batch)
+            if not self.updates.take(sub_batch, j):
+                break
+            self.clock.updates += 1
+            self._operate("post_optim")
+            self._log("post_optim_log", sub_batch)
+        self._log("post_epoch_log", batch, time_major=True)
+        self._operate("post_epoch")
+        self._operate("post_steps")
+        self._log("post_steps_log", batch, time_major=True)
 
     def stop(self, reason: str) -> None:
         """End the run after the batch at hand; it is complete then, also when it is resumed."""
@@ -192,16 +211,18 @@ class Trainer:
         if self.modules.setdefault(name, module) is not module:
             raise HookError(f"two modules are registered as {name!r}; their states would overwrite each other")
 
-    def _data(self, point: str, batch: Batch, *, time_major: bool = False) -> Batch:
+    def _sub_batch(self, batch: Batch) -> Batch:
+        """What the sampler has drawn, or a hook that draws from the whole batch itself."""
+        sub_batch = self.sampler.take()
+        for op, plain, arguments in self.points.ops["process_optim_batch"]:
+            whole = takes_batch(op)
+            given = batch if whole else sub_batch
+            sub_batch = _changed("process_optim_batch", op, plain, arguments, given, time_major=whole, rows=True)
+        return sub_batch
+
+    def _data(self, point: str, batch: Batch) -> Batch:
         for op, plain, arguments in self.points.ops[point]:
-            if plain:
-                changed = op(batch, **arguments)
-            else:
-                changed = op(to_tensordict(batch, time_major), **arguments)
-                changed = changed if changed is None else from_tensordict(changed, time_major)
-            if changed is None:
-                raise HookError(f"the data hook {op!r} at {point} returned None; return the batch")
-            batch = changed
+            batch = _changed(point, op, plain, arguments, batch, time_major=True)
         return batch
 
     def _operate(self, point: str) -> None:
@@ -237,6 +258,22 @@ class Trainer:
             module.load_state_dict(state[name])
         if self.collector.anew:
             self.sampler.cut()
+
+
+def _changed(
+    point: str, op: Op, plain: bool, arguments: dict[str, Any], batch: Batch, *, time_major: bool, rows: bool = False
+) -> Batch:
+    """What a data hook makes of a batch; with ``rows`` as rows ``[B, ...]``.
+
+    Raises:
+        HookError: it returned nothing.
+    """
+    changed = op(batch if plain else to_tensordict(batch, time_major), **arguments)
+    if changed is None:
+        raise HookError(f"the data hook {op!r} at {point} returned None; return the batch")
+    if plain:
+        return changed  # type: ignore[no-any-return]
+    return from_tensordict(changed.reshape(-1) if rows else changed, time_major and not rows)
 
 
 def _numbers(op: Op, point: str, values: Mapping[str, Any]) -> dict[str, torch.Tensor]:

@@ -11,7 +11,7 @@ import torch
 from rlrecipe.interfaces import Algorithm, Batch, Scalars
 from rlrecipe.trainers.averages import Averages
 from rlrecipe.trainers.guard import check_gradient, diverged
-from rlrecipe.trainers.points import Points
+from rlrecipe.trainers.points import HookError, Op, Points, Registered
 from rlrecipe.trainers.tensordicts import to_tensordict
 from rlrecipe.update import Eager, Part, Stop, Update, Whole
 
@@ -122,14 +122,41 @@ class Updates:
         self.losses.add({name: value for name, value in metrics.items() if not value.dim()})
 
     def _optimize(self, parts: Sequence[Part], losses: Any, sub_batch: Batch, j: int) -> None:
-        for op, plain, arguments in self.points.ops["optimizer"]:
-            op(losses if plain else _as_tensordict(losses), self.clip_norm, j, **arguments)
+        if hooks := self.points.ops["optimizer"]:
+            self._optimize_by(hooks, losses, j)
             return
         parts[0].apply(losses, self.clip_norm)
         for part in parts[1:]:
             gradient, metrics = self._gradient(part, sub_batch)
             self._report(metrics, sub_batch)
             part.apply(gradient, self.clip_norm)
+
+    def _optimize_by(self, hooks: Sequence[Registered], losses: Mapping[str, torch.Tensor], j: int) -> None:
+        """Let the optimizer hooks step; where one stepped before another's gradient, that would be another's.
+
+        Raises:
+            HookError: a hook has moved what a later one's gradient needs.
+        """
+        for op, _, _ in hooks:
+            if (backward := _backward(op)) is not None:
+                backward(losses)
+        for op, plain, arguments in hooks:
+            given = losses if plain else _as_tensordict(losses)
+            try:
+                op(given, self.clip_norm, j, **arguments)
+            except RuntimeError as error:
+                if "modified by an inplace operation" not in str(error):
+                    raise
+                raise HookError(
+                    f"the optimizer hook {op!r} takes its gradient after another hook has stepped; use "
+                    "rlrecipe.trainers.OptimizerHook for each of them, which take all gradients first"
+                ) from error
+
+
+def _backward(op: Op) -> Callable[[Mapping[str, torch.Tensor]], None] | None:
+    """How an optimizer hook takes its gradients apart from its step, if it can."""
+    backward: Callable[[Mapping[str, torch.Tensor]], None] | None = getattr(op, "backward", None)
+    return backward
 
 
 def _as_tensordict(losses: Mapping[str, torch.Tensor]) -> Any:

@@ -78,6 +78,7 @@ RECIPES: Mapping[tuple[str, str], Callable[[Recipe], Recipe]] = {
         **recipe,
         "networks": {slot: recipe["networks"][slot] for slot in ("policy", "qvalue")},
     },
+    ("hook", "target_net_updater_hook"): lambda recipe: {**short(small.DQN), "hooks": recipe["hooks"]},
     ("env", "gym"): lambda recipe: small.changed(recipe, ("env", "env_name"), "CartPole-v1"),
 }
 #: Tried in turn until one has the spaces that a component fits.

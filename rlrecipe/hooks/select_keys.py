@@ -1,0 +1,40 @@
+"""Keeps some entries of each batch and drops the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlrecipe.hooks.base import Hook, entry
+from rlrecipe.recipe.options import Options, option
+from rlrecipe.recipe.registry import register
+
+
+class SelectKeysOptions(Options):
+    """Keep these entries of each batch and drop the others; the algorithm must not miss any."""
+
+    keys: tuple[str | tuple[str, ...], ...] = option(
+        ..., "Entries that stay, nested ones as [next, reward].", min_length=1
+    )
+
+
+class SelectKeys(Hook, options=SelectKeysOptions, point="batch_process"):
+    """A batch without what nobody needs."""
+
+    category = "data"
+    reads_mapping = True
+
+    def __call__(self, batch: Any) -> Any:
+        """The batch with the selected entries.
+
+        Raises:
+            KeyError: the batch has no such entry; the message lists those that it has.
+        """
+        if hasattr(batch, "batch_size"):
+            return batch.select(*self.options.keys)
+        return {key: entry(batch, key, "select_keys") for key in self.options.keys}
+
+
+@register("hook", "select_keys")
+def make_select_keys(options: SelectKeysOptions) -> SelectKeys:
+    """A selection of entries."""
+    return SelectKeys.of(options)

@@ -1,0 +1,81 @@
+"""Moves target networks after updates, besides or instead of the algorithm's own rule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rlrecipe.errors import HookError
+from rlrecipe.hooks.base import Hook
+from rlrecipe.interfaces import State
+from rlrecipe.lazy import torch
+from rlrecipe.recipe.options import Options, option
+from rlrecipe.recipe.registry import register
+
+if TYPE_CHECKING:
+    from rlrecipe.trainers.trainer import Trainer
+
+
+class TargetNetUpdaterHookOptions(Options):
+    """Move target networks every so many updates, besides algorithm.target, such as a full copy now and then."""
+
+    tau: float = option(1.0, "Share of the way to the networks that they follow; 1 copies them.", gt=0, le=1)
+    interval: int = option(1000, "Updates between two times.", gt=0)
+
+
+class TargetNetUpdaterHook(Hook, options=TargetNetUpdaterHookOptions, point="post_optim"):
+    """Steps after each update.
+
+    Args:
+        target_params_updater: one of torchrl's (``SoftUpdate``, ``HardUpdate``) or another object with ``step``, which
+            knows the networks that it moves; without it the trainer's own target networks are moved.
+        tau: share of the way, of the trainer's own.
+        interval: updates between two times, of the trainer's own.
+    """
+
+    category = "operation"
+
+    def __init__(self, target_params_updater: Any = None, **named: Any) -> None:
+        if target_params_updater is not None and not callable(getattr(target_params_updater, "step", None)):
+            kind = type(target_params_updater).__name__
+            raise HookError(
+                f"target_net_updater_hook: a {kind} has no step(); give SoftUpdate, HardUpdate or their like"
+            )
+        super().__init__(**named)
+        self.updater, self.count = target_params_updater, 0
+
+    def register(self, trainer: Trainer, name: str | None = None) -> None:
+        """Step after each update.
+
+        Raises:
+            HookError: there is nothing to move.
+        """
+        self.targets = trainer.update.targets
+        if self.updater is None and self.targets is None:
+            raise HookError("target_net_updater_hook: this algorithm has no target networks; remove the hook")
+        super().register(trainer, name)
+
+    def __call__(self) -> None:
+        """Move what there is to move, if it is time."""
+        self.count += 1
+        if self.updater is not None:
+            self.updater.step()
+        elif self.targets is not None and self.count % self.options.interval == 0:
+            with torch.no_grad():
+                for copy, followed in self.targets.pairs:
+                    copy.lerp_(followed, self.options.tau)
+
+    def state_dict(self) -> State:
+        """Updates so far, and a given updater's own counter."""
+        return {"count": self.count, "updater": getattr(self.updater, "counter", None)}
+
+    def load_state_dict(self, state: State) -> None:
+        """Go on counting."""
+        self.count = state["count"]
+        if state["updater"] is not None:
+            self.updater.counter = state["updater"]
+
+
+@register("hook", "target_net_updater_hook")
+def make_target_net_updater_hook(options: TargetNetUpdaterHookOptions) -> TargetNetUpdaterHook:
+    """A rule of one's own for target networks."""
+    return TargetNetUpdaterHook.of(options)
