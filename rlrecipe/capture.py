@@ -102,8 +102,26 @@ class MuJoCo(Attributes):
         mujoco.mj_setState(inner.model, inner.data, state["physics"], mujoco.mjtState.mjSTATE_INTEGRATION)
 
 
+class Atari(Attributes):
+    """The plain attributes, and the emulator's whole state, its generator included."""
+
+    name = "atari"
+
+    def save(self) -> State:
+        """Attributes and the emulator's state as bytes."""
+        state = self.env.unwrapped.clone_state(include_rng=True)
+        return {"attributes": super().save(), "emulator": np.frombuffer(state.__getstate__(), np.uint8).copy()}
+
+    def load(self, state: State) -> None:
+        """Put both back."""
+        from ale_py import ALEState
+
+        super().load(state["attributes"])
+        self.env.unwrapped.restore_state(ALEState(np.asarray(state["emulator"], np.uint8).tobytes()))
+
+
 class Replay:
-    """The state before the episode's reset and its actions since: loading lives the episode again."""
+    """The state before the episode's reset and all that was done since: loading lives the episode again."""
 
     name = "replay"
 
@@ -119,30 +137,43 @@ class Replay:
             "before": self.env.before,
             "seed": self.env.seed,
             "actions": np.array(actions) if actions else None,
+            "resets": list(self.env.resets),
         }
 
     def load(self, state: State) -> None:
         """Reset from the saved state, then take every action again."""
-        Attributes(self.env.env).load(state["before"])
+        self.env.between.load(state["before"])
         self.env.reset(seed=state["seed"])
         # Resetting recorded the state of this process; what was saved is the state to record.
         self.env.before = state["before"]
-        for action in () if state["actions"] is None else state["actions"]:
-            self.env.step(action)
+        actions = [] if state["actions"] is None else state["actions"]
+        for i in range(len(actions) + 1):
+            for _ in range(state.get("resets", ()).count(i)):
+                self.env.reset()
+            if i < len(actions):
+                self.env.step(actions[i])
 
 
 class Tape(gymnasium.Wrapper):
-    """Remembers the state before the episode's reset and every action since."""
+    """Remembers the state before the episode's reset and every action since.
+
+    Where a reset goes on in the same game (``going_on`` of a layer says so), it is remembered like an action.
+    """
 
     def __init__(self, env: Env) -> None:
         super().__init__(env)
+        self.between = (Atari if hasattr(env.unwrapped, "ale") else Attributes)(env)
         self.before: State = {}
         self.seed: int | None = None
         self.actions: list[Any] = []
+        self.resets: list[int] = []
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
         """Begin a new record."""
-        self.before, self.seed, self.actions = Attributes(self.env).save(), seed, []
+        if seed is None and any(getattr(layer, "going_on", False) for layer in layers(self.env)):
+            self.resets.append(len(self.actions))
+        else:
+            self.before, self.seed, self.actions, self.resets = self.between.save(), seed, [], []
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> Any:
@@ -152,7 +183,7 @@ class Tape(gymnasium.Wrapper):
 
 
 Capture = Attributes | Replay
-METHODS: dict[str, type[Attributes] | type[Replay]] = {m.name: m for m in (Attributes, MuJoCo, Replay)}
+METHODS: dict[str, type[Attributes] | type[Replay]] = {m.name: m for m in (Attributes, MuJoCo, Atari, Replay)}
 
 
 @dataclass(frozen=True)
@@ -178,9 +209,10 @@ def choose(make: MakeEnv, seed: int = 0) -> Choice:
         seed: of the probe's own random actions.
     """
     failures = []
+    refusals = _refusals(make)
     for name, method in METHODS.items():
         try:
-            difference = _probe(make, method, seed)
+            difference = refusals.get(name) or _probe(make, method, seed)
         except Exception as error:
             difference = f"{type(error).__name__}: {error}"
         if difference is None:
@@ -204,10 +236,27 @@ def _repeats(make: MakeEnv, seed: int) -> bool:
         return False
 
 
+def _refusals(make: MakeEnv) -> dict[str, str]:
+    """Why a method is not even tried, by its name."""
+    env = make()
+    try:
+        inner, able = env.unwrapped, [getattr(layer, "captured_by", METHODS) for layer in layers(env)]
+        refused = {} if hasattr(inner, "model") else {"mujoco": "not a MuJoCo environment"}
+        if hasattr(inner, "ale"):
+            refused["attributes"] = "the emulator has a state of its own"
+            if inner.ale.getFloat("repeat_action_probability") > 0:
+                # A probe may pass by luck: the action matters where the next one is not taken.
+                refused["atari"] = "the emulator does not tell the action that it may repeat"
+        else:
+            refused["atari"] = "not an Atari game"
+        unable = [name for name in METHODS if not all(name in methods for methods in able)]
+        return {**dict.fromkeys(unable, "torchrl keeps state where it does not look"), **refused}
+    finally:
+        env.close()
+
+
 def _probe(make: MakeEnv, method: type[Attributes] | type[Replay], seed: int) -> str | None:
     """What differs between going on and going on from a saved state, or None."""
-    if method is MuJoCo and not hasattr(make().unwrapped, "model"):
-        return "not a MuJoCo environment"
     wrap: Callable[[Env], Env] = Tape if method is Replay else lambda env: env
     one, other = wrap(make()), wrap(make())
     actions = one.action_space
@@ -236,7 +285,7 @@ def _probe(make: MakeEnv, method: type[Attributes] | type[Replay], seed: int) ->
 
 
 #: What cannot be looked into: the methods above know how to save it, or it only draws.
-_FOREIGN = ("mujoco", "pygame", "Box2D", "")
+_FOREIGN = ("mujoco", "pygame", "Box2D", "ale_py", "")
 
 
 def _hidden(env: Env) -> dict[str, str]:

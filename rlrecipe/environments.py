@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gymnasium
 
+from rlrecipe.errors import UnbuildableError
 from rlrecipe.interfaces import Transform
 from rlrecipe.recipe.options import Options
+from rlrecipe.rollout import random_rollout
+from rlrecipe.streams import Stream, Streams
 
 Env = gymnasium.Env[Any, Any]
 
@@ -21,14 +25,33 @@ def make_env(options: Any, phase: str = "train", render_mode: str | None = None)
         options: of ``env``.
         phase: "train" or "eval": transforms of the other phase are left out.
         render_mode: gymnasium's.
+
+    Raises:
+        UnbuildableError: a transform does not fit the environment; its path begins below the environment's.
     """
     env: Env = options.component.build(options, render_mode)
     if options.frame_skip > 1:
         env = _FrameSkip(env, options.frame_skip)
-    for transform in options.transforms:
+    for i, transform in enumerate(options.transforms):
         if transform.component.traits.get("wraps") and transform.phase in (phase, "both"):
-            env = transform.component.build(transform, env)
+            env = _wrapped(env, transform, i)
     return env
+
+
+def _wrapped(env: Env, options: Any, index: int) -> Env:
+    name = options.component.name
+    try:
+        wrapped: Env = options.component.build(options, env)
+    except (gymnasium.error.DependencyNotInstalled, ModuleNotFoundError):
+        env.close()
+        raise
+    except Exception as error:
+        env.close()
+        said = str(error).split("\n")[0]
+        what = said if isinstance(error, ValueError) else f"{type(error).__name__}: {said}"
+        cure = f"rlrecipe describe transform/{name} shows its options"
+        raise UnbuildableError(("transforms", index), f"{name} cannot stand here: {what}", cure) from error
+    return wrapped
 
 
 class _FrameSkip(gymnasium.Wrapper):
@@ -65,13 +88,25 @@ def spaces_of(options: Any, phase: str = "train") -> Spaces:
         env.close()
 
 
-def make_transforms(options: Any, space: Any, gamma: float) -> dict[str, Transform]:
-    """The transforms that stand between the environments and the policy, by the name of their state."""
-    return {
+def make_transforms(options: Any, space: Any, gamma: float, streams: Streams | None = None) -> dict[str, Transform]:
+    """The transforms that stand between the environments and the policy, by the name of their state.
+
+    Args:
+        options: of ``env``.
+        space: of observations.
+        gamma: the algorithm's discount.
+        streams: the run's, where what a random rollout shows may be measured; None where all of it is loaded.
+    """
+    made: dict[str, Any] = {
         name: transform.component.build(transform, space, options.num_envs, gamma)
         for name, transform in named(options.transforms).items()
         if not transform.component.traits.get("wraps")
     }
+    for i, transform in enumerate(made.values()):
+        if streams is not None and getattr(transform, "rollout", 0):
+            seed = streams.integer(Stream.ROLLOUT, i)
+            transform.observe = partial(random_rollout, partial(make_env, options), seed=seed)
+    return made
 
 
 def in_phase(options: Any, phase: str) -> list[str]:

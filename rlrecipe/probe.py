@@ -130,6 +130,8 @@ def _size(space: Any) -> int | None:
 
 def environment_problem(options: Any, error: Exception, path: Path) -> Problem:
     """Why an environment cannot be built, as a problem at ``path`` or below."""
+    if isinstance(error, UnbuildableError):
+        return Problem("E301", (*path, *error.path), str(error), error.cure)
     name = getattr(options, "env_name", options.component.name)
     where = (*path, "env_name") if hasattr(options, "env_name") else path
     text = str(error).split("\n")[0]

@@ -24,6 +24,7 @@ class Stream(IntEnum):
     EVALUATION = 6
     HOOK = 7
     NOISE = 8
+    ROLLOUT = 9
 
 
 class Streams:

@@ -46,12 +46,23 @@ def make_gym(options: GymOptions, render_mode: str | None) -> gymnasium.Env[Any,
     spec = gymnasium.registry.get(options.env_name)
     if spec is not None and "mujoco" in str(spec.entry_point):
         _route_mujoco_warnings()
+    if options.env_name.startswith("ALE/"):
+        _silence_atari()
     # Passed only when asked for: a constructor of one's own may not know the word.
     kwargs = options.kwargs if render_mode is None else {**options.kwargs, "render_mode": render_mode}
     env = gymnasium.make(options.env_name, disable_env_checker=True, **kwargs)
     if type(env.unwrapped).__name__ == "BipedalWalker":
         _renew_world(env.unwrapped)
     return env
+
+
+def _silence_atari() -> None:
+    """Make Atari's games known to gymnasium, and let their emulator print nothing but errors."""
+    try:
+        import ale_py
+    except ModuleNotFoundError:
+        return  # the recipe's check says what to install
+    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
 
 
 def _renew_world(env: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from rlrecipe.interfaces import State
@@ -13,6 +14,44 @@ class TransformOptions(Options):
     """Base of every transform's options."""
 
     phase: Literal["train", "eval", "both"] = option("both", "Where it applies: train, eval or both.")
+
+
+class RewardTransformOptions(TransformOptions):
+    """Base of options of what changes rewards."""
+
+    phase: Literal["train"] = option("train", "Training learns from the changed rewards; reports stay raw.")
+
+
+class RewardFunction:
+    """Rewards as a function of themselves. It stands behind the count of returns, which are of raw rewards.
+
+    Args:
+        function: of rewards ``[N]``.
+    """
+
+    def __init__(self, function: Callable[[np.ndarray], np.ndarray]) -> None:
+        self.apply_reward = function
+
+    def reset(self, observation: np.ndarray) -> np.ndarray:
+        """Observations as they are."""
+        return observation
+
+    def step(
+        self, observation: np.ndarray, final: np.ndarray, reward: np.ndarray, done: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rewards ``[N]`` changed; observations as they are."""
+        return observation, final, self.apply_reward(reward)
+
+    def apply(self, observation: np.ndarray) -> np.ndarray:
+        """Observations as they are."""
+        return observation
+
+    def state_dict(self) -> State:
+        """Empty: it remembers nothing."""
+        return {}
+
+    def load_state_dict(self, state: State) -> None:
+        """Nothing to put back."""
 
 
 class RunningMoments:

@@ -1,38 +1,73 @@
-"""Observations with running mean 0 and variance 1."""
+"""Observations with mean 0 and variance 1, of all that were seen or of a random rollout."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import Literal
+
 from rlrecipe.interfaces import State, Transform
 from rlrecipe.lazy import gymnasium, np
-from rlrecipe.recipe.options import option
+from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 from rlrecipe.transforms.base import RunningMoments, TransformOptions
 
 
+class RandomRollout(Options):
+    """Statistics of observations under random actions."""
+
+    random_rollout: int = option(..., "Steps that are taken before training, and not counted as its frames.", gt=1)
+
+
 class ObservationNormOptions(TransformOptions):
-    """Subtract the running mean of the training observations, divide by their deviation, clip."""
+    """Subtract the mean of the training observations, divide by their deviation, clip."""
 
     clip: float = option(10.0, "Bound on a normalised observation.", gt=0)
     eps: float = option(1e-8, "Added to the variance.", gt=0)
+    statistics: Literal["running"] | RandomRollout = option(
+        "running", "running: of all observations so far; {random_rollout: N}: of N random steps before training, fixed."
+    )
 
 
 class ObservationNorm:
-    """Update, then normalise; the final observation of an episode is normalised, not counted."""
+    """Update, then normalise; the final observation of an episode is normalised, not counted.
+
+    Attributes:
+        rollout: random steps that the statistics come from, or 0 where they run along.
+        observe: gives the rows ``[n, ...]`` of that many steps; asked once, when the statistics are first needed.
+    """
 
     def __init__(self, options: ObservationNormOptions, shape: tuple[int, ...]) -> None:
         self.clip, self.eps = options.clip, options.eps
-        self.moments = RunningMoments(shape)
+        self.rollout = 0 if isinstance(options.statistics, str) else options.statistics.random_rollout
+        self.observe: Callable[[int], Iterable[np.ndarray]] | None = None
+        self._moments = RunningMoments(shape)
+
+    @property
+    def moments(self) -> RunningMoments:
+        """The statistics as they stand, measured where that is still to be done."""
+        if self.rollout and self.observe is not None and self._moments.count < 1:
+            for rows in self.observe(self.rollout):
+                self._moments.update(rows)
+        return self._moments
 
     def reset(self, observation: np.ndarray) -> np.ndarray:
-        """First observations ``[N, ...]``."""
-        self.moments.update(observation)
+        """First observations ``[N, ...]``.
+
+        Raises:
+            RuntimeError: its statistics were neither measured nor loaded, and there is nothing to measure them in.
+        """
+        if not self.rollout:
+            self._moments.update(observation)
+        elif self.moments.count < 1:
+            raise RuntimeError("observation_norm has no environment for its random rollout; give make_transforms one")
         return self.apply(observation)
 
     def step(
         self, observation: np.ndarray, final: np.ndarray, reward: np.ndarray, done: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Observations and true next observations, normalised; rewards as they are."""
-        self.moments.update(observation)
+        if not self.rollout:
+            self._moments.update(observation)
         shown = self.apply(observation)
         if not done.any():
             return shown, shown, reward
@@ -41,7 +76,8 @@ class ObservationNorm:
 
     def apply(self, observation: np.ndarray) -> np.ndarray:
         """Observations normalised with the statistics as they stand."""
-        scaled = (observation - self.moments.mean) / np.sqrt(self.moments.var + self.eps)
+        moments = self.moments
+        scaled = (observation - moments.mean) / np.sqrt(moments.var + self.eps)
         return np.clip(scaled, -self.clip, self.clip).astype(np.float32)
 
     def apply_reward(self, reward: np.ndarray) -> np.ndarray:
@@ -49,12 +85,12 @@ class ObservationNorm:
         return reward
 
     def state_dict(self) -> State:
-        """The running moments: ``policy.safetensors`` carries them."""
+        """The statistics: ``policy.safetensors`` carries them."""
         return {"statistics": self.moments.state_dict()}
 
     def load_state_dict(self, state: State) -> None:
-        """Go on from saved moments."""
-        self.moments.load_state_dict(state["statistics"])
+        """Go on from saved statistics; none are measured again."""
+        self._moments.load_state_dict(state["statistics"])
 
 
 @register("transform", "observation_norm")

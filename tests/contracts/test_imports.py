@@ -16,7 +16,7 @@ COMPONENTS = (
 )  # fmt: skip
 KNOWN = (
     "rlrecipe.errors", "rlrecipe.interfaces", "rlrecipe.lazy", "rlrecipe.recipe.options", "rlrecipe.recipe.values",
-    "rlrecipe.recipe.registry", "rlrecipe.recipe.errors", "rlrecipe.state",
+    "rlrecipe.recipe.registry", "rlrecipe.recipe.errors", "rlrecipe.state", "rlrecipe.wrappers", "rlrecipe.torchrl_env",
 )  # fmt: skip
 HEAVY = ("torch", "numpy", "gymnasium", "tensordict", "torchrl", "safetensors")
 

@@ -1,0 +1,106 @@
+"""Any wrapper of gymnasium's by its name."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import functools
+import importlib.util
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rlrecipe.lazy import gymnasium, np
+from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.options import option
+from rlrecipe.recipe.registry import register
+from rlrecipe.transforms.base import TransformOptions
+
+if TYPE_CHECKING:
+    from rlrecipe.recipe.schema import Recipe
+
+_FUNCTION = "it needs a function, which a recipe cannot hold; write a transform of your own and import it"
+_STATISTICS = "its statistics would be each environment's own, and none in evaluation; use {}"
+_ARRAYS = "environments speak numpy here"
+_SHOWN = "rlrecipe evaluate --video records episodes"
+#: Wrappers that have no place in a recipe, and why.
+REFUSED = {
+    "TransformObservation": _FUNCTION,
+    "TransformAction": _FUNCTION,
+    "TransformReward": _FUNCTION,
+    "NormalizeObservation": _STATISTICS.format("observation_norm"),
+    "NormalizeReward": _STATISTICS.format("reward_norm"),
+    "ClipReward": "returns in the logs would be of clipped rewards; use clip_reward, which leaves them raw",
+    "Autoreset": "finished episodes start anew without it",
+    "RecordEpisodeStatistics": "episodes.jsonl holds every episode's return and length",
+    "RenderCollection": _SHOWN,
+    "RecordVideo": _SHOWN,
+    "HumanRendering": _SHOWN,
+    "ArrayConversion": _ARRAYS,
+    "JaxToNumpy": _ARRAYS,
+    "JaxToTorch": _ARRAYS,
+    "NumpyToTorch": _ARRAYS,
+}
+
+
+@functools.cache
+def wrappers() -> frozenset[str]:
+    """Wrappers that can be named; read from gymnasium's source, which is not imported for it."""
+    found = importlib.util.find_spec("gymnasium")
+    assert found is not None, "gymnasium is installed with rlrecipe"
+    source = Path(str(found.origin)).parent / "wrappers" / "__init__.py"
+    for node in ast.parse(source.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return frozenset(name for name in ast.literal_eval(node.value) if name[0].isupper()) - REFUSED.keys()
+    return frozenset()
+
+
+class GymnasiumWrapperOptions(TransformOptions):
+    """Any wrapper of gymnasium.wrappers around each environment."""
+
+    wrapper: str = option(..., "Its class, such as TimeAwareObservation.")
+    kwargs: dict[str, Any] = option({}, "What it takes besides the environment.")
+
+
+def misfit(name: str) -> tuple[str, str | None] | None:
+    """Why there is no such wrapper, and the nearest one that there is; None if there is."""
+    if name in wrappers():
+        return None
+    if name in REFUSED:
+        return f"gymnasium's {name} cannot be used: {REFUSED[name]}", None
+    nearest = difflib.get_close_matches(name, wrappers(), 1)
+    known = ", ".join(sorted(wrappers()))
+    return f"gymnasium has no wrapper {name!r}; there are: {known}", nearest[0] if nearest else None
+
+
+def check(recipe: Recipe) -> Iterable[Problem]:
+    """The name has to be one of gymnasium's."""
+    env: Any = recipe.env
+    for i, options in enumerate(env.transforms):
+        if isinstance(options, GymnasiumWrapperOptions) and (found := misfit(options.wrapper)):
+            yield Problem("E302", ("env", "transforms", i, "wrapper"), *found)
+
+
+def _argument(value: Any) -> Any:
+    """A list of numbers as the tuple or array that wrappers take."""
+    if isinstance(value, list) and value and all(isinstance(one, int) for one in value):
+        return tuple(value)
+    if isinstance(value, list) and value and all(isinstance(one, int | float) for one in value):
+        return np.array(value, np.float32)
+    return value
+
+
+@register("transform", "gymnasium_wrapper", check=check, wraps=True)
+def make_gymnasium_wrapper(options: GymnasiumWrapperOptions, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
+    """The wrapper around ``env``.
+
+    Raises:
+        ValueError: gymnasium has no wrapper of this name, or none that can be used here.
+    """
+    found = misfit(options.wrapper)
+    if found is not None:
+        raise ValueError(found[0])
+    wrapped: gymnasium.Env[Any, Any] = getattr(gymnasium.wrappers, options.wrapper)(
+        env, **{key: _argument(value) for key, value in options.kwargs.items()}
+    )
+    return wrapped

@@ -1,0 +1,54 @@
+"""The end of a life as the end of what is learned from, not of the game."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+
+Env = gymnasium.Env[Any, Any]
+
+
+class LifeLoss(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Terminates when a life is lost; the next reset goes on in the same game by an action that does nothing.
+
+    Mnih et al. (2015), as stable-baselines3's EpisodicLifeEnv.
+
+    Raises:
+        ValueError: the environment does not tell its lives.
+    """
+
+    def __init__(self, env: Env) -> None:
+        super().__init__(env)
+        counter = getattr(getattr(env.unwrapped, "ale", env.unwrapped), "lives", None)
+        if not callable(counter):
+            raise ValueError(f"lives are counted in Atari games, but {env.unwrapped} has none")
+        self._count: Callable[[], int] = counter
+        self.lives, self.over = 0, True
+
+    @property
+    def going_on(self) -> bool:
+        """Whether the next reset goes on in the same game."""
+        return not self.over
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """A new game where the last one is over or a seed asks for one, else its next life."""
+        going_on = seed is None and not self.over
+        if going_on:
+            observation, _, terminated, truncated, info = self.env.step(0)
+            going_on = not (terminated or truncated)
+        if not going_on:
+            observation, info = self.env.reset(seed=seed, options=options)
+        self.lives, self.over = self._count(), False
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Terminated where the game is, or where a life was lost."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self.over = bool(terminated or truncated)
+        lives = self._count()
+        # Some games show no lives for a few frames before they go on: a life is lost while others are left.
+        lost = 0 < lives < self.lives
+        self.lives = lives
+        return observation, reward, bool(terminated or lost), truncated, info
