@@ -103,7 +103,7 @@ def make_transforms(options: Any, space: Any, gamma: float, streams: Streams | N
         if not transform.component.traits.get("wraps")
     }
     for i, transform in enumerate(made.values()):
-        if streams is not None and getattr(transform, "rollout", 0):
+        if streams is not None and getattr(transform, "rollout", False):
             seed = streams.integer(Stream.ROLLOUT, i)
             transform.observe = partial(random_rollout, partial(make_env, options), seed=seed)
     return made

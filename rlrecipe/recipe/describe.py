@@ -102,6 +102,8 @@ def components(kind: str) -> list[Description]:
 
 def unknown(error: UnknownComponent) -> str:
     """One line on a name that does not exist, with the nearest that does."""
+    if error.reason:
+        return f"no {error.kind} is named {error.name!r}: {error.reason}"
     near = nearest(error.name, error.names)
     hint = f"; did you mean {near}?" if near else ""
     return f"no {error.kind} is named {error.name!r}; expected one of {', '.join(error.names)}{hint}"

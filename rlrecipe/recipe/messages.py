@@ -151,6 +151,8 @@ def _unknown(root: Node, path: Path, details: list[dict[str, Any]]) -> Problem:
     names = list(context["names"])
     path = (*path, "name") if root.get(*path, "name") is not None else path
     name = context["name"].strip("'\"")
+    if context.get("reason"):
+        return Problem("E201", path, f"no {context['kind']} is named {context['name']}: {context['reason']}")
     listed = f"expected one of {', '.join(names)}" if names else "there is none yet"
     return Problem("E201", path, f"no {context['kind']} is named {context['name']}; {listed}", nearest(name, names))
 

@@ -43,11 +43,11 @@ Builder = TypeVar("Builder", bound=Callable[..., Any])
 
 
 class UnknownComponent(LookupError):  # noqa: N818 - a lookup's answer, shown as a recipe problem
-    """No component of this kind has this name; ``names`` are those that exist."""
+    """No component of this kind has this name; ``names`` are those that exist, ``reason`` why it is refused."""
 
-    def __init__(self, kind: str, name: str, names: list[str]) -> None:
-        super().__init__(f"no {kind} is named {name!r}; there are: {', '.join(names) or 'none'}")
-        self.kind, self.name, self.names = kind, name, names
+    def __init__(self, kind: str, name: str, names: list[str], reason: str | None = None) -> None:
+        super().__init__(f"no {kind} is named {name!r}; {reason or 'there are: ' + (', '.join(names) or 'none')}")
+        self.kind, self.name, self.names, self.reason = kind, name, names, reason
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ class Component:
 
 
 _components: dict[tuple[str, str], Component] = {}
+_refused: dict[tuple[str, str], str] = {}
 _searched: set[str] = set()
 
 
@@ -128,6 +129,11 @@ def register(
     return decorate
 
 
+def refuse(kind: str, name: str, reason: str) -> None:
+    """Say why there is no component of a name that people will look for."""
+    _refused[kind, name] = reason
+
+
 def _same_file(one: Component, other: Component) -> bool:
     """Whether two come from one file, or from two with the same bytes: a run keeps copies of its user's files."""
     if Path(one.file).resolve() == Path(other.file).resolve():
@@ -161,7 +167,8 @@ def find(kind: str, name: str) -> Component:
     if (kind, name) not in _components:
         search(kind)
     if (kind, name) not in _components:
-        raise UnknownComponent(kind, name, [component.name for component in search(kind)])
+        names = [component.name for component in search(kind)]
+        raise UnknownComponent(kind, name, names, _refused.get((kind, name)))
     return _components[kind, name]
 
 

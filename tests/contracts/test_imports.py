@@ -17,6 +17,7 @@ COMPONENTS = (
 KNOWN = (
     "rlrecipe.errors", "rlrecipe.interfaces", "rlrecipe.lazy", "rlrecipe.recipe.options", "rlrecipe.recipe.values",
     "rlrecipe.recipe.registry", "rlrecipe.recipe.errors", "rlrecipe.state", "rlrecipe.wrappers", "rlrecipe.torchrl_env",
+    "rlrecipe.torchrl_source", "rlrecipe.torchrl_spaces",
 )  # fmt: skip
 HEAVY = ("torch", "numpy", "gymnasium", "tensordict", "torchrl", "safetensors")
 
