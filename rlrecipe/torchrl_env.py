@@ -42,7 +42,7 @@ class Played:
         self.inner, self._wanted, self._reward_name = inner, observations, reward
         self._reward_key = _reward_of(inner, reward)
         actions = leaves(inner.full_action_spec)
-        if len(actions) != 1 or "done" not in inner.full_done_spec.keys():
+        if len(actions) != 1 or "done" not in leaves(inner.full_done_spec):
             raise ValueError(
                 f"{type(inner).__name__} has the actions {', '.join(actions)} and the ends "
                 f"{', '.join(leaves(inner.full_done_spec))}: one agent takes one action and ends by 'done'"

@@ -13,7 +13,7 @@ from rlrecipe.transforms.base import TransformOptions
 class FrameStackOptions(TransformOptions):
     """Show the newest observations as one: pictures channels first, (frames * C, H, W); vectors end to end."""
 
-    num_frames: int = option(4, "How many; an episode's first observation fills all places.", gt=0)
+    size: int = option(4, "How many; an episode's first observation fills all places.", gt=0)
 
 
 @register("transform", "frame_stack", wraps=True)
@@ -21,4 +21,4 @@ def make_frame_stack(options: FrameStackOptions, env: gymnasium.Env[Any, Any]) -
     """Stacked observations."""
     from rlrecipe.wrappers.stack_frames import StackFrames
 
-    return StackFrames(env, options.num_frames)
+    return StackFrames(env, options.size)

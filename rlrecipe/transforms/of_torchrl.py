@@ -66,6 +66,13 @@ _NO_TRANSFORMS = {"Transform", "ObservationTransform", "TransformedEnv", "Runnin
 #: What changes rewards: it stands before the count of returns.
 _REWARDS = ("BinarizeReward", "RewardClipping")
 _KEY, _KEYS = str | list[str], list[str | list[str]]
+#: Where torchrl's text says nothing of an argument.
+_MEANINGS = {
+    "in_keys": "Entries that it reads.",
+    "out_keys": "Entries that it writes.",
+    "in_keys_inv": "Entries that it writes on the way to the environment.",
+    "out_keys_inv": "Entries that it reads on the way to the environment.",
+}
 #: Python's types for annotations of torchrl's that mean plain values; anything goes for the others.
 _TYPES: dict[str, Any] = {
     "int": int, "float": float, "bool": bool, "str": str, "NestedKey": _KEY, "Sequence[NestedKey]": _KEYS,
@@ -99,21 +106,29 @@ def _type_of(argument: Argument) -> Any:
     words = [word.strip() for word in (argument.annotation or "Any").split("|")]
     if argument.several:
         return _KEYS
-    kinds = [_TYPES.get(word) for word in words if word not in ("None", "torch.Tensor", "Tensor")]
+    kinds: list[Any] = [_TYPES.get(word) for word in words if word not in ("None", "torch.Tensor", "Tensor")]
     if not kinds or None in kinds:
         return Any
-    kind = functools.reduce(lambda one, other: one | other, kinds)
-    # A tensor is written as a list of numbers.
-    kind = kind | list[float] if {"torch.Tensor", "Tensor"} & set(words) else kind
-    return kind if argument.required else kind | None
+    if {"torch.Tensor", "Tensor"} & set(words):
+        # A tensor is written as a list of numbers.
+        kinds.append(list[float])
+    if argument.default is None and not argument.required:
+        # In a recipe null restores a default, so that no other option takes it.
+        kinds.append(None)
+    return functools.reduce(lambda one, other: one | other, kinds)
+
+
+def _meaning_of(argument: Argument) -> str:
+    words = argument.meaning or _MEANINGS.get(argument.name, f"torchrl's {argument.name}.")
+    return words[0].upper() + words[1:]
 
 
 def options_of(name: str) -> type[TransformOptions]:
     """The options model of one of torchrl's classes."""
     known = classes(*PACKAGE)
     fields: dict[str, Any] = {
-        argument.name: (_type_of(argument), option(... if argument.required else argument.default, argument.meaning))
-        for argument in arguments(name, known)
+        one.name: (_type_of(one), option(... if one.required else one.default, _meaning_of(one)))
+        for one in arguments(name, known)
     }
     meaning = f"{known[name].meaning.rstrip('.')} (torchrl's {name})."
     if name in _REWARDS:

@@ -13,7 +13,7 @@ from rlrecipe.transforms.base import TransformOptions
 class ResizeOptions(TransformOptions):
     """Pictures of bytes (H, W) or (H, W, C) made smaller or larger by averaging areas."""
 
-    shape: tuple[int, int] = option((84, 84), "Height and width.")
+    size: tuple[int, int] = option((84, 84), "Height and width.")
 
 
 @register("transform", "resize", requires={"cv2": "atari"}, wraps=True)
@@ -25,4 +25,4 @@ def make_resize(options: ResizeOptions, env: gymnasium.Env[Any, Any]) -> gymnasi
     shape = space.shape or ()
     if space.dtype != "uint8" or len(shape) not in (2, 3) or shape[2:] > (4,):
         raise ValueError(f"pictures are bytes (H, W) or (H, W, C), but the environment observes {space}")
-    return ResizeObservation(env, options.shape)
+    return ResizeObservation(env, options.size)

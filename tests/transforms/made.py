@@ -1,0 +1,18 @@
+"""Environments with transforms, as a recipe makes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+
+from rlrecipe.environments import make_env
+from rlrecipe.recipe.options import Slot
+
+
+def options(env_name: str, *transforms: Any, **more: Any) -> Any:
+    return Slot("env", default="gym").read({"env_name": env_name, "transforms": list(transforms), **more})
+
+
+def made(env_name: str, *transforms: Any, phase: str = "train", **more: Any) -> gymnasium.Env[Any, Any]:
+    return make_env(options(env_name, *transforms, **more), phase)
