@@ -12,6 +12,7 @@ import torch
 from torchrl.envs import EnvBase, GymWrapper, TransformedEnv
 from torchrl.envs.utils import step_mdp
 
+from rlrecipe.errors import UnbuildableError
 from rlrecipe.torchrl_spaces import Observations, action_of, leaves
 
 Env = gymnasium.Env[Any, Any]
@@ -29,24 +30,22 @@ class Played:
         reward: dotted name of the entry that is the reward, where there are several.
 
     Raises:
-        ValueError: it is several environments or agents in one, or has entries that are no tensors.
+        UnbuildableError: it is several environments or agents in one, or has entries that are no tensors; the path
+            is one of the environment's options.
     """
 
     def __init__(self, inner: EnvBase, observations: list[str], reward: str | None) -> None:
+        kind = type(inner).__name__
         if inner.batch_size:
-            size = tuple(inner.batch_size)
-            raise ValueError(
-                f"{type(inner).__name__} is a batch of environments, of size {size}; take a single one "
-                "and let env.num_envs step several"
-            )
+            message = f"{kind} is a batch of environments, of size {tuple(inner.batch_size)}"
+            raise UnbuildableError(("kwargs",), message, "take a single one, and let env.num_envs step several")
         self.inner, self._wanted, self._reward_name = inner, observations, reward
         self._reward_key = _reward_of(inner, reward)
         actions = leaves(inner.full_action_spec)
         if len(actions) != 1 or "done" not in leaves(inner.full_done_spec):
-            raise ValueError(
-                f"{type(inner).__name__} has the actions {', '.join(actions)} and the ends "
-                f"{', '.join(leaves(inner.full_done_spec))}: one agent takes one action and ends by 'done'"
-            )
+            ends = ", ".join(leaves(inner.full_done_spec))
+            message = f"{kind} takes the actions {', '.join(actions)} and ends by {ends}: that is more than one agent"
+            raise UnbuildableError(("env",), message, "take an environment with one action, which ends by 'done'")
         ((self._action_key, action_spec),) = actions.values()
         self.action_space, self._to_tensor = action_of(action_spec)
         self._observations = Observations(inner.full_observation_spec, observations)
@@ -95,13 +94,15 @@ class Played:
 
 def _reward_of(inner: EnvBase, name: str | None) -> Any:
     rewards = leaves(inner.full_reward_spec)
+    where, names = ("reward_key",), ", ".join(rewards)
     if name is not None and name not in rewards:
-        raise ValueError(f"no reward is named {name!r}; there are: {', '.join(rewards)}")
+        raise UnbuildableError(where, f"no reward is named {name!r}; there are: {names}", f"use one of {names}")
     if name is None and len(rewards) != 1:
-        raise ValueError(f"there are several rewards, {', '.join(rewards)}: say by reward_key which one counts")
+        raise UnbuildableError(where, f"there are several rewards: {names}", "say by reward_key which one counts")
     key, spec = rewards[name or next(iter(rewards))]
     if spec.shape.numel() != 1:
-        raise ValueError(f"a reward of the shape {tuple(spec.shape)} is not one number")
+        message = f"the reward {name or key} has the shape {tuple(spec.shape)} and is not one number"
+        raise UnbuildableError(where, message, "take an environment whose reward is one number")
     return key
 
 
@@ -204,16 +205,14 @@ class TransformedByTorchRL(gymnasium.Wrapper[Any, Any, Any, Any]):
         return *self.played.step(action), {}
 
 
-def observed_keys(env: Env) -> list[Any]:
-    """The keys under which torchrl sees what ``env`` observes."""
-    if not isinstance(env, TorchRLEnv | TransformedByTorchRL):
-        space = env.observation_space
-        return list(space.spaces) if isinstance(space, gymnasium.spaces.Dict) else ["observation"]
-    return [key for key, _ in leaves(env.played.inner.full_observation_spec).values()]
+def of_torchrl(env: Env) -> TorchRLEnv | TransformedByTorchRL:
+    """``env`` as what takes torchrl's transforms; neighbours share one TransformedEnv."""
+    return env if isinstance(env, TorchRLEnv | TransformedByTorchRL) else TransformedByTorchRL(env)
 
 
-def under_transform(env: Env, transform: Any) -> Env:
-    """``env`` under a transform of torchrl's; neighbours share one TransformedEnv."""
-    if not isinstance(env, TorchRLEnv | TransformedByTorchRL):
-        env = TransformedByTorchRL(env)
-    return env.transformed(transform)
+def entries_of(env: TorchRLEnv | TransformedByTorchRL) -> tuple[list[Any], list[Any]]:
+    """Keys of what torchrl observes of an environment, and of the rewards, ends and actions beside it."""
+    inner = env.played.inner
+    specs = (inner.full_reward_spec, inner.full_done_spec, inner.full_action_spec)
+    observed, *others = ([key for key, _ in leaves(spec).values()] for spec in (inner.full_observation_spec, *specs))
+    return observed, [key for keys in others for key in keys]

@@ -10,6 +10,8 @@ import torch
 from gymnasium import spaces
 from torchrl.data import Binary, Bounded, Categorical, Composite, MultiCategorical, MultiOneHot, OneHot, Unbounded
 
+from rlrecipe.errors import UnbuildableError
+
 Space = spaces.Space[Any]
 Key = str | tuple[str, ...]
 
@@ -27,7 +29,7 @@ def action_of(spec: Any) -> tuple[Space, Callable[[Any], torch.Tensor]]:
     """The space of actions, and how one of its actions becomes a tensor.
 
     Raises:
-        ValueError: no space is like the spec.
+        UnbuildableError: no space is like the spec.
     """
     shape, device = spec.shape, spec.device
 
@@ -55,7 +57,7 @@ def observation_of(spec: Any, name: str) -> tuple[Space, Callable[[torch.Tensor]
     """The space of one observed entry, and how its tensor becomes what lies in the space.
 
     Raises:
-        ValueError: no space is like the spec; the message names the entry.
+        UnbuildableError: no space is like the spec; the message names the entry.
     """
     if isinstance(spec, OneHot):
         box = spaces.Box(0, 1, tuple(spec.shape), np.uint8)
@@ -84,7 +86,8 @@ def _space(spec: Any, what: str) -> Space:
         return spaces.MultiDiscrete(np.full(tuple(spec.shape), int(spec.n)))
     if isinstance(spec, Bounded | Unbounded):
         return _box(spec)
-    raise ValueError(f"{what} is a {type(spec).__name__}, which is no tensor that a network can read or give")
+    message = f"{what} is a {type(spec).__name__}, which is no tensor that a network can read or give"
+    raise UnbuildableError(("observation_keys",), message, "name the other entries in observation_keys")
 
 
 def _box(spec: Any) -> spaces.Box:
@@ -107,14 +110,20 @@ class Observations:
         wanted: dotted names of those to show; empty means all.
 
     Raises:
-        ValueError: an entry is wanted that there is not, none is left, or one is no tensor.
+        UnbuildableError: an entry is wanted that there is not, none is left, or one is no tensor.
     """
 
     def __init__(self, spec: Composite, wanted: list[str]) -> None:
         found = leaves(spec)
         missing = [name for name in wanted if name not in found]
         if missing or not found:
-            raise ValueError(f"no observation is named {', '.join(missing) or 'at all'}; there are: {', '.join(found)}")
+            names = ", ".join(found)
+            message = (
+                f"no observation is named {', '.join(missing)}; there are: {names}" if found else "nothing is observed"
+            )
+            raise UnbuildableError(
+                ("observation_keys",), message, f"use some of {names}" if found else "observe something"
+            )
         kept = {name: found[name] for name in wanted or found}
         self._parts = {name: (key, *observation_of(part, name)) for name, (key, part) in kept.items()}
         shown: Mapping[str, Space] = {name: space for name, (_, space, _) in self._parts.items()}

@@ -214,6 +214,11 @@ GIVEN: Mapping[tuple[str, str], Mapping[str, Any]] = {
         "keys": ["observation", "action", *(["next", key] for key in ("observation", "reward", "terminated", "done"))]
     },
     ("hook", "batch_sub_sampler"): {"batch_size": 24, "sub_traj_len": 8},
+    ("env", "torchrl"): {"env": "GymEnv", "env_name": "CartPole-v1"},
+    ("transform", "cat_frames"): {"N": 2},
+    ("transform", "gymnasium_wrapper"): {"wrapper": "TimeAwareObservation"},
+    ("transform", "atari_preprocessing"): {"screen_size": 8, "num_frames": 2, "noop_max": 3},
+    ("transform", "resize"): {"size": [4, 3]},
     ("hook", "optimizer_hook"): {"optimizer": {"name": "rmsprop", "lr": 1e-3}},
     ("hook", "lr_scheduler_hook"): {
         "scheduler": "StepLR",

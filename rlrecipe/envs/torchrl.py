@@ -32,7 +32,8 @@ REFUSED = {
 @functools.cache
 def environments() -> frozenset[str]:
     """Classes that can be named; read from torchrl's source, which is not imported for it."""
-    return frozenset(name for name in exported("envs") if name.endswith("Env")) - REFUSED.keys()
+    named = {name for name in exported("envs") if name.endswith("Env")}
+    return frozenset(named - set(exported("envs", "transforms")) - REFUSED.keys())
 
 
 class TorchRLOptions(EnvOptions):

@@ -53,6 +53,7 @@ REFUSED = {
     "Compose": "transforms are a list: write its parts one after the other",
     "DeviceCastTransform": "runtime.device says where updates run",
     "PinMemoryTransform": "runtime.device says where updates run",
+    "DiscreteActionProjection": "an environment's actions can all be taken",
     "LineariseRewards": "an environment pays one number here",
     "EndOfLifeTransform": "use life_loss",
     "TensorDictPrimer": "entries of a policy's own, such as a memory, are not an environment's",
@@ -154,23 +155,31 @@ def _value(argument: Argument, value: Any) -> Any:
 
 
 def _builder(name: str, model: type[TransformOptions]) -> Callable[..., Any]:
+    known = classes(*PACKAGE)
+    taken = arguments(name, known)
+    named = {one.name for one in taken}
+    of_pictures = "in_keys" in named and any(each.name == "ObservationTransform" for each in lineage(name, known))
+
     def make(options: TransformOptions, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
         from torchrl.envs import transforms
 
-        from rlrecipe.torchrl_env import observed_keys, under_transform
+        from rlrecipe.torchrl_env import entries_of, of_torchrl
 
-        taken = arguments(name, classes(*PACKAGE))
-        given = {one.name: getattr(options, one.name) for one in taken if not one.several}
-        # A default that is no plain value is torchrl's to fill in.
-        kwargs = {one.name: _value(one, given[one.name]) for one in taken if one.name in given}
-        kwargs = {one.name: kwargs[one.name] for one in taken if one.required or given.get(one.name) != one.default}
-        several = [_value(one, getattr(options, one.name)) for one in taken if one.several]
-        kwargs = {key: value for key, value in kwargs.items() if key in given}
-        of_pictures = any(each.name == "ObservationTransform" for each in lineage(name, classes(*PACKAGE)))
-        if of_pictures and kwargs.get("in_keys") is None and "in_keys" in given:
-            # torchrl looks for "pixels"; here a picture is an observation like any other.
-            kwargs["in_keys"] = observed_keys(env)
-        return under_transform(env, getattr(transforms, name)(*(key for keys in several for key in keys), **kwargs))
+        env, several, kwargs = of_torchrl(env), [], {}
+        for one in taken:
+            value = getattr(options, one.name)
+            if one.several:
+                several += _value(one, value)
+            elif one.required or value != one.default:
+                # A default that is no plain value is torchrl's to fill in.
+                kwargs[one.name] = _value(one, value)
+        observed, others = entries_of(env)
+        if of_pictures and kwargs.get("in_keys") is None:
+            kwargs["in_keys"] = observed
+        missing = [key for key in kwargs.get("in_keys") or () if key not in (*observed, *others)]
+        if missing:
+            raise ValueError(f"no entry is named {missing[0]!r}; there are: {', '.join(map(str, observed + others))}")
+        return env.transformed(getattr(transforms, name)(*several, **kwargs))
 
     make.__annotations__["options"] = model
     make.__doc__ = f"An environment under torchrl's {name}."

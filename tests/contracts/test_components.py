@@ -19,6 +19,8 @@ from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import Component, find, register, search
 from rlrecipe.trainers.trainer import Trainer
 from tests import small
+from tests.envs.pictures import GAME
+from tests.envs.pictures import NAME as PICTURES
 
 BASE = {**small.CARTPOLE, "trainer": {"total_frames": 256, "log_interval": 64}, "evaluation": {"episodes": 1}}
 Recipe = dict[str, Any]
@@ -67,6 +69,18 @@ PLACES: Mapping[str, Callable[[Any], Recipe]] = {
     "hook": lambda value: {**BASE, "hooks": [value]},
     "logger": lambda value: {**BASE, "loggers": [value]},
 }
+
+
+def _around(env_name: str, before: list[Any]) -> Callable[[Recipe], Recipe]:
+    """A transform on an environment of its own, with others before it, and its observations as a vector."""
+
+    def change(recipe: Recipe) -> Recipe:
+        transforms = [*before, *recipe["env"]["transforms"], "flatten_observation"]
+        return {**recipe, "env": {**recipe["env"], "env_name": env_name, "transforms": transforms}}
+
+    return change
+
+
 #: What a component needs changed in the recipe of its kind.
 RECIPES: Mapping[tuple[str, str], Callable[[Recipe], Recipe]] = {
     ("distribution", "tanh"): lambda recipe: {
@@ -80,10 +94,24 @@ RECIPES: Mapping[tuple[str, str], Callable[[Recipe], Recipe]] = {
     },
     ("hook", "target_net_updater_hook"): lambda recipe: {**short(small.DQN), "hooks": recipe["hooks"]},
     ("env", "gym"): lambda recipe: small.changed(recipe, ("env", "env_name"), "CartPole-v1"),
+    ("env", "torchrl"): lambda recipe: small.changed(recipe, ("env", "env"), "GymEnv"),
+    **dict.fromkeys(
+        [("transform", name) for name in ("grayscale", "resize", "to_tensor_image")], _around(PICTURES, [])
+    ),
+    ("transform", "life_loss"): _around(GAME, ["fire_reset"]),
+    ("transform", "noop_reset"): _around(GAME, []),
+    ("transform", "fire_reset"): _around(GAME, []),
+    ("transform", "reward_sum"): _around("CartPole-v1", []),
+    ("transform", "double_to_float"): _around("HalfCheetah-v5", []),
+    ("transform", "atari_preprocessing"): lambda recipe: {
+        **_around("ALE/Pong-v5", [])(recipe),
+        "env": {**_around("ALE/Pong-v5", [])(recipe)["env"], "kwargs": {"frameskip": 1}},
+    },
 }
 #: Tried in turn until one has the spaces that a component fits.
 ENVIRONMENTS = ("CartPole-v1", "Pendulum-v1", "FrozenLake-v1")
-COMPONENTS = [component for kind in PLACES for component in search(kind)]
+#: Torchrl's transforms have tests of their own, which take each of them: tests/transforms/test_of_torchrl.py.
+COMPONENTS = [component for kind in PLACES for component in search(kind) if "of_torchrl" not in component.traits]
 
 
 def recipe_for(component: Component) -> Recipe:
@@ -91,7 +119,8 @@ def recipe_for(component: Component) -> Recipe:
     recipe = PLACES[component.kind](value)
     change = RECIPES.get((component.kind, component.name))
     recipe = recipe if change is None else change(recipe)
-    for env_name in ENVIRONMENTS:
+    chosen = recipe["env"]["env_name"] if component.kind == "transform" and change is not None else None
+    for env_name in [chosen] if chosen else ENVIRONMENTS:
         candidate = recipe if component.kind == "env" else small.changed(recipe, ("env", "env_name"), env_name)
         if not probe(load(candidate).recipe):
             return candidate

@@ -69,6 +69,5 @@ class Lives(gymnasium.Env[Any, Any]):
         return np.array([self.game, self.t, self.left], np.float32)
 
 
-for name, kind in ((NAME, Pictures), (GAME, Lives)):
-    if name not in gymnasium.registry:
-        gymnasium.register(name, entry_point=kind)
+for name, kind in ((NAME, "Pictures"), (GAME, "Lives")):
+    gymnasium.register(name, entry_point=f"{__name__}:{kind}")
