@@ -217,7 +217,6 @@ GIVEN: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("env", "torchrl"): {"env": "GymEnv", "env_name": "CartPole-v1"},
     ("transform", "cat_frames"): {"N": 2},
     ("transform", "gymnasium_wrapper"): {"wrapper": "TimeAwareObservation"},
-    ("transform", "atari_preprocessing"): {"screen_size": 8, "num_frames": 2, "noop_max": 3},
     ("transform", "resize"): {"size": [4, 3]},
     ("hook", "optimizer_hook"): {"optimizer": {"name": "rmsprop", "lr": 1e-3}},
     ("hook", "lr_scheduler_hook"): {

@@ -103,15 +103,18 @@ RECIPES: Mapping[tuple[str, str], Callable[[Recipe], Recipe]] = {
     ("transform", "fire_reset"): _around(GAME, []),
     ("transform", "reward_sum"): _around("CartPole-v1", []),
     ("transform", "double_to_float"): _around("HalfCheetah-v5", []),
-    ("transform", "atari_preprocessing"): lambda recipe: {
-        **_around("ALE/Pong-v5", [])(recipe),
-        "env": {**_around("ALE/Pong-v5", [])(recipe)["env"], "kwargs": {"frameskip": 1}},
-    },
 }
 #: Tried in turn until one has the spaces that a component fits.
 ENVIRONMENTS = ("CartPole-v1", "Pendulum-v1", "FrozenLake-v1")
 #: Torchrl's transforms have tests of their own, which take each of them: tests/transforms/test_of_torchrl.py.
-COMPONENTS = [component for kind in PLACES for component in search(kind) if "of_torchrl" not in component.traits]
+#: A game takes seconds to load: tests/envs/test_atari.py stops and resumes one.
+ELSEWHERE = {("transform", "atari_preprocessing")}
+COMPONENTS = [
+    component
+    for kind in PLACES
+    for component in search(kind)
+    if "of_torchrl" not in component.traits and (kind, component.name) not in ELSEWHERE
+]
 
 
 def recipe_for(component: Component) -> Recipe:

@@ -63,7 +63,7 @@ class Lives(gymnasium.Env[Any, Any]):
         self.hits += int(action != 0)
         if self.hits == 4:
             self.left, self.hits = self.left - 1, 0
-        return self._observe(), 5.0 * (action != 0), self.left == 0, False, {}
+        return self._observe(), 5.0 * (action != 0), self.left == 0, self.t >= 60, {}
 
     def _observe(self) -> Any:
         return np.array([self.game, self.t, self.left], np.float32)
