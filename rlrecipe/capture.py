@@ -1,6 +1,6 @@
 """Saving an environment in the middle of an episode and going on from there, bit for bit.
 
-gymnasium offers no such thing, and pickling fails in silence for some environments. Three methods
+gymnasium offers no such thing, and pickling fails in silence for some environments. Four methods
 are tried in turn; each is probed on fresh environments before it is believed.
 """
 

@@ -106,7 +106,7 @@ RECIPES: Mapping[tuple[str, str], Callable[[Recipe], Recipe]] = {
 }
 #: Tried in turn until one has the spaces that a component fits.
 ENVIRONMENTS = ("CartPole-v1", "Pendulum-v1", "FrozenLake-v1")
-#: Torchrl's transforms have tests of their own, which take each of them: tests/transforms/test_of_torchrl.py.
+#: Transforms of torchrl's have tests of their own, which take each of them: tests/transforms/test_of_torchrl.py.
 #: A game takes seconds to load: tests/envs/test_atari.py stops and resumes one.
 ELSEWHERE = {("transform", "atari_preprocessing")}
 COMPONENTS = [

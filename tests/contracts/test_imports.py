@@ -135,3 +135,10 @@ def test_what_the_visitor_sees() -> None:
     assert found.at_call == ["rlrecipe.runs.start"]
     assert within("rlrecipe.runs.start", ("rlrecipe.runs",))
     assert not within("rlrecipe.runsaway", ("rlrecipe.runs",))
+
+
+@pytest.mark.parametrize("file", [*files("wrappers"), *sorted(ROOT.glob("torchrl_*.py"))], ids=lambda file: file.stem)
+def test_what_environments_stand_on_knows_errors_and_itself(file: Path) -> None:
+    known = ("rlrecipe.errors", "rlrecipe.wrappers", "rlrecipe.torchrl_spaces")
+    found = imports(file.read_text())
+    assert [m for m in found.at_import + found.at_call if within(m, ("rlrecipe",)) and not within(m, known)] == []
