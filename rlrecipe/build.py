@@ -42,8 +42,8 @@ from rlrecipe.streams import Stream, Streams
 from rlrecipe.targets import Targets
 from rlrecipe.trainers.minibatches import Minibatches
 from rlrecipe.trainers.points import HookError
+from rlrecipe.trainers.recipe_trainer import RecipeTrainer, Schedule
 from rlrecipe.trainers.replay import Ratio, Replay
-from rlrecipe.trainers.trainer import Schedule, Trainer
 from rlrecipe.update import Update
 from rlrecipe.vector import Vector
 
@@ -271,7 +271,7 @@ class Assembly:
     """A trainer and the parts of it that others read."""
 
     recipe: Recipe
-    trainer: Trainer
+    trainer: RecipeTrainer
     policy: Policy
     transforms: dict[str, Transform]
     spaces: Spaces
@@ -306,7 +306,7 @@ def make_trainer(recipe: Recipe) -> Assembly:
     if recipe.replay_buffer is not None:
         buffer = make_replay_buffer(recipe, learner, spaces, transforms, streams, numbers)
     optimizer: Any = recipe.optimizer
-    trainer = Trainer(
+    trainer = RecipeTrainer(
         collector=make_collector(recipe, policy, transforms, streams, clock, capture.method, exploration),
         algorithm=algorithm,
         sampler=make_sampler(recipe, learner, buffer, transforms, streams, clock),

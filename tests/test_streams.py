@@ -9,7 +9,7 @@ from rlrecipe.interfaces import Batch
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import register
 from rlrecipe.streams import Stream, Streams
-from rlrecipe.trainers.trainer import Trainer
+from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 from tests import small
 
 
@@ -88,7 +88,7 @@ def test_a_hook_that_draws_does_not_move_training(own_components: None, tmp_path
     class Drawing:
         category = "logging"
 
-        def register(self, trainer: Trainer, name: str) -> None:
+        def register(self, trainer: RecipeTrainer, name: str) -> None:
             self.streams = trainer.streams
             trainer.register_op("pre_steps_log", self)
 

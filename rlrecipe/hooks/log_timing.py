@@ -11,7 +11,7 @@ from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
-    from rlrecipe.trainers.trainer import Trainer
+    from rlrecipe.trainers.loop import Loop
 
 
 class LogTimingOptions(Options):
@@ -35,19 +35,19 @@ class LogTiming(Hook, options=LogTimingOptions, point="post_steps_log"):
         self.seconds = {"time/collecting": 0.0, "time/learning": 0.0}
         self._collected = 0.0
 
-    def register(self, trainer: Trainer, name: str | None = None) -> None:
+    def register(self, trainer: Loop, name: str | None = None) -> None:
         """Look at the clock around each collection, and after each batch's updates."""
         super().register(trainer, name)
         collect = trainer.collector.collect
 
         def timed() -> Batch:
             begun = time.monotonic()
-            batch = collect()
+            batch: Batch = collect()
             self._collected = time.monotonic()
             self._add("time/collecting", self._collected - begun)
             return batch
 
-        trainer.collector.collect = timed  # type: ignore[method-assign]
+        trainer.collector.collect = timed
 
     def __call__(self, batch: Any) -> dict[str, float]:
         """A batch's updates are done; the seconds to log."""

@@ -13,7 +13,7 @@ from rlrecipe.recipe.options import Options, Slot, option
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
-    from rlrecipe.trainers.trainer import Trainer
+    from rlrecipe.trainers.loop import Loop
 
 
 class OptimizerHookOptions(Options):
@@ -44,7 +44,7 @@ class OptimizerHook(Hook, options=OptimizerHookOptions, point="optimizer"):
         self.components = None if loss_components is None else tuple(loss_components)
         self._gradients: list[torch.Tensor | None] | None = None
 
-    def register(self, trainer: Trainer, name: str | None = None) -> None:
+    def register(self, trainer: Loop, name: str | None = None) -> None:
         """Take the place of the built-in optimizer, or of its step.
 
         Raises:

@@ -13,7 +13,7 @@ from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
     from rlrecipe.recipe.schema import Recipe
-    from rlrecipe.trainers.trainer import Trainer
+    from rlrecipe.trainers.loop import Loop
 
 
 class ValueEstimatorHookOptions(Options):
@@ -38,7 +38,7 @@ class ValueEstimatorHook(Hook, options=ValueEstimatorHookOptions, point="pre_epo
         super().__init__(**named)
         self.estimator, self.gamma = value_estimator, self.options.gamma
 
-    def register(self, trainer: Trainer, name: str | None = None) -> None:
+    def register(self, trainer: Loop, name: str | None = None) -> None:
         """Estimate before each batch's updates."""
         if self.gamma is None:
             self.gamma = float(getattr(trainer.algorithm, "gamma", 1.0))

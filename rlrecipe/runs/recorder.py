@@ -13,7 +13,7 @@ from rlrecipe.interfaces import Logger, State
 from rlrecipe.recipe.values import Duration
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.records import Records
-from rlrecipe.trainers.trainer import Trainer
+from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 
 
 class Recorder:
@@ -26,7 +26,7 @@ class Recorder:
         display: shows the newest row.
     """
 
-    def __init__(self, folder: Path, trainer: Trainer, every: Duration, display: Display) -> None:
+    def __init__(self, folder: Path, trainer: RecipeTrainer, every: Duration, display: Display) -> None:
         self.trainer, self.display, self.alarm = trainer, display, Alarm(every, trainer.clock)
         self.metrics, self.episodes = Records(folder / "metrics.jsonl"), Records(folder / "episodes.jsonl")
         self.loggers: list[Logger] = []

@@ -10,9 +10,9 @@ from typing import Any
 from rlrecipe.errors import Diverged
 from rlrecipe.hooks.base import Hook, TrainerHookBase, snake_case
 from rlrecipe.trainers.points import FURTHER, POINTS, HookError
-from rlrecipe.trainers.trainer import Trainer
+from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 
-__all__ = ["FURTHER", "POINTS", "Diverged", "Hook", "HookError", "Trainer", "TrainerHookBase"]
+__all__ = ["FURTHER", "POINTS", "Diverged", "Hook", "HookError", "RecipeTrainer", "TrainerHookBase"]
 _HOOKS = "rlrecipe.hooks"
 
 

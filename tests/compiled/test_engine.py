@@ -16,7 +16,7 @@ from rlrecipe.compiled import package
 from rlrecipe.compiled.cache import Cache
 from rlrecipe.errors import Diverged, StoppedError
 from rlrecipe.interfaces import Batch, Key
-from rlrecipe.trainers.trainer import Trainer
+from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 from rlrecipe.update import Whole
 from tests import small
 
@@ -62,8 +62,8 @@ def cache(kept: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
 
 
 def trained(
-    *overrides: str, recipe: Any = small.CARTPOLE, change: Callable[[Trainer], None] = lambda trainer: None
-) -> tuple[Trainer, list[str]]:
+    *overrides: str, recipe: Any = small.CARTPOLE, change: Callable[[RecipeTrainer], None] = lambda trainer: None
+) -> tuple[RecipeTrainer, list[str]]:
     """The trainer at the end, and what was said on the way."""
     trainer = small.build(recipe, *overrides).trainer
     said: list[str] = []
@@ -73,7 +73,7 @@ def trained(
     return trainer, said
 
 
-def vectors(trainer: Trainer) -> list[torch.Tensor]:
+def vectors(trainer: RecipeTrainer) -> list[torch.Tensor]:
     """All that updates move."""
     update = trainer.update
     states = [tensor for part in update.parts for tensor in part.state.values()]
@@ -97,7 +97,7 @@ def test_a_compiled_update_is_the_eager_one(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["ppo", "sac"])
 def test_a_hook_between_gradient_and_step_changes_no_bit(name: str) -> None:
-    def between(trainer: Trainer) -> None:
+    def between(trainer: RecipeTrainer) -> None:
         trainer.register_op("post_loss", lambda batch: None)
 
     joined, _ = trained(ON, recipe=RECIPES[name])
@@ -146,7 +146,7 @@ class Spoil:
 
     reads_mapping = True
 
-    def __init__(self, trainer: Trainer, key: Key, at: int) -> None:
+    def __init__(self, trainer: RecipeTrainer, key: Key, at: int) -> None:
         self.trainer, self.key, self.at = trainer, key, at
         self.before: list[torch.Tensor] = []
         trainer.register_op("process_optim_batch", self)
@@ -173,7 +173,7 @@ def test_what_is_not_finite_moves_nothing_and_is_named(compiled: str) -> None:
 
 
 def test_the_second_loss_is_named_when_it_is_not_finite() -> None:
-    def change(trainer: Trainer) -> None:
+    def change(trainer: RecipeTrainer) -> None:
         Spoil(trainer, "noise", 5)
 
     with pytest.raises(Diverged, match=r"gradient of policy\.0\.weight"):
@@ -188,7 +188,7 @@ def test_an_overflow_that_only_the_package_has_ends_the_run_too(monkeypatch: pyt
         trainer.train()
 
 
-def first_sub_batch(trainer: Trainer) -> Batch:
+def first_sub_batch(trainer: RecipeTrainer) -> Batch:
     """What the first update of a run is made with."""
     batch = trainer.collector.collect()
     trainer.sampler.extend(trainer.update.params, batch)
@@ -196,7 +196,7 @@ def first_sub_batch(trainer: Trainer) -> Batch:
     return trainer.sampler.take()
 
 
-def take(trainer: Trainer, sub_batch: Batch) -> None:
+def take(trainer: RecipeTrainer, sub_batch: Batch) -> None:
     """An update, which is made and not ended before its step."""
     before = trainer.update.parameters.flat.clone()
     assert trainer.updates.take(dict(sub_batch), 0)
@@ -288,7 +288,7 @@ def test_what_the_compiler_said_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_a_run_that_shall_stop_does_not_wait_for_the_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RLRECIPE_CACHE", str(tmp_path))
 
-    def stop(trainer: Trainer) -> None:
+    def stop(trainer: RecipeTrainer) -> None:
         trainer.update.engine.interrupted = lambda: True
 
     with pytest.raises(StoppedError):

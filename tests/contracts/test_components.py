@@ -17,7 +17,7 @@ from rlrecipe.probe import probe
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import Component, find, register, search
-from rlrecipe.trainers.trainer import Trainer
+from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 from tests import small
 
 BASE = {**small.CARTPOLE, "trainer": {"total_frames": 256, "log_interval": 64}, "evaluation": {"episodes": 1}}
@@ -137,7 +137,7 @@ class Counting:
     def __init__(self) -> None:
         self.count = 0
 
-    def register(self, trainer: Trainer, name: str) -> None:
+    def register(self, trainer: RecipeTrainer, name: str) -> None:
         trainer.register_op("batch_process", self)
 
     def __call__(self, batch: Batch) -> Batch:

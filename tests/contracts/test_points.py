@@ -9,9 +9,9 @@ import torch
 from tensordict import TensorDict, TensorDictBase
 
 from rlrecipe.recipe import registry
-from rlrecipe.trainers import trainer as trainer_module
+from rlrecipe.trainers import loop as loop_module
 from rlrecipe.trainers.points import POINTS, HookError
-from rlrecipe.trainers.trainer import Trainer
+from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 from tests import small
 
 HOOKS = registry.search("hook")
@@ -19,13 +19,13 @@ HOOKS = registry.search("hook")
 AT_NO_POINT = ("gradient_norm", "optimizer_hook")
 
 
-def trainer(*overrides: str, **changes: Any) -> Trainer:
+def trainer(*overrides: str, **changes: Any) -> RecipeTrainer:
     return small.build({**small.CARTPOLE, "evaluation": {}, **changes}, *overrides).trainer
 
 
 def documented() -> list[tuple[str, tuple[str, ...]]]:
     """Points of the loop that the trainer's docstring draws, each with its arguments."""
-    drawn = (trainer_module.__doc__ or "").split("::")[1]
+    drawn = (loop_module.__doc__ or "").split("::")[1]
     calls = re.findall(r"(\w+)\(([\w, ]*)\) +# ", drawn)
     return [(name, tuple(filter(None, arguments.split(", ")))) for name, arguments in calls]
 
@@ -33,7 +33,7 @@ def documented() -> list[tuple[str, tuple[str, ...]]]:
 class Recorder:
     """Registered at every point; notes each call, and makes the optimizer's step itself."""
 
-    def __init__(self, trained: Trainer, reads_mapping: bool) -> None:
+    def __init__(self, trained: RecipeTrainer, reads_mapping: bool) -> None:
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
         self.trained = trained
         for point in POINTS:

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from rlrecipe.trainers import CountFramesLog, LogScalar, LogTiming, UTDRHook
-from rlrecipe.trainers.trainer import Trainer
+from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 from tests import small
 
 
-def trained(*hooks: dict[str, Any], recipe: Any = small.CARTPOLE) -> Trainer:
+def trained(*hooks: dict[str, Any], recipe: Any = small.CARTPOLE) -> RecipeTrainer:
     trainer = small.build({**recipe, "hooks": list(hooks)}).trainer
     trainer.train()
     return trainer

@@ -19,26 +19,24 @@ The loop and its ten hook points (``rlrecipe.trainers.points`` says what each ta
             post_optim_log(sub_batch)                 # logging
         post_steps()                                  # operation
         post_steps_log(batch)                         # logging
+
+Two kinds of trainer fill it in: ``RecipeTrainer`` with the parts that a recipe names, on plain arrays, and
+``Trainer`` with parts of torchrl's or your own, on TensorDicts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 
 from rlrecipe.clock import Clock
-from rlrecipe.interfaces import Algorithm, Batch, Collector, Sampler, Scalars, State, Stateful
+from rlrecipe.interfaces import State, Stateful
 from rlrecipe.streams import Streams
 from rlrecipe.trainers.averages import Averages
-from rlrecipe.trainers.guard import check_batch
-from rlrecipe.trainers.points import HookError, Op, Points, takes_batch
-from rlrecipe.trainers.tensordicts import from_tensordict, to_tensordict
-from rlrecipe.trainers.updates import Updates
-from rlrecipe.update import Update
-
-Schedule = Callable[[Clock], float]
+from rlrecipe.trainers.points import HookError, Op, Points, Registered
 
 
 class Ending:
@@ -56,66 +54,36 @@ class Ending:
         self.reason = state["reason"]
 
 
-class Trainer:
-    """Collects batches and learns from them until the clock says that the run is complete.
+class Loop(ABC):
+    """Takes batches and learns from them until the clock says that the run is complete.
 
     Args:
-        collector: yields batches.
-        algorithm: pure functions over batches.
-        sampler: gives the sub-batches of updates.
-        update: turns losses into new parameters.
         clock: counts; training goes on while it is not done.
         streams: the run's random streams.
-        clip_norm: bound on the joint norm of each gradient; None for no bound.
-        lr: factor on the learning rates by the clock.
-        coefficients: the algorithm's schedulable numbers by the clock.
-        numbers: other components' scheduled numbers: each is called before a batch, with the clock.
+        parts: what is saved and restored with the loop, by name, in the order in which it is restored.
     """
 
-    def __init__(
-        self,
-        *,
-        collector: Collector,
-        algorithm: Algorithm,
-        sampler: Sampler,
-        update: Update,
-        clock: Clock,
-        streams: Streams,
-        clip_norm: float | None = None,
-        lr: Schedule | None = None,
-        coefficients: Mapping[str, Schedule] | None = None,
-        numbers: Sequence[Callable[[Clock], None]] = (),
-    ) -> None:
-        self.collector, self.algorithm, self.update, self.clock = collector, algorithm, update, clock
-        self.sampler, self.streams, self.clip_norm, self.lr = sampler, streams, clip_norm, lr
-        self.coefficients, self.numbers = dict(coefficients or {}), numbers
-        flat = update.parameters.flat
-        self.inputs: Scalars = {
-            name: torch.zeros((), dtype=flat.dtype, device=flat.device) for name in self.coefficients
-        }
+    collector: Any
+    #: What turns losses into new parameters, and which losses there are; hooks look at both.
+    update: Any
+    algorithm: Any
+    #: Factor on the learning rates by the clock.
+    lr: Any
+
+    def __init__(self, clock: Clock, streams: Streams, parts: Mapping[str, Stateful]) -> None:
+        self.clock, self.streams, self.points = clock, streams, Points()
+        #: Means of the losses and of what logging hooks returned since the last row, and what the bar shows.
         self.losses, self.logged, self.progress = Averages(), Averages(), dict[str, float]()
-        self.points = Points()
-        self.updates = Updates(update, algorithm, sampler.after, self.points, self.losses, self.inputs, clip_norm)
-        self.modules: dict[str, Stateful] = {}
-        own: dict[str, Stateful] = {"clock": clock, "streams": streams, "update": update, "collector": collector}
-        own["sampler"] = sampler
-        for name, module in own.items():
+        self.ending, self.modules = Ending(), dict[str, Stateful]()
+        own: dict[str, Stateful] = {"losses": self.losses, "logged": self.logged, "ending": self.ending}
+        for name, module in {**parts, **own}.items():
             self.register_module(name, module)
-        self.register_module("losses", self.losses)
-        self.register_module("logged", self.logged)
         #: Called at the end of every batch, in this order: rows, evaluation, checkpoint.
         self.boundaries: list[Callable[[], None]] = []
         #: Frames, return and length of each episode that ended in the newest batch.
         self.episodes: list[tuple[int, float, int]] = []
-        self.ending = Ending()
-        self.register_module("ending", self.ending)
         #: Why this session ends before the run does: a signal, a time limit. No part of the run's state.
         self.interrupted: str | None = None
-
-    def restart(self) -> None:
-        """Give up the episodes at hand: the next batch starts new ones."""
-        self.collector.restart()
-        self.sampler.cut()
 
     # -- the loop
 
@@ -130,33 +98,24 @@ class Trainer:
         finally:
             self._operate("shutdown")
 
-    def _learn(self, batch: Batch) -> None:
+    def _learn(self, batch: Any) -> None:
         """A batch from its collection to the end of its updates."""
-        check_batch(batch)
-        collected = batch.keys() if not self.points.ops["batch_process"] else set(batch)
-        batch = self._data("batch_process", batch)
-        try:
-            self.sampler.extend(self.update.params, batch)
-        except KeyError as error:
-            if (key := error.args[0]) not in collected - batch.keys():
-                raise
-            who = type(self.algorithm).__name__
-            raise HookError(f"{who} needs the batch's entry {key!r}; no hook at batch_process may drop it") from error
-        self._log("pre_steps_log", batch, time_major=True)
+        batch = self._processed(batch)
+        self._log("pre_steps_log", batch)
         self._operate("pre_optim_steps")
-        self._log("pre_epoch_log", batch, time_major=True)
+        self._log("pre_epoch_log", batch)
         batch = self._data("pre_epoch", batch)
-        for j in range(self.sampler.begin(batch)):
+        for j in self._begin(batch):
             sub_batch = self._sub_batch(batch)
-            if not self.updates.take(sub_batch, j):
+            if sub_batch is None or not self._update(sub_batch, j):
                 break
             self.clock.updates += 1
             self._operate("post_optim")
-            self._log("post_optim_log", sub_batch)
-        self._log("post_epoch_log", batch, time_major=True)
+            self._log("post_optim_log", sub_batch, rows=True)
+        self._log("post_epoch_log", batch)
         self._operate("post_epoch")
         self._operate("post_steps")
-        self._log("post_steps_log", batch, time_major=True)
+        self._log("post_steps_log", batch)
 
     def stop(self, reason: str) -> None:
         """End the run after the batch at hand; it is complete then, also when it is resumed."""
@@ -171,19 +130,39 @@ class Trainer:
         """Whether the run is at its end: it is as long as it should be, or a hook ended it."""
         return self.clock.done or self.ending.reason is not None
 
-    def _batches(self) -> Iterator[Batch]:
-        """Batches until the run is done; schedules stand where the run stood before each."""
-        while not self.complete and self.interrupted is None:
-            self.update.scale_lr(self.lr(self.clock) if self.lr else 1.0)
-            for name, schedule in self.coefficients.items():
-                self.inputs[name].fill_(schedule(self.clock))
-            for number in self.numbers:
-                number(self.clock)
-            batch = self.collector.collect()
-            self.clock.frames += self.collector.frames_per_batch
-            self.episodes = self.collector.episodes.take()
-            self.clock.episodes += len(self.episodes)
-            yield batch
+    # -- what each kind of trainer does in its own way
+
+    @abstractmethod
+    def _batches(self) -> Iterator[Any]:
+        """Batches until the run is complete or interrupted; they are counted here."""
+
+    def _processed(self, batch: Any) -> Any:
+        """A collected batch as it is learned from: what the hooks at batch_process make of it."""
+        return self._data("batch_process", batch)
+
+    @abstractmethod
+    def _begin(self, batch: Any) -> Iterable[int]:
+        """The indexes of a batch's updates."""
+
+    @abstractmethod
+    def _sub_batch(self, batch: Any) -> Any:
+        """What the next update learns from, after the hooks at process_optim_batch; None: there is no more."""
+
+    @abstractmethod
+    def _update(self, sub_batch: Any, j: int) -> bool:
+        """Losses, the hooks at post_loss and optimizer, and the step; False if the updates end instead."""
+
+    @abstractmethod
+    def _given(self, batch: Any, plain: bool, rows: bool) -> Any:
+        """A batch, or with ``rows`` a sub-batch, as a hook reads it: a plain mapping, or a TensorDict."""
+
+    @abstractmethod
+    def _taken(self, batch: Any, changed: Any, plain: bool, rows: bool) -> Any:
+        """What a data hook returned, as the trainer keeps it; ``batch`` is what it was before."""
+
+    def loss_names(self) -> list[str] | None:
+        """Names of the losses, or None where that is known only once they were computed."""
+        return None
 
     # -- hooks
 
@@ -211,27 +190,30 @@ class Trainer:
         if self.modules.setdefault(name, module) is not module:
             raise HookError(f"two modules are registered as {name!r}; their states would overwrite each other")
 
-    def _sub_batch(self, batch: Batch) -> Batch:
-        """What the sampler has drawn, or a hook that draws from the whole batch itself."""
-        sub_batch = self.sampler.take()
-        for op, plain, arguments in self.points.ops["process_optim_batch"]:
-            whole = takes_batch(op)
-            given = batch if whole else sub_batch
-            sub_batch = _changed("process_optim_batch", op, plain, arguments, given, time_major=whole, rows=True)
-        return sub_batch
-
-    def _data(self, point: str, batch: Batch) -> Batch:
-        for op, plain, arguments in self.points.ops[point]:
-            batch = _changed(point, op, plain, arguments, batch, time_major=True)
+    def _data(self, point: str, batch: Any) -> Any:
+        for hook in self.points.ops[point]:
+            batch = self._changed(point, hook, batch)
         return batch
+
+    def _changed(self, point: str, hook: Registered, batch: Any, *, rows: bool = False, draws: bool = False) -> Any:
+        """What a data hook makes of a batch, of a sub-batch (``rows``), or of a batch as a sub-batch (``draws``).
+
+        Raises:
+            HookError: it returned nothing.
+        """
+        op, plain, arguments = hook
+        changed = op(self._given(batch, plain, rows), **arguments)
+        if changed is None:
+            raise HookError(f"the data hook {op!r} at {point} returned None; return the batch")
+        return self._taken(batch, changed, plain, rows or draws)
 
     def _operate(self, point: str) -> None:
         for op, _, arguments in self.points.ops[point]:
             op(**arguments)
 
-    def _log(self, point: str, batch: Batch, *, time_major: bool = False) -> None:
+    def _log(self, point: str, batch: Any, *, rows: bool = False) -> None:
         for op, plain, arguments in self.points.ops[point]:
-            values = op(batch if plain else to_tensordict(batch, time_major), **arguments)
+            values = op(self._given(batch, plain, rows), **arguments)
             if values:
                 shown = bool(values.get("log_pbar", False))
                 numbers = _numbers(op, point, values)
@@ -256,24 +238,6 @@ class Trainer:
             raise KeyError(f"modules without a saved state: {sorted(without)}; without a module: {sorted(unknown)}")
         for name, module in self.modules.items():
             module.load_state_dict(state[name])
-        if self.collector.anew:
-            self.sampler.cut()
-
-
-def _changed(
-    point: str, op: Op, plain: bool, arguments: dict[str, Any], batch: Batch, *, time_major: bool, rows: bool = False
-) -> Batch:
-    """What a data hook makes of a batch; with ``rows`` as rows ``[B, ...]``.
-
-    Raises:
-        HookError: it returned nothing.
-    """
-    changed = op(batch if plain else to_tensordict(batch, time_major), **arguments)
-    if changed is None:
-        raise HookError(f"the data hook {op!r} at {point} returned None; return the batch")
-    if plain:
-        return changed  # type: ignore[no-any-return]
-    return from_tensordict(changed.reshape(-1) if rows else changed, time_major and not rows)
 
 
 def _numbers(op: Op, point: str, values: Mapping[str, Any]) -> dict[str, torch.Tensor]:
