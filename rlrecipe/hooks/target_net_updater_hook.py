@@ -49,7 +49,7 @@ class TargetNetUpdaterHook(Hook, options=TargetNetUpdaterHookOptions, point="pos
         Raises:
             HookError: there is nothing to move.
         """
-        self.targets = trainer.update.targets
+        self.targets = None if self.updater is not None else trainer.update.targets
         if self.updater is None and self.targets is None:
             raise HookError("target_net_updater_hook: this algorithm has no target networks; remove the hook")
         super().register(trainer, name)

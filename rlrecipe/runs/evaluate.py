@@ -21,7 +21,7 @@ from rlrecipe.runs.policy import LoadedPolicy
 from rlrecipe.streams import Streams
 
 
-def report(evaluation: Evaluation, policy: LoadedPolicy, seed: int) -> dict[str, Any]:
+def report(evaluation: Evaluation, checkpoint: str | None, seed: int) -> dict[str, Any]:
     """An evaluation as ``rlrecipe evaluate --json`` prints it."""
     return {
         "episodes": len(evaluation.returns),
@@ -32,7 +32,7 @@ def report(evaluation: Evaluation, policy: LoadedPolicy, seed: int) -> dict[str,
         "returns": evaluation.returns,
         "lengths": evaluation.lengths,
         "seed": seed,
-        "checkpoint": policy.checkpoint,
+        "checkpoint": checkpoint,
     }
 
 
@@ -92,7 +92,7 @@ def evaluate(
     finally:
         evaluator.close()
     assert evaluation is not None, "nothing interrupts this evaluation"
-    return report(evaluation, policy, seed)
+    return report(evaluation, policy.checkpoint, seed)
 
 
 def _recording(options: Options, video: Path) -> Callable[[], Any]:

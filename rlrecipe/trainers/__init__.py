@@ -17,11 +17,22 @@ _HOOKS = "rlrecipe.hooks"
 
 
 def __getattr__(name: str) -> Any:
-    """A hook's class, from the file that is named after it: a hook that is added is here without a line of its own."""
+    """A hook's class from the file that is named after it, ``Trainer``, or an algorithm's trainer by its name.
+
+    One more hook, and one more algorithm, is here without a line of its own; and none is imported before it is used.
+    """
     module = f"{_HOOKS}.{snake_case(name)}"
     if name[:1].isupper() and importlib.util.find_spec(module) is not None:
         return getattr(importlib.import_module(module), name)
+    if name == "Trainer":
+        return importlib.import_module("rlrecipe.trainers.trainer").Trainer
+    if name.endswith("Trainer") and (found := _algorithms().trainer_class(name)) is not None:
+        return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _algorithms() -> Any:
+    return importlib.import_module("rlrecipe.algorithm_trainers")
 
 
 def __dir__() -> list[str]:
@@ -33,4 +44,4 @@ def __dir__() -> list[str]:
         for name, each in vars(module).items()
         if isinstance(each, type) and issubclass(each, TrainerHookBase) and each.__module__ == module.__name__
     }
-    return sorted({*__all__, *hooks})
+    return sorted({*__all__, "Trainer", *hooks, *_algorithms().trainer_classes()})

@@ -36,7 +36,7 @@ from rlrecipe.clock import Clock
 from rlrecipe.interfaces import State, Stateful
 from rlrecipe.streams import Streams
 from rlrecipe.trainers.averages import Averages
-from rlrecipe.trainers.points import HookError, Op, Points, Registered
+from rlrecipe.trainers.points import HookError, Op, Points, Registered, keeps_batch
 
 
 class Ending:
@@ -74,6 +74,8 @@ class Loop(ABC):
         self.clock, self.streams, self.points = clock, streams, Points()
         #: Means of the losses and of what logging hooks returned since the last row, and what the bar shows.
         self.losses, self.logged, self.progress = Averages(), Averages(), dict[str, float]()
+        #: What logging hooks returned last, by name.
+        self.newest: dict[str, torch.Tensor] = {}
         self.ending, self.modules = Ending(), dict[str, Stateful]()
         own: dict[str, Stateful] = {"losses": self.losses, "logged": self.logged, "ending": self.ending}
         for name, module in {**parts, **own}.items():
@@ -160,6 +162,29 @@ class Loop(ABC):
     def _taken(self, batch: Any, changed: Any, plain: bool, rows: bool) -> Any:
         """What a data hook returned, as the trainer keeps it; ``batch`` is what it was before."""
 
+    # -- names by which torchrl's hooks ask
+
+    @property
+    def collected_frames(self) -> int:
+        """Frames so far."""
+        return self.clock.frames
+
+    @property
+    def _optim_count(self) -> int:
+        return self.clock.updates
+
+    @property
+    def _log_dict(self) -> dict[str, list[torch.Tensor]]:
+        return {name: [value] for name, value in self.newest.items()}
+
+    @property
+    def _stop_training(self) -> bool:
+        return self.ending.reason is not None
+
+    def request_stop(self, reason: str | None = None) -> None:
+        """End the run after the batch at hand."""
+        self.stop(reason or "a hook asked for it")
+
     def loss_names(self) -> list[str] | None:
         """Names of the losses, or None where that is known only once they were computed."""
         return None
@@ -185,6 +210,8 @@ class Loop(ABC):
         Raises:
             HookError: the name is taken by another module, or the module has no state to save.
         """
+        if not isinstance(name, str):
+            raise HookError(f"register_module takes the name first: register_module({module!r}, {type(name).__name__})")
         if not isinstance(module, Stateful):
             raise HookError(f"the module {name!r} has no state_dict and load_state_dict, so it cannot be saved")
         if self.modules.setdefault(name, module) is not module:
@@ -199,12 +226,15 @@ class Loop(ABC):
         """What a data hook makes of a batch, of a sub-batch (``rows``), or of a batch as a sub-batch (``draws``).
 
         Raises:
-            HookError: it returned nothing.
+            HookError: it returned nothing, and did not say so.
         """
         op, plain, arguments = hook
-        changed = op(self._given(batch, plain, rows), **arguments)
+        given = self._given(batch, plain, rows)
+        changed = op(given, **arguments)
         if changed is None:
-            raise HookError(f"the data hook {op!r} at {point} returned None; return the batch")
+            if not keeps_batch(op):
+                raise HookError(f"the data hook {op!r} at {point} returned None; return the batch")
+            changed = given
         return self._taken(batch, changed, plain, rows or draws)
 
     def _operate(self, point: str) -> None:
@@ -218,6 +248,7 @@ class Loop(ABC):
                 shown = bool(values.get("log_pbar", False))
                 numbers = _numbers(op, point, values)
                 self.logged.add(numbers)
+                self.newest.update(numbers)
                 if shown:
                     self.progress.update({key: float(value) for key, value in numbers.items()})
 
