@@ -101,6 +101,9 @@ class Trainer(StandAlone):
         if hasattr(self.collector, "set_seed"):
             # It returns the seed that follows those of its environments.
             ProcessRandom.seed(int(self.collector.set_seed(seed)))
+        if hasattr(self.collector, "reset"):
+            # The episodes at hand were begun before.
+            self.collector.reset()
 
     def train(self) -> None:
         """Run the loop to its end, save where a file is given, and shut the collector down, also after an error.
