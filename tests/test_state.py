@@ -135,6 +135,13 @@ def test_what_an_optimizer_of_torch_has_besides() -> None:
     assert round_trip(state) == state
 
 
+def test_what_a_state_of_torchs_says_of_itself_besides() -> None:
+    state = torch.nn.BatchNorm1d(2).state_dict()
+    back = round_trip({"norm": state})["norm"]
+    assert list(back) == list(state)
+    assert back._metadata == {"": {"version": 2}} == state._metadata  # type: ignore[attr-defined]
+
+
 class Unknown:
     pass
 

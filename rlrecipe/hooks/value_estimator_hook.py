@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from rlrecipe.errors import HookError
 from rlrecipe.hooks.base import Hook, places
 from rlrecipe.interfaces import State
 from rlrecipe.recipe.errors import Problem
@@ -39,9 +40,15 @@ class ValueEstimatorHook(Hook, options=ValueEstimatorHookOptions, point="pre_epo
         self.estimator, self.gamma = value_estimator, self.options.gamma
 
     def register(self, trainer: Loop, name: str | None = None) -> None:
-        """Estimate before each batch's updates."""
+        """Estimate before each batch's updates.
+
+        Raises:
+            HookError: nobody says how rewards are discounted.
+        """
         if self.gamma is None:
-            self.gamma = float(getattr(trainer.algorithm, "gamma", 1.0))
+            self.gamma = getattr(trainer.algorithm, "gamma", None)
+        if self.gamma is None and self.estimator is None:
+            raise HookError("value_estimator_hook: the loss says no gamma; give the hook one, or a value estimator")
         super().register(trainer, name)
 
     def __call__(self, batch: Any) -> Any:

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 
@@ -201,7 +201,7 @@ class Loop(ABC):
         """
         self.points.add(point, op, arguments)
         owner = getattr(op, "__self__", op)
-        if isinstance(owner, Stateful) and all(owner is not module for module in self.modules.values()):
+        if all(owner is not module for module in self.modules.values()) and _has_state(owner):
             self.register_module(f"hook_{type(owner).__name__}_{len(self.modules)}", owner)
 
     def register_module(self, name: str, module: Stateful) -> None:
@@ -269,6 +269,17 @@ class Loop(ABC):
             raise KeyError(f"modules without a saved state: {sorted(without)}; without a module: {sorted(unknown)}")
         for name, module in self.modules.items():
             module.load_state_dict(state[name])
+
+
+def _has_state(owner: Any) -> TypeGuard[Stateful]:
+    """Whether a hook has a state; torchrl's base class has the methods, and raises in both."""
+    if not isinstance(owner, Stateful):
+        return False
+    try:
+        owner.state_dict()
+    except NotImplementedError:
+        return False
+    return True
 
 
 def _numbers(op: Op, point: str, values: Mapping[str, Any]) -> dict[str, torch.Tensor]:

@@ -72,7 +72,8 @@ class Trainer(StandAlone):
         self._ended = Episodes()
         clock, streams, drawn = Clock(Duration.read(total_frames)), Streams(seed or 0), ProcessRandom()
         parts: dict[str, Any] = {"clock": clock, "streams": streams, "loss_module": _Loss(loss_module)}
-        parts |= {"optimizer": optimizer, "collector": collector, "episodes": self._ended, "random": drawn}
+        # Hooks of torchrl's are called optimizer, too.
+        parts |= {"built_in_optimizer": optimizer, "collector": collector, "episodes": self._ended, "random": drawn}
         super().__init__(clock, streams, {name: part for name, part in parts.items() if isinstance(part, Stateful)})
         self.points.clip_by_norm = clip_grad_norm
         self._stand_alone(
@@ -86,8 +87,8 @@ class Trainer(StandAlone):
     def __getattr__(self, name: str) -> Any:
         if name in _OF_RECIPES:
             raise HookError(
-                f"a trainer over parts of your own has no {name}, which this hook moves in a recipe's; give the hook "
-                "an object (a torch optimizer or scheduler, a SoftUpdate) in place of options"
+                f"a trainer over parts of your own has no {name}, which this hook works on in a recipe's; give the "
+                "hook an object (a torch optimizer or scheduler, a SoftUpdate) in place of options, or leave it out"
             )
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
@@ -249,7 +250,8 @@ class _Loss:
 
     def state_dict(self) -> State:
         """The loss's parameters, targets included; empty for a plain function."""
-        return dict(self.loss.state_dict()) if isinstance(self.loss, Stateful) else {}
+        state: State = self.loss.state_dict() if isinstance(self.loss, Stateful) else {}
+        return state
 
     def load_state_dict(self, state: State) -> None:
         """Put them back into the same memory; a fresh loss gets its default value estimator first."""

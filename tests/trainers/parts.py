@@ -69,7 +69,8 @@ def sac(total_frames: int = 128) -> Parts:
     actor = _actor(3, 1, TanhNormal, {"low": -2.0, "high": 2.0}, made.action_spec)
     critic = ValueOperator(MLP(in_features=4, out_features=1, num_cells=[8]), in_keys=["observation", "action"])
     collector = Collector(made, actor, frames_per_batch=FRAMES, total_frames=total_frames)
-    return Parts(collector, SACLoss(actor, critic), actor, replay_buffer=buffer())
+    loss = SACLoss(actor, critic)
+    return Parts(collector, loss, actor, replay_buffer=buffer(), targets=SoftUpdate(loss, eps=0.9))
 
 
 def ppo(total_frames: int = 128) -> Parts:

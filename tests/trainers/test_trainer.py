@@ -10,11 +10,22 @@ import torch
 from tensordict import TensorDict, TensorDictBase
 
 from rlrecipe.errors import Diverged, Refusal
+from rlrecipe.recipe import registry
 from rlrecipe.trainers import POINTS, HookError, TrainerHookBase
 from rlrecipe.trainers.trainer import Trainer
+from tests import small
 from tests.contracts.test_points import documented
 from tests.trainers import parts
 
+#: Hooks that work on a recipe's own update, as their options have it.
+ONLY_RECIPES = (
+    "nan_guard",
+    "gradient_norm",
+    "optimizer_hook",
+    "lr_scheduler_hook",
+    "target_net_updater_hook",
+    "value_estimator_hook",
+)
 # torchrl's own parts warn of each other.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -202,7 +213,7 @@ def test_a_collector_that_ends_early_is_said() -> None:
 def test_what_only_a_recipe_has_is_said() -> None:
     from rlrecipe.trainers import LRSchedulerHook, OptimizerHook
 
-    with pytest.raises(HookError, match="has no lr, which this hook moves in a recipe's"):
+    with pytest.raises(HookError, match="has no lr, which this hook works on in a recipe's"):
         LRSchedulerHook("StepLR", {"step_size": 1}).register(simple())
     trainer = simple(1)
     OptimizerHook(torch.optim.SGD([trainer.weight], lr=0.2), ["loss_square"]).register(trainer)
@@ -334,6 +345,29 @@ def test_the_pages_mistakes_are_said() -> None:
         NoState()  # type: ignore[abstract]
     with pytest.raises(HookError, match="register_module takes the name first"):
         simple().register_module(object(), "logging_hook")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("component", registry.search("hook"), ids=lambda component: component.name)
+def test_every_hook_registers_without_a_name_or_says_what_it_needs(component: registry.Component) -> None:
+    trainer, hook = simple(1), component.build(small.options_of(component))
+    try:
+        hook.register(trainer)
+    except HookError as error:
+        assert component.name in ONLY_RECIPES, error
+        assert any(cure in str(error) for cure in ("give the hook", "leave it out", "there are"))
+        return
+    assert component.name not in ONLY_RECIPES
+    assert any(module is hook for module in trainer.modules.values())
+
+
+def test_time_is_logged_of_any_collector() -> None:
+    from rlrecipe.trainers import LogTiming
+
+    trainer = simple(2, log_interval=8)
+    LogTiming().register(trainer)
+    trainer.train()
+    assert [set(row) >= {"time/collecting", "time/learning"} for row in trainer.rows] == [True, True]
+    assert all(0 < row["time/learning"] < 60 for row in trainer.rows)
 
 
 # -- the end
