@@ -29,7 +29,10 @@ from tests import small
 SMALL = {"networks": {"policy": {"num_cells": [8]}, "value": {"num_cells": [8]}}}
 PPO = {**SMALL, "env": {"env_name": "CartPole-v1", "num_envs": 2}, "collector": {"frames_per_batch": 64}}
 Q = {"num_cells": [8]}
-OFF = {"replay_buffer": {"batch_size": 16}, "collector": {"frames_per_batch": 64, "init_random_frames": 64}}
+OFF: dict[str, Any] = {
+    "replay_buffer": {"batch_size": 16},
+    "collector": {"frames_per_batch": 64, "init_random_frames": 64},
+}
 OFF |= {"env": {"env_name": "Pendulum-v1", "num_envs": 2}, "updates_per_frame": 0.2}
 
 
@@ -214,8 +217,24 @@ def test_one_more_algorithm_is_one_more_class() -> None:
         import importlib.util
 
         spec = importlib.util.spec_from_file_location("sarsa", Path(__file__).parent / "fixtures" / "sarsa.py")
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
         made = rlrecipe.trainers.SarsaTrainer
         assert made.__mro__[1].__name__ == "AlgorithmTrainer"
         assert made.component.name == "sarsa"
+
+
+def test_an_off_policy_one_goes_on_exactly_with_its_buffer(tmp_path: Path) -> None:
+    def sac() -> Any:
+        return SACTrainer(
+            total_frames=384, save_trainer_file=tmp_path / "x.pt", networks={"policy": Q, "qvalue": Q}, **OFF
+        )
+
+    whole, first, second = sac(), sac(), sac()
+    whole.train()
+    first.register_op("post_steps", lambda: first.interrupt("a test") if first.clock.frames == 192 else None)
+    first.train()
+    first.shutdown()
+    second.load_from_file(tmp_path / "x.pt").train()
+    assert torch.equal(flat(second), flat(whole))

@@ -21,7 +21,7 @@ from rlrecipe.checkpoint.backends import backend
 from rlrecipe.checkpoint.files import replace, sync_folder, write_durably
 from rlrecipe.errors import Refusal
 from rlrecipe.interfaces import State
-from rlrecipe.state import Arrays, join, split
+from rlrecipe.state import Arrays, Piece, join, split
 
 #: Key of a safetensors file's only metadata.
 KEY = "rlrecipe"
@@ -46,8 +46,10 @@ def write(path: Path, state: State, kind: str) -> None:
     Raises:
         TypeError: a value is of no kind that can be saved; the message holds its path.
     """
-    arrays: Arrays = {}
-    tree = json.dumps(split(state, "", arrays))
+    arrays, pieces = Arrays(), dict[str, Piece]()
+    tree = json.dumps({"state": split(state, "", arrays, pieces), "pieces": list(pieces)})
+    for number, piece in enumerate(pieces.values()):
+        arrays |= {f"{_piece(number)}{name}": tensor for name, tensor in piece.tensors().items()}
     rest = json.dumps({"tree": tree, "digest": _digest(tree, arrays)})
     path.parent.mkdir(parents=True, exist_ok=True)
     if kind == "dcp":
@@ -77,8 +79,20 @@ def read(path: Path) -> State:
         raise DamagedFile(f"{path} is damaged, or no trainer's checkpoint: {type(error).__name__}: {error}") from error
     if not whole:
         raise DamagedFile(f"{path} is damaged: its digest is not that of its content; take another copy of it")
-    state: State = join(json.loads(facts["tree"]), arrays)
+    tree = json.loads(facts["tree"])
+    pieces = {name: _own(arrays, _piece(number)) for number, name in enumerate(tree["pieces"])}
+    state: State = join(tree["state"], arrays, pieces)
     return state
+
+
+def _piece(number: int) -> str:
+    """In front of the names of a piece's tensors; a state's names hold no blanks in front."""
+    return f" {number} "
+
+
+def _own(arrays: Arrays, prefix: str) -> Piece:
+    tensors = {name.removeprefix(prefix): tensor for name, tensor in arrays.items() if name.startswith(prefix)}
+    return Piece(lambda: tensors)
 
 
 def _digest(tree: str, arrays: Mapping[str, torch.Tensor]) -> str:
