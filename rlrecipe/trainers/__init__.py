@@ -32,6 +32,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _algorithms() -> Any:
+    """The one thing here that stands above the loop; imported when somebody asks for an algorithm's trainer."""
     return importlib.import_module("rlrecipe.algorithm_trainers")
 
 
