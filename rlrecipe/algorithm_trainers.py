@@ -18,6 +18,7 @@ import torch
 from rlrecipe.build import make_trainer
 from rlrecipe.clock import Alarm
 from rlrecipe.environments import in_phase, make_env, named
+from rlrecipe.probe import probe
 from rlrecipe.recipe import registry
 from rlrecipe.recipe.evaluation import evaluation_env
 from rlrecipe.recipe.load import load
@@ -76,6 +77,8 @@ class AlgorithmTrainer(StandAlone, RecipeTrainer):
         given = {"env": env, "seed": seed, **self._sections(options)}
         declared = [hook for hook in hooks if isinstance(hook, str | Mapping)]
         loaded = load({**given, "hooks": declared} if declared else given)
+        if problems := list(probe(loaded.recipe)):
+            raise loaded.error(problems)
         self.recipe = resolve(loaded.recipe)
         with flushing_denormals():
             # Hooks are registered with this trainer, below.

@@ -185,6 +185,8 @@ def test_what_is_wrong_is_said() -> None:
         ppo(zzz=3)
     with pytest.raises(RecipeError, match=r"gamma.*\n(.*\n)*.*minibatch_size"):
         ppo(gamma=3.0, minibatch_size=33)
+    with pytest.raises(RecipeError, match="CartPole-v1"):
+        ppo(env="CartPol-v1")
     with pytest.raises(ImportError):
         exec("from rlrecipe.trainers import ZZZTrainer")
 

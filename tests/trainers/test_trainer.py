@@ -430,3 +430,27 @@ def test_one_seed_gives_one_result() -> None:
         found.append(parts.weights(trainer))
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])
+
+
+def test_hooks_of_rlrecipe_on_parts_of_torchrl() -> None:
+    from rlrecipe.trainers import BatchSubSampler, EarlyStopping, LRSchedulerHook, UpdateWeights, UTDRHook
+
+    made = parts.dqn()
+    trainer = made.trainer(seed=0, optim_steps_per_batch=2, log_interval=32)
+    assert trainer.optimizer is not None
+    scheduler = torch.optim.lr_scheduler.StepLR(trainer.optimizer, 1, 0.5)
+    hooks = (
+        BatchSubSampler(16),
+        LRSchedulerHook(scheduler, "optim"),
+        UpdateWeights(update_weights_interval=2),
+        UTDRHook(),
+        EarlyStopping(threshold=5.0, episodes=2),
+    )
+    for hook in hooks:
+        hook.register(trainer)
+    trainer.train()
+    assert trainer.optimizer.param_groups[0]["lr"] == pytest.approx(1e-2 / 2**trainer.clock.updates)
+    assert trainer.rows[0]["utd_ratio"] == pytest.approx(2 * 16 / 32)
+    assert trainer.ending.reason is not None
+    assert "reached a mean return of 5" in trainer.ending.reason
+    assert trainer.clock.frames < 128
