@@ -11,12 +11,12 @@ from pydantic import ValidationError
 
 from rlrecipe.environments import Spaces, make_env, spaces_of
 from rlrecipe.errors import Refusal
+from rlrecipe.evaluation import Evaluation, Evaluator
 from rlrecipe.probe import differing, environment_problem
 from rlrecipe.recipe.evaluation import evaluation_env, merged_env
 from rlrecipe.recipe.messages import problems_of
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.tree import unmarked
-from rlrecipe.runs.evaluation import Evaluation, Evaluator
 from rlrecipe.runs.policy import LoadedPolicy
 from rlrecipe.streams import Streams
 
@@ -97,7 +97,7 @@ def evaluate(
 
 def _recording(options: Options, video: Path) -> Callable[[], Any]:
     """Makers of environments of which the first records its first episode."""
-    from rlrecipe.runs.video import RecordFirstEpisode
+    from rlrecipe.video import RecordFirstEpisode
 
     made: list[Any] = []
 

@@ -259,7 +259,7 @@ def _add_observer(session: Session, options: Options) -> None:
 def _film(session: Session, path: Path) -> None:
     from rlrecipe.environments import make_env
     from rlrecipe.recipe.evaluation import evaluation_env
-    from rlrecipe.runs.video import RecordFirstEpisode
+    from rlrecipe.video import RecordFirstEpisode
 
     def make() -> RecordFirstEpisode:
         env = make_env(evaluation_env(session.recipe), "eval", render_mode="rgb_array")

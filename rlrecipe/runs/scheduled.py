@@ -13,10 +13,10 @@ from rlrecipe.checkpoint.content import pack
 from rlrecipe.checkpoint.store import CheckpointStore, name_of
 from rlrecipe.clock import Alarm
 from rlrecipe.environments import in_phase, make_env
+from rlrecipe.evaluation import Evaluator
 from rlrecipe.interfaces import State
 from rlrecipe.recipe.dump import data
 from rlrecipe.recipe.evaluation import evaluation_env
-from rlrecipe.runs.evaluation import Evaluator
 from rlrecipe.runs.provenance import versions
 from rlrecipe.runs.recorder import Recorder
 from rlrecipe.runs.spaces import space_to_json

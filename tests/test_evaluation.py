@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from rlrecipe.environments import make_env
-from rlrecipe.runs.evaluation import WIDTH, Evaluation, Evaluator
-from rlrecipe.runs.spaces import space_from_json, space_to_json
+from rlrecipe.evaluation import WIDTH, Evaluation, Evaluator
 from rlrecipe.streams import Stream, Streams
 from tests import small
 
@@ -71,22 +70,3 @@ def test_the_interval_holds_the_mean_and_is_the_same_each_time() -> None:
     assert (low, high) == evaluation.interval()
     half = 1.96 * evaluation.std / 50**0.5
     assert (low, high) == pytest.approx((evaluation.mean - half, evaluation.mean + half), abs=0.1)
-
-
-@pytest.mark.parametrize(
-    "space",
-    [
-        gymnasium.spaces.Discrete(3, start=-1),
-        gymnasium.spaces.Box(-np.inf, np.inf, (2, 3), np.float64),
-        gymnasium.spaces.Box(np.array([-1.5, 0.1], np.float32), np.array([1.0, np.inf], np.float32)),
-        gymnasium.spaces.Box(0, 255, (4, 4, 3), np.uint8),
-    ],
-    ids=str,
-)
-def test_spaces_as_json(space: gymnasium.Space[object]) -> None:
-    assert space_from_json(space_to_json(space)) == space
-
-
-def test_other_spaces_are_refused() -> None:
-    with pytest.raises(TypeError, match="Box or Discrete"):
-        space_to_json(gymnasium.spaces.MultiDiscrete([2, 2]))
