@@ -17,7 +17,7 @@ import torch
 from rlrecipe.capture import Choice, choose
 from rlrecipe.clock import Clock
 from rlrecipe.compiled import make_engine
-from rlrecipe.environments import Spaces, in_phase, make_env, make_transforms, named, spaces_of
+from rlrecipe.environments import Spaces, in_phase, make_env, make_stage, make_transforms, named, spaces_of
 from rlrecipe.interfaces import (
     Algorithm,
     Collector,
@@ -322,6 +322,7 @@ def make_trainer(recipe: Recipe) -> Assembly:
         trainer.register_module("replay_buffer", buffer)
     for name, transform in transforms.items():
         trainer.register_module(name, transform)
+    trainer.stage = make_stage(recipe, policy, transforms)
     for i, (name, options) in enumerate(named(recipe.hooks).items()):
         try:
             options.component.build(options).register(trainer, name)

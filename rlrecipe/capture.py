@@ -192,6 +192,33 @@ def choose(make: MakeEnv, seed: int = 0) -> Choice:
     return Choice(None, "continue", reason + ", and a seed does not repeat an episode")
 
 
+def renewal(make: MakeEnv, seed: int = 0) -> str | None:
+    """The method that makes an environment that has lived episodes as good as a new one, or None.
+
+    It puts back the state in which an environment was built. Probed: a used environment that was put back and a
+    new one live the same episodes. Replayed actions cannot take back what an environment remembers.
+    """
+    name = choose(make, seed).method
+    if name is None or METHODS[name] is Replay:
+        return None
+    try:
+        used, new = make(), make()
+        try:
+            built = METHODS[name](used).save()
+            used.action_space.seed(seed)
+            actions = [used.action_space.sample() for _ in range(40)]
+            used.reset(seed=seed + 1)
+            _walk(used, actions)
+            METHODS[name](used).load(built)
+            starts = [env.reset(seed=seed)[0] for env in (used, new)]
+            return name if _same(*starts) and _same(_walk(used, actions), _walk(new, actions)) else None
+        finally:
+            used.close()
+            new.close()
+    except Exception:
+        return None
+
+
 def _repeats(make: MakeEnv, seed: int) -> bool:
     """Whether a seeded reset leads to the same episode in another instance."""
     try:

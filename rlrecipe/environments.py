@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gymnasium
 
+from rlrecipe.evaluation import Stage
 from rlrecipe.interfaces import Transform
+from rlrecipe.policy import Policy
+from rlrecipe.recipe.evaluation import evaluation_env
 from rlrecipe.recipe.options import Options
+from rlrecipe.recipe.schema import Recipe
 
 Env = gymnasium.Env[Any, Any]
 
@@ -46,6 +51,15 @@ class _FrameSkip(gymnasium.Wrapper):
             if terminated or truncated:
                 break
         return observation, total, terminated, truncated, info
+
+
+def make_stage(recipe: Recipe, policy: Policy, transforms: Mapping[str, Transform]) -> Stage:
+    """Where a recipe's policy is evaluated, with the transforms that ``make_transforms`` made for training."""
+    return Stage(
+        partial(make_env, evaluation_env(recipe), "eval"),
+        policy,
+        [transforms[name] for name in in_phase(recipe.env, "eval")],
+    )
 
 
 @dataclass(frozen=True)

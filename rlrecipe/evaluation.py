@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from rlrecipe.interfaces import Transform
+from rlrecipe.capture import METHODS, renewal
+from rlrecipe.interfaces import Key, State, Transform
 from rlrecipe.policy import Policy
 from rlrecipe.streams import Stream, Streams
 
@@ -42,42 +43,112 @@ class Evaluation:
         return float(low), float(high)
 
 
+@dataclass(frozen=True)
+class Stage:
+    """What episodes of a policy need besides their seeds.
+
+    Attributes:
+        make: builds one environment; it may be given gymnasium's ``render_mode``.
+        policy: what acts.
+        transforms: what stands before it, with frozen statistics.
+    """
+
+    make: Callable[..., Any]
+    policy: Policy
+    transforms: Sequence[Transform]
+
+
+class Camera(Protocol):
+    """Takes pictures of the first environment (``rlrecipe.video`` has one)."""
+
+    def make(self, make: Callable[..., Any]) -> Any:
+        """An environment that can be seen."""
+
+    def take(self, episode: int, env: Any) -> None:
+        """A picture, after a reset or a step."""
+
+
 class Evaluator:
-    """Runs episodes with a policy, each time in new environments.
+    """Runs episodes with a policy, each time in environments without a past.
 
     What an environment remembers of earlier episodes would make an evaluation depend on how often the
     run was resumed.
 
     Args:
-        make: builds one environment.
-        policy: what acts.
-        transforms: what stands before it, with frozen statistics.
+        stage: environments, and what acts in them.
         streams: episode i is seeded by the evaluation stream i, whatever training has drawn.
         interrupted: asked at every step; an evaluation that is cut short returns None.
+        keep: keep environments open between evaluations, put back to the state in which they were built;
+            where no method is found that makes a used one as good as a new one, new ones are built all the same.
+        camera: takes pictures of the first environment.
+        width: environments stepped side by side.
     """
 
     def __init__(
         self,
-        make: Callable[[], Any],
-        policy: Policy,
-        transforms: Sequence[Transform],
+        stage: Stage,
         streams: Streams,
         interrupted: Callable[[], bool] = lambda: False,
+        *,
+        keep: bool = False,
+        camera: Camera | None = None,
+        width: int = WIDTH,
     ) -> None:
-        self.make, self.policy, self.transforms, self.streams = make, policy, transforms, streams
-        self.interrupted = interrupted
+        self.stage, self.streams, self.interrupted = stage, streams, interrupted
+        self.keep, self.camera, self.width = keep, camera, width
         self.envs: list[Any] = []
+        self._built: list[State] = []
+        self._method: str | None = None
 
-    def run(self, episodes: int, deterministic: bool = True) -> Evaluation | None:
-        """Run ``episodes`` episodes, shared among the environments beforehand."""
-        width = min(episodes, WIDTH)
-        self.envs = [self.make() for _ in range(width)]
+    def run(
+        self,
+        episodes: int,
+        deterministic: bool = True,
+        *,
+        frames: int | None = None,
+        watch: Callable[[Mapping[Key, Any]], None] | None = None,
+    ) -> Evaluation | None:
+        """Run ``episodes`` episodes, shared among the environments beforehand.
+
+        Args:
+            episodes: how many.
+            deterministic: the most probable actions rather than drawn ones.
+            frames: most frames of each; None for whole episodes.
+            watch: called with every transition, under the keys of a batch.
+        """
+        width = min(episodes, self.width)
+        self._open(width)
         try:
-            return self._run(episodes, width, deterministic)
+            return self._run(episodes, width, deterministic, frames, watch)
         finally:
-            self.close()
+            if self._method is None:
+                self.close()
 
-    def _run(self, episodes: int, width: int, deterministic: bool) -> Evaluation | None:
+    def _open(self, width: int) -> None:
+        """Environments as they are when they are built."""
+        if len(self.envs) == width and self._method is not None:
+            for env, built in zip(self.envs, self._built, strict=True):
+                METHODS[self._method](env).load(built)
+            return
+        self.close()
+        if self.keep:
+            # Probed once: what cannot be put back today cannot be tomorrow.
+            self._method, self.keep = renewal(self.stage.make), False
+        self.envs = [self._make(k) for k in range(width)]
+        if self._method is not None:
+            self._built = [METHODS[self._method](env).save() for env in self.envs]
+
+    def _make(self, k: int) -> Any:
+        return self.stage.make() if k or self.camera is None else self.camera.make(self.stage.make)
+
+    def _run(
+        self,
+        episodes: int,
+        width: int,
+        deterministic: bool,
+        frames: int | None,
+        watch: Callable[[Mapping[Key, Any]], None] | None,
+    ) -> Evaluation | None:
         noise = None if deterministic else self.streams.fresh(Stream.EVALUATION, 2**31)
         returns, lengths = [0.0] * episodes, [0] * episodes
         # Environment k lives episodes k, k + width, ...: which one ends first changes nothing.
@@ -90,10 +161,13 @@ class Evaluator:
             observation = np.stack([shown[k] for k in active])
             for k, action in zip(active, self._act(observation, noise), strict=True):
                 seen, reward, terminated, truncated, _ = self.envs[k].step(action)
+                if watch is not None:
+                    watch(_transition(shown[k], action, seen, reward, terminated, truncated))
                 shown[k] = np.array(seen)
                 returns[at[k]] += float(reward)
                 lengths[at[k]] += 1
-                if terminated or truncated:
+                self._picture(k, at[k])
+                if terminated or truncated or lengths[at[k]] == frames:
                     at[k] += width
                     if at[k] < episodes:
                         shown[k] = self._reset(k, at[k])
@@ -103,16 +177,33 @@ class Evaluator:
 
     def _reset(self, k: int, episode: int) -> np.ndarray:
         observation, _ = self.envs[k].reset(seed=self.streams.integer(Stream.EVALUATION, episode))
+        self._picture(k, episode)
         return np.array(observation)
 
+    def _picture(self, k: int, episode: int) -> None:
+        if k == 0 and self.camera is not None:
+            self.camera.take(episode, self.envs[0])
+
     def _act(self, observation: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
-        for transform in self.transforms:
+        for transform in self.stage.transforms:
             observation = transform.apply(observation)
-        noise = None if rng is None else self.policy.noise(rng, len(observation))
-        return self.policy.to_env(self.policy.act(np.asarray(observation, np.float32), noise))
+        policy = self.stage.policy
+        noise = None if rng is None else policy.noise(rng, len(observation))
+        return policy.to_env(policy.act(np.asarray(observation, np.float32), noise))
 
     def close(self) -> None:
         """Close the environments."""
         for env in self.envs:
             env.close()
         self.envs.clear()
+
+
+def _transition(shown: Any, action: Any, seen: Any, reward: Any, terminated: Any, truncated: Any) -> dict[Key, Any]:
+    return {
+        "observation": shown,
+        "action": action,
+        ("next", "observation"): np.array(seen),
+        ("next", "reward"): float(reward),
+        ("next", "terminated"): bool(terminated),
+        ("next", "truncated"): bool(truncated),
+    }

@@ -1,19 +1,20 @@
 from functools import partial
+from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
 
 from rlrecipe.environments import make_env
-from rlrecipe.evaluation import WIDTH, Evaluation, Evaluator
+from rlrecipe.evaluation import WIDTH, Evaluation, Evaluator, Stage
 from rlrecipe.streams import Stream, Streams
 from tests import small
 
 
-def evaluator(seed: int = 0) -> Evaluator:
-    built = small.build(small.CARTPOLE)
-    make = partial(make_env, built.recipe.env, "eval")
-    return Evaluator(make, built.policy, list(built.transforms.values()), Streams(seed))
+def evaluator(seed: int = 0, recipe: Any = small.CARTPOLE, **options: Any) -> Evaluator:
+    built = small.build(recipe)
+    assert built.trainer.stage is not None
+    return Evaluator(built.trainer.stage, Streams(seed), **options)
 
 
 def test_each_episode_is_the_one_of_its_seed() -> None:
@@ -55,7 +56,7 @@ def test_rewards_are_raw_and_statistics_frozen() -> None:
     built.trainer.collector.collect()
     norm = built.transforms["observation_norm"]
     before = {key: np.array(value) for key, value in norm.state_dict()["statistics"].items()}
-    one = Evaluator(partial(make_env, built.recipe.env, "eval"), built.policy, [norm], Streams(0))
+    one = Evaluator(Stage(partial(make_env, built.recipe.env, "eval"), built.policy, [norm]), Streams(0))
     evaluation = one.run(2)
     assert evaluation is not None
     # An episode of Pendulum costs hundreds; scaled rewards would add up to a few.

@@ -166,6 +166,7 @@ def check(recipe: Recipe) -> Iterable[Problem]:
     heads=heads,
     acts_in={"Discrete": "categorical", "Box": "normal"},
     needs="densities",
+    ratio=True,
     updates_per_batch=updates_per_batch,
 )
 def make_ppo(options: PPOOptions, networks: Mapping[str, Network], distribution: Distribution) -> Algorithm:

@@ -60,6 +60,7 @@ class Session:
         self.assembly, self.run, self.display = assembly, run, display
         self.recipe, self.trainer, self.clock = assembly.recipe, assembly.trainer, assembly.trainer.clock
         engine = self.trainer.update.engine
+        self.trainer.folder, self.trainer.say = run.path, lambda line: display.say(f"warning: {line}")
         engine.say, engine.lost = display.say, partial(self._demote, "continue")
         self.signals = Signals(display.quiet)
         engine.interrupted = lambda: self.signals.received is not None

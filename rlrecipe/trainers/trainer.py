@@ -23,8 +23,10 @@ The loop and its ten hook points (``rlrecipe.trainers.points`` says what each ta
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -37,6 +39,9 @@ from rlrecipe.trainers.points import HookError, Op, Points, takes_batch
 from rlrecipe.trainers.tensordicts import from_tensordict, to_tensordict
 from rlrecipe.trainers.updates import Updates
 from rlrecipe.update import Update
+
+if TYPE_CHECKING:
+    from rlrecipe.evaluation import Stage
 
 Schedule = Callable[[Clock], float]
 
@@ -109,6 +114,11 @@ class Trainer:
         self.episodes: list[tuple[int, float, int]] = []
         self.ending = Ending()
         self.register_module("ending", self.ending)
+        #: Where the policy can be evaluated, if anybody said so.
+        self.stage: Stage | None = None
+        #: The run directory, and what tells its user something, of a trainer that has them.
+        self.folder: Path | None = None
+        self.say: Callable[[str], None] = _warn
         #: Why this session ends before the run does: a signal, a time limit. No part of the run's state.
         self.interrupted: str | None = None
 
@@ -258,6 +268,10 @@ class Trainer:
             module.load_state_dict(state[name])
         if self.collector.anew:
             self.sampler.cut()
+
+
+def _warn(line: str) -> None:
+    warnings.warn(line, stacklevel=3)
 
 
 def _changed(

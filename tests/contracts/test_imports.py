@@ -12,12 +12,18 @@ ROOT = Path(rlrecipe.__file__).parent
 #: Folders of components, each of which knows the interfaces and itself.
 COMPONENTS = (
     "envs", "transforms", "networks", "distributions", "algorithms", "collectors", "replay", "exploration",
-    "optim", "schedules", "hooks", "loggers",
+    "optim", "schedules", "hooks", "loggers", "recorders",
 )  # fmt: skip
 KNOWN = (
     "rlrecipe.errors", "rlrecipe.interfaces", "rlrecipe.lazy", "rlrecipe.recipe.options", "rlrecipe.recipe.values",
     "rlrecipe.recipe.registry", "rlrecipe.recipe.errors", "rlrecipe.state",
 )  # fmt: skip
+#: What a folder knows besides: hooks look at the policy, environments that are looked at have to be drawn.
+BESIDES = {
+    "hooks": ("rlrecipe.clock", "rlrecipe.evaluation", "rlrecipe.video"),
+    "envs": ("rlrecipe.headless",),
+    "recorders": ("rlrecipe.headless", "rlrecipe.video"),
+}
 HEAVY = ("torch", "numpy", "gymnasium", "tensordict", "torchrl", "safetensors")
 
 
@@ -78,7 +84,7 @@ def upward(file: Path) -> list[str]:
     """What a component's file imports that it should not know."""
     folder = file.relative_to(ROOT).parts[0]
     found = imports(file.read_text())
-    allowed = (*KNOWN, f"rlrecipe.{folder}")
+    allowed = (*KNOWN, f"rlrecipe.{folder}", *BESIDES.get(folder, ()))
     return [
         module
         for module in found.at_import + found.at_call
