@@ -1,5 +1,6 @@
 from functools import partial
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -71,3 +72,71 @@ def test_the_interval_holds_the_mean_and_is_the_same_each_time() -> None:
     assert (low, high) == evaluation.interval()
     half = 1.96 * evaluation.std / 50**0.5
     assert (low, high) == pytest.approx((evaluation.mean - half, evaluation.mean + half), abs=0.1)
+
+
+# -- environments that are kept open
+
+
+@pytest.mark.parametrize(
+    ("env_name", "kept"), [("CartPole-v1", True), ("HalfCheetah-v5", True), ("BipedalWalker-v3", False)]
+)
+def test_kept_open_where_a_used_environment_is_as_good_as_a_new_one(env_name: str, kept: bool) -> None:
+    recipe = {**small.PENDULUM, "env": {"env_name": env_name}}
+    one, fresh = evaluator(recipe=recipe, keep=True), evaluator(recipe=recipe)
+    expected = fresh.run(3, frames=20)
+    before: list[Any] = []
+    for _ in range(3):
+        assert one.run(3, frames=20) == expected
+        assert bool(one.envs) == kept
+        assert not kept or not before or one.envs == before
+        before = list(one.envs)
+    one.close()
+
+
+class Remembering(gymnasium.Env[Any, Any]):
+    """Pays more with each episode that it has lived."""
+
+    observation_space = gymnasium.spaces.Box(0, 1, (1,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, hidden: bool, render_mode: str | None = None) -> None:
+        self.lived: Any = {1: 0} if hidden else 0
+
+    def reset(self, **arguments: Any) -> Any:
+        super().reset(seed=arguments.get("seed"))
+        self.lived = {1: self.lived[1] + 1} if isinstance(self.lived, dict) else self.lived + 1
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action: Any) -> Any:
+        lived = self.lived[1] if isinstance(self.lived, dict) else self.lived
+        return np.zeros(1, np.float32), float(lived), True, False, {}
+
+
+@pytest.mark.parametrize("hidden", [False, True], ids=["put back", "built anew"])
+def test_what_an_environment_remembers_is_gone_in_the_next_evaluation(hidden: bool) -> None:
+    built: list[Any] = []
+
+    def make() -> Any:
+        built.append(Remembering(hidden))
+        return built[-1]
+
+    policy = SimpleNamespace(noise=None, act=lambda x, _: np.zeros(len(x), np.int64), to_env=lambda action: action)
+    one = Evaluator(Stage(make, cast(Any, policy), []), Streams(0), keep=True, width=1)
+    returns, counts = list[list[float]](), list[int]()
+    for _ in range(3):
+        evaluation = one.run(2)
+        assert evaluation is not None
+        returns.append(evaluation.returns)
+        counts.append(len(built))
+    assert returns == [[1.0, 2.0]] * 3
+    assert (counts[2] > counts[0]) == hidden
+
+
+def test_every_transition_can_be_watched() -> None:
+    seen: list[Any] = []
+    evaluation = evaluator().run(2, watch=seen.append)
+    assert evaluation is not None
+    assert len(seen) == sum(evaluation.lengths)
+    assert sum(each["next", "reward"] for each in seen) == sum(evaluation.returns)
+    assert sum(each["next", "terminated"] or each["next", "truncated"] for each in seen) == 2
+    assert not np.array_equal(seen[0]["observation"], seen[0]["next", "observation"])

@@ -9,7 +9,6 @@ from rlrecipe.clock import Alarm
 from rlrecipe.errors import HookError
 from rlrecipe.hooks.base import Hook
 from rlrecipe.interfaces import State
-from rlrecipe.lazy import torch
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.values import Duration
@@ -27,7 +26,9 @@ class TensorDictRecorderOptions(Options):
 
 
 class TensorDictRecorder(Hook, options=TensorDictRecorderOptions, point="post_steps_log"):
-    """A batch ``[N, T]`` as plain nested dicts of tensors, which ``torch.load`` reads without unpickling code.
+    """Batches ``[N, T]`` as files of tensors, which are read without unpickling code.
+
+    ``rlrecipe.recorders`` has a transform of this name, which records an environment of torchrl's.
 
     Args:
         folder: where the files go; None for ``batches`` in the run directory.
@@ -61,13 +62,11 @@ class TensorDictRecorder(Hook, options=TensorDictRecorderOptions, point="post_st
         if self.options.max_len is not None:
             batch = batch[:, -self.options.max_len :]
         path = folder / f"{self.trainer.clock.frames:012d}.pt"
-        part = path.with_suffix(".part")
+        from rlrecipe.recorders import write_tensordict
+
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            # Contiguous copies: of a view, the whole of what it looks at would be written.
-            torch.save(batch.cpu().clone().contiguous().to_dict(), part)
-            part.replace(path)
-        except (OSError, RuntimeError) as error:
+            write_tensordict(batch, path)
+        except OSError as error:
             self.trainer.say(f"tensor_dict_recorder: {path} could not be written: {error}; training goes on")
 
     def state_dict(self) -> State:

@@ -35,7 +35,8 @@ class VideoRecorderOptions(Options):
 class VideoRecorder(Hook, options=VideoRecorderOptions, point="post_steps"):
     """Episodes in an environment of its own, with seeds of its own, the same ones each time.
 
-    What keeps it from rendering or writing is said once; training goes on.
+    What keeps it from rendering or writing is said once; training goes on. ``rlrecipe.recorders`` has a transform
+    of this name, which films an environment of torchrl's.
 
     Args:
         folder: where the files go; None for ``videos`` in the run directory.

@@ -20,7 +20,7 @@ KNOWN = (
 )  # fmt: skip
 #: What a folder knows besides: hooks look at the policy, environments that are looked at have to be drawn.
 BESIDES = {
-    "hooks": ("rlrecipe.clock", "rlrecipe.evaluation", "rlrecipe.video"),
+    "hooks": ("rlrecipe.clock", "rlrecipe.evaluation", "rlrecipe.recorders", "rlrecipe.video"),
     "envs": ("rlrecipe.headless",),
     "recorders": ("rlrecipe.headless", "rlrecipe.video"),
 }
