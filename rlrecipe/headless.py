@@ -1,4 +1,4 @@
-"""What MuJoCo can draw with where there is no display."""
+"""Drawing where there is no display: for MuJoCo by what works here, for pygame in memory."""
 
 from __future__ import annotations
 
@@ -19,13 +19,22 @@ def choose_renderer() -> None:
 
     To be called before the first environment that renders is made. What ``MUJOCO_GL`` says already stays.
     """
-    if "MUJOCO_GL" in os.environ or sys.platform != "linux":
-        return
-    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+    if "MUJOCO_GL" in os.environ or not _headless():
         return
     found = _working()
     if found is not None:
         os.environ["MUJOCO_GL"] = found
+
+
+def hide_windows() -> None:
+    """Let pygame draw in memory without looking for a display, about which it complains on standard error."""
+    if _headless():
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+        os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
+
+
+def _headless() -> bool:
+    return sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torchrl.record import PixelRenderTransform as TorchRLPixelRenderTransform
 
-from rlrecipe.headless import choose_renderer
+from rlrecipe.headless import choose_renderer, hide_windows
 from rlrecipe.video import cure_of
 
 #: Of the pictures of an environment that could never be drawn.
@@ -33,6 +33,7 @@ class PixelRenderTransform(TorchRLPixelRenderTransform):  # type: ignore[misc]
 
     def set_container(self, container: Any) -> Any:
         """Be put into an environment: from here on there may be something to draw."""
+        hide_windows()
         choose_renderer()
         return super().set_container(container)
 
