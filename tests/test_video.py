@@ -144,3 +144,30 @@ def test_pygame_does_not_look_for_a_display() -> None:
     code = HALFCHEETAH.replace("HalfCheetah-v5", "CartPole-v1").replace("MUJOCO_GL", "SDL_VIDEODRIVER")
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("True dummy\n", "")
+
+
+#: An evaluation that is filmed where nothing was found to draw with.
+BLIND = """
+from pathlib import Path
+import rlrecipe.headless
+from rlrecipe.evaluation import Evaluator
+from rlrecipe.streams import Streams
+from rlrecipe.video import Filming
+from tests import small
+rlrecipe.headless._working = lambda: None
+filming = Filming(print)
+stage = small.build({**small.PENDULUM, "env": {"env_name": "HalfCheetah-v5"}}).trainer.stage
+filming.start(Path("film.mp4"))
+print(Evaluator(stage, Streams(0), camera=filming).run(1, frames=3).lengths, filming.finish())
+"""
+
+
+def test_without_anything_to_draw_with_the_message_says_what_to_install(tmp_path: Path) -> None:
+    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL", "PYOPENGL_PLATFORM")
+    environment = {key: value for key, value in os.environ.items() if key not in hidden}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[1])
+    done = subprocess.run([sys.executable, "-c", BLIND], env=environment, capture_output=True, text=True, cwd=tmp_path)
+    said, result = done.stdout.splitlines()
+    assert said.startswith("no video: ")
+    assert said.endswith(GRAPHICS)
+    assert result == "[3] None"
