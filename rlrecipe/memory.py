@@ -10,7 +10,7 @@ from typing import Any
 
 import gymnasium
 
-from rlrecipe.environments import Spaces
+from rlrecipe.builders.environments import Spaces
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.schema import Recipe
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from rlrecipe import Options, register
-from rlrecipe.build import make_learner, make_schedule
+from rlrecipe.builders.environments import make_env, make_transforms
+from rlrecipe.builders.learning import make_learner
+from rlrecipe.builders.numbers import make_schedule
 from rlrecipe.clock import Clock
-from rlrecipe.environments import make_env, make_transforms
 from rlrecipe.envs.base import EnvOptions
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Slot

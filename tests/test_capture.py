@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from rlrecipe import capture as capture_module
+from rlrecipe.builders.environments import make_env
 from rlrecipe.capture import METHODS, Tape, choose
-from rlrecipe.environments import make_env
 from rlrecipe.recipe.options import Slot
 from rlrecipe.state import Arrays, join, split
 

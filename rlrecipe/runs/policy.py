@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from rlrecipe.build import make_learner
+from rlrecipe.builders.environments import Spaces, make_transforms
+from rlrecipe.builders.learning import make_learner
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint
-from rlrecipe.environments import Spaces, make_transforms
 from rlrecipe.errors import Refusal
 from rlrecipe.interfaces import Transform
 from rlrecipe.lazy import torch

@@ -257,7 +257,7 @@ def _add_observer(session: Session, options: Options) -> None:
 
 
 def _film(session: Session, path: Path) -> None:
-    from rlrecipe.environments import make_env
+    from rlrecipe.builders.environments import make_env
     from rlrecipe.recipe.evaluation import evaluation_env
     from rlrecipe.runs.video import RecordFirstEpisode
 

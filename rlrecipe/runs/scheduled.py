@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from rlrecipe.build import Assembly
+from rlrecipe.builders.environments import in_phase, make_env
 from rlrecipe.checkpoint.content import pack
 from rlrecipe.checkpoint.store import CheckpointStore, name_of
 from rlrecipe.clock import Alarm
-from rlrecipe.environments import in_phase, make_env
 from rlrecipe.interfaces import State
 from rlrecipe.recipe.dump import data
 from rlrecipe.recipe.evaluation import evaluation_env

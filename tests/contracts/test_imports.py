@@ -113,9 +113,19 @@ def test_nothing_but_the_command_line_knows_the_command_line(file: Path) -> None
     assert [m for m in found.at_import + found.at_call if within(m, ("rlrecipe.cli",))] == []
 
 
+#: What joins the parts that builders make, and what lies above it.
+JOINING = ("rlrecipe.build", "rlrecipe.resolve", "rlrecipe.probe", "rlrecipe.memory", "rlrecipe.runs", "rlrecipe.cli")
+
+
+@pytest.mark.parametrize("file", files("builders"), ids=lambda file: file.stem)
+def test_builders_do_not_know_what_joins_them(file: Path) -> None:
+    found = imports(file.read_text())
+    assert [m for m in found.at_import + found.at_call if within(m, JOINING)] == []
+
+
 @pytest.mark.parametrize("layer", ["trainers", "checkpoint"])
-def test_training_does_not_know_runs(layer: str) -> None:
-    above = ("rlrecipe.runs", "rlrecipe.build", "rlrecipe.cli", "rlrecipe.recipe.load")
+def test_training_does_not_know_what_is_above(layer: str) -> None:
+    above = (*JOINING, "rlrecipe.builders", "rlrecipe.recipe.load")
     for file in files(layer):
         found = imports(file.read_text())
         assert [m for m in found.at_import + found.at_call if within(m, above)] == [], file

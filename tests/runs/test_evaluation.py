@@ -4,7 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from rlrecipe.environments import make_env
+from rlrecipe.builders.environments import make_env
 from rlrecipe.runs.evaluation import WIDTH, Evaluation, Evaluator
 from rlrecipe.runs.spaces import space_from_json, space_to_json
 from rlrecipe.streams import Stream, Streams

@@ -1,0 +1,1 @@
+"""From a section of a recipe to the component that it describes."""
