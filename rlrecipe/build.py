@@ -6,23 +6,35 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from rlrecipe.builders.collecting import make_collector, make_exploration, make_replay_buffer, make_sampler
+from rlrecipe.builders.collecting import (
+    make_collector_offpolicy,
+    make_collector_onpolicy,
+    make_exploration,
+    make_replay_buffer,
+    make_sampler,
+)
 from rlrecipe.builders.environments import Spaces, make_env, make_transforms, named, spaces_of
 from rlrecipe.builders.learning import make_learner, make_update
 from rlrecipe.builders.numbers import Numbers, make_schedule
 from rlrecipe.capture import Choice, choose
 from rlrecipe.clock import Clock
-from rlrecipe.interfaces import Transform
+from rlrecipe.interfaces import Collector, Transform
 from rlrecipe.policy import Policy
+from rlrecipe.probe import probe
+from rlrecipe.recipe.load import load
+from rlrecipe.recipe.overrides import overrides_of
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.shape import components
 from rlrecipe.recipe.values import Duration
+from rlrecipe.resolve import resolve
 from rlrecipe.streams import Streams
 from rlrecipe.trainers.points import HookError
 from rlrecipe.trainers.trainer import Trainer
@@ -49,8 +61,40 @@ def total_of(recipe: Recipe) -> Duration:
     return Duration(recipe.trainer.total_updates, "updates")
 
 
-def make_trainer(recipe: Recipe) -> Assembly:
-    """Everything that training needs, from a recipe with every ``auto`` resolved (``resolve``)."""
+def make_trainer(recipe: Recipe | str | Path | Mapping[str, Any] | None = None, **sections: Any) -> Assembly:
+    """Everything that training needs: ``make_trainer("ppo/cartpole", seed=1).trainer.train()``.
+
+    Args:
+        recipe: with every ``auto`` resolved (``resolve``), which is built as it is; or a path, the name of a
+            bundled recipe or a mapping.
+        sections: of the recipe, over what is there: ``trainer={"total_frames": 1000}``.
+
+    Raises:
+        RecipeError: the recipe has problems; one that was resolved is taken to have none.
+        HookError: a hook does not fit where it is registered.
+        TypeError: sections over a recipe that was resolved.
+    """
+    if not isinstance(recipe, Recipe):
+        recipe = complete({} if recipe is None else recipe, sections)
+    elif sections:
+        raise TypeError(f"this recipe is resolved: change {', '.join(sections)} before, or give a mapping")
+    return _assemble(recipe)
+
+
+def complete(source: str | Path | Mapping[str, Any], sections: Mapping[str, Any]) -> Recipe:
+    """A recipe that was read, tried and resolved.
+
+    Raises:
+        RecipeError: it has problems.
+    """
+    loaded = load(source, overrides_of(sections))
+    problems = probe(loaded.recipe)
+    if problems:
+        raise loaded.error(problems)
+    return resolve(loaded.recipe)
+
+
+def _assemble(recipe: Recipe) -> Assembly:
     torch.set_num_threads(int(recipe.runtime.threads))
     device = torch.device(recipe.runtime.device)
     if recipe.runtime.deterministic and device.type != "cpu":
@@ -63,13 +107,34 @@ def make_trainer(recipe: Recipe) -> Assembly:
     algorithm, policy = learner.algorithm, learner.policy
     transforms = make_transforms(recipe.env, spaces.observation, getattr(recipe.algorithm, "gamma", 1.0))
     capture = choose(partial(make_env, recipe.env))
-    exploration = make_exploration(recipe, spaces, numbers)
+    exploration = make_exploration(recipe.exploration, spaces.action, getattr(recipe.env, "num_envs", 1), numbers)
+    shared: dict[str, Any] = {"transforms": transforms, "streams": streams}
     buffer = None
     if recipe.replay_buffer is not None:
-        buffer = make_replay_buffer(recipe, learner, spaces, transforms, streams, numbers)
+        buffer = make_replay_buffer(
+            recipe.replay_buffer,
+            env=recipe.env,
+            spaces=spaces,
+            policy=policy,
+            n_steps=algorithm.n_steps,
+            gamma=algorithm.gamma,
+            numbers=numbers,
+            include_content=recipe.checkpoint.include_buffer,
+            **shared,
+        )
+    make_collector: Any = make_collector_onpolicy if buffer is None else make_collector_offpolicy
+    collector: Collector = make_collector(
+        recipe.env,
+        policy,
+        recipe.collector,
+        exploration=exploration,
+        frames=lambda: clock.frames,
+        capture=capture.method,
+        **shared,
+    )
     optimizer: Any = recipe.optimizer
     trainer = Trainer(
-        collector=make_collector(recipe, policy, transforms, streams, clock, capture.method, exploration),
+        collector=collector,
         algorithm=algorithm,
         sampler=make_sampler(recipe, learner, buffer, transforms, streams, clock),
         update=make_update(recipe, learner, clock),

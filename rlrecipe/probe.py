@@ -8,9 +8,9 @@ import gymnasium
 import numpy as np
 import torch
 
-from rlrecipe.builders.collecting import columns
+from rlrecipe.builders.collecting import columns, stored_action
 from rlrecipe.builders.environments import Spaces, environment_problem, spaces_of
-from rlrecipe.builders.learning import action_problems, make_learner
+from rlrecipe.builders.learning import action_problems, make_learner, observation_problems
 from rlrecipe.errors import UnbuildableError
 from rlrecipe.memory import memory_problems
 from rlrecipe.recipe.errors import Path, Problem
@@ -27,16 +27,7 @@ def probe(recipe: Recipe) -> list[Problem]:
     except Exception as error:
         return [environment_problem(recipe.env, error, ("env",))]
     problems = [*_evaluation_problems(recipe, spaces)]
-    shape = getattr(spaces.observation, "shape", None)
-    if not isinstance(spaces.observation, gymnasium.spaces.Box) or shape is None:
-        problems.append(
-            Problem(
-                "E301",
-                ("env",),
-                f"{recipe.algorithm.component.name} reads one array, but the environment observes {spaces.observation}",
-                "add the transform flatten_observation to env.transforms",
-            )
-        )
+    problems += observation_problems(recipe, spaces.observation)
     fragile = recipe.algorithm.component.traits.get("fragile")
     misfits = list(fragile(recipe, isinstance(spaces.action, gymnasium.spaces.Discrete))) if fragile else []
     misfits = misfits or action_problems(recipe, spaces.action)
@@ -52,7 +43,8 @@ def _building_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
     """What is wrong with an algorithm that only building it and trying it out can tell."""
     try:
         learner = make_learner(recipe, spaces, Streams(recipe.seed), torch.device("cpu"))
-        rows = {key: np.zeros((2, *shape), kind) for key, (shape, kind) in columns(learner.policy, spaces).items()}
+        row = columns(spaces, stored_action(spaces, learner.policy))
+        rows = {key: np.zeros((2, *shape), kind) for key, (shape, kind) in row.items()}
         rows |= learner.algorithm.noise(np.random.default_rng(recipe.seed), 2)
         for array in rows.values():
             # Not zeros: what a loss leaves out shows in what it gives.

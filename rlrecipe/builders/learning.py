@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import gymnasium
 import numpy as np
 import torch
 
 from rlrecipe.builders.environments import Spaces
+from rlrecipe.builders.sections import Section, plain, read
 from rlrecipe.clock import Clock
 from rlrecipe.compiled import make_engine
-from rlrecipe.interfaces import Algorithm, Distribution, Head, Network
+from rlrecipe.interfaces import Algorithm, Distribution, Head, Network, Target
 from rlrecipe.networks.copies import Copies
 from rlrecipe.parameters import Parameters
 from rlrecipe.policy import Policy
@@ -20,6 +22,7 @@ from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import Slot
 from rlrecipe.recipe.registry import search
 from rlrecipe.recipe.schema import Recipe
+from rlrecipe.recipe.values import Duration
 from rlrecipe.streams import Stream, Streams
 from rlrecipe.targets import Targets
 from rlrecipe.update import Update
@@ -47,6 +50,14 @@ def distribution_options(recipe: Recipe, action_space: Any) -> Any:
         return given
     usual = recipe.algorithm.component.traits["acts_in"][type(action_space).__name__]
     return Slot("distribution").read(usual(recipe.algorithm) if callable(usual) else usual)
+
+
+def observation_problems(recipe: Recipe, space: Any) -> list[Problem]:
+    """Why the algorithm's networks cannot read what the environment observes."""
+    if isinstance(space, gymnasium.spaces.Box):
+        return []
+    message = f"{recipe.algorithm.component.name} reads one array, but the environment observes {space}"
+    return [Problem("E301", ("env",), message, "add the transform flatten_observation to env.transforms")]
 
 
 def action_problems(recipe: Recipe, space: Any) -> list[Problem]:
@@ -120,11 +131,43 @@ def make_learner(recipe: Recipe, spaces: Spaces, streams: Streams, device: torch
     return Learner(Policy(networks[slot], distribution, parameters, slot), algorithm, parameters)
 
 
+def make_target_updater(
+    target: Section | None = None, *, learner: Learner, clock: Clock | None = None, **options: Any
+) -> Targets:
+    """Copies of the networks that an algorithm has targets of, and how they follow.
+
+    Args:
+        target: how they follow, as ``algorithm.target`` says it; by default as the algorithm was told.
+        learner: what they are copies of.
+        clock: what says when, where they follow at intervals.
+        options: single options of ``target``, such as ``tau``.
+
+    Returns:
+        The copies: ``params`` under ``target_<slot>``, beside the learner's own; ``follow()`` moves them.
+
+    Raises:
+        RecipeError: the options are wrong.
+        ValueError: the algorithm has no target networks, or there is no clock for their interval.
+    """
+    algorithm = learner.algorithm
+    if not algorithm.targets:
+        raise ValueError(f"{type(algorithm).__name__} has no target networks: leave make_target_updater out")
+    follows: Target = algorithm.target
+    if target is not None or options:
+        # The slot is the same in every algorithm that has one.
+        written = plain(Slot("target"), target, options)
+        chosen = read("algorithm", {"name": "ddpg", "target": written}).target
+        follows = chosen.component.build(chosen)
+    if follows.every is not None and clock is None:
+        raise ValueError("these targets follow at intervals, which are read on a clock: give clock=Clock(...)")
+    return Targets(learner.parameters, algorithm.targets, follows, clock or Clock(Duration(1)))
+
+
 def make_update(recipe: Recipe, learner: Learner, clock: Clock) -> Update:
     """Gradients, clipping and optimizer steps of the algorithm's losses, and its target networks."""
     options: Any = recipe.optimizer
     groups = {slot: group.lr for slot, group in options.groups.items()}
     algorithm, parameters = learner.algorithm, learner.parameters
-    targets = Targets(parameters, algorithm.targets, algorithm.target, clock) if algorithm.targets else None
+    targets = make_target_updater(learner=learner, clock=clock) if algorithm.targets else None
     engine = make_engine(recipe.runtime.compile)
     return Update(algorithm.objectives, parameters, options.component.build(options), groups, targets, engine)

@@ -7,7 +7,7 @@ from typing import Any
 
 from rlrecipe.clock import Clock
 from rlrecipe.recipe.options import Options
-from rlrecipe.recipe.values import Value
+from rlrecipe.recipe.values import Duration, Value
 from rlrecipe.trainers.trainer import Schedule
 
 
@@ -21,16 +21,30 @@ def make_schedule(value: Value) -> Schedule:
 
 
 class Numbers:
-    """Scheduled numbers of components: each has its value of before the batch."""
+    """Scheduled numbers of components: each has its value of before the batch.
 
-    def __init__(self, clock: Clock) -> None:
+    Args:
+        clock: what schedules are read on; without one, numbers do not change.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock
         self.scheduled: list[_Scheduled] = []
 
     def __call__(self, value: Value) -> _Scheduled:
-        """A number that follows its schedule."""
+        """A number that follows its schedule.
+
+        Raises:
+            ValueError: it has a schedule, and there is no clock.
+        """
+        clock = self.clock
+        if clock is None:
+            if isinstance(value, Options):
+                name = value.component.name
+                raise ValueError(f"the schedule {name} is read on a clock, and there is none: give a number instead")
+            clock = Clock(Duration(1))
         number = _Scheduled(make_schedule(value))
-        number(self.clock)
+        number(clock)
         if isinstance(value, Options):
             self.scheduled.append(number)
         return number

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import rlrecipe
+import rlrecipe.builders
 
 ROOT = Path(rlrecipe.__file__).parent
 #: Folders of components, each of which knows the interfaces and itself.
@@ -121,6 +122,12 @@ JOINING = ("rlrecipe.build", "rlrecipe.resolve", "rlrecipe.probe", "rlrecipe.mem
 def test_builders_do_not_know_what_joins_them(file: Path) -> None:
     found = imports(file.read_text())
     assert [m for m in found.at_import + found.at_call if within(m, JOINING)] == []
+
+
+def test_the_one_builder_above_the_others_is_the_page_that_joins_them() -> None:
+    # ``rlrecipe.builders`` offers it by name, which no import statement shows.
+    above = {name: file for name, file in rlrecipe.builders._FILES.items() if within(file, JOINING)}
+    assert above == {"make_trainer": "rlrecipe.build"}
 
 
 @pytest.mark.parametrize("layer", ["trainers", "checkpoint"])
