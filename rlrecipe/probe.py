@@ -10,7 +10,7 @@ import torch
 
 from rlrecipe.builders.collecting import columns, stored_action
 from rlrecipe.builders.environments import Spaces, environment_problem, spaces_of
-from rlrecipe.builders.learning import action_problems, make_learner, observation_problems
+from rlrecipe.builders.learning import action_problems, make_learner, network_problems, observation_problems
 from rlrecipe.errors import UnbuildableError
 from rlrecipe.memory import memory_problems
 from rlrecipe.recipe.errors import Path, Problem
@@ -34,6 +34,8 @@ def probe(recipe: Recipe) -> list[Problem]:
     problems += misfits
     if not misfits:
         problems += memory_problems(recipe, spaces)
+        if isinstance(spaces.observation, gymnasium.spaces.Box):
+            problems += network_problems(recipe, spaces)
     if fragile and not problems:
         problems += _building_problems(recipe, spaces)
     return [*problems, *_missing_problems(recipe), *_device_problems(recipe)]
@@ -83,7 +85,8 @@ def differing(one: Spaces, other: Spaces) -> str | None:
     """Why a policy for one environment cannot act in another, or None."""
     for what in ("observation", "action"):
         a, b = getattr(one, what), getattr(other, what)
-        if type(a) is not type(b) or getattr(a, "shape", None) != getattr(b, "shape", None) or _size(a) != _size(b):
+        same = type(a) is type(b) and getattr(a, "shape", None) == getattr(b, "shape", None) and _size(a) == _size(b)
+        if not same or getattr(a, "entries", None) != getattr(b, "entries", None):
             return f"the policy was made for the {what} space {a}, but this environment has {b}"
     return None
 

@@ -111,10 +111,8 @@ class Part:
         self.flat = self.layout.flat
         # Made once: the leaves share the vector's memory, so a step on the vector is one on each of them.
         self.leaves = [view.detach().requires_grad_() for view in self.layout.views(self.flat)]
-        self.params: dict[str, Mapping[str, torch.Tensor]] = {
-            **parameters.params,
-            **self.layout.by_slot(self.leaves),
-        }
+        all_slots = parameters.by_slot(parameters.views(parameters.flat))
+        self.params = parameters.joined({**all_slots, **self.layout.by_slot(self.leaves)})
         #: What reports and hooks call it: of several objectives each is known by what it moves first.
         self.suffix = f"_{objective.slots[0]}" if objective.slots else ""
         self.name = f"loss{self.suffix}"

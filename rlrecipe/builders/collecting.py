@@ -17,6 +17,7 @@ from rlrecipe.builders.numbers import Numbers
 from rlrecipe.builders.sections import Section, check, read, refuse
 from rlrecipe.clock import Clock
 from rlrecipe.interfaces import Collector, Exploration, Key, ReplayBuffer, Sampler, Transform
+from rlrecipe.observations import dtype_of
 from rlrecipe.policy import Policy
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import Options
@@ -141,7 +142,7 @@ def columns(spaces: Spaces, action: np.ndarray) -> dict[Key, tuple[tuple[int, ..
         spaces: of the environment.
         action: one row of actions as they are stored, ``[1, ...]``.
     """
-    observation = (tuple(spaces.observation.shape), np.dtype(np.float32))
+    observation = (tuple(spaces.observation.shape), dtype_of(spaces.observation))
     flag = ((), np.dtype(np.bool_))
     return {
         "observation": observation,
@@ -156,7 +157,7 @@ def columns(spaces: Spaces, action: np.ndarray) -> dict[Key, tuple[tuple[int, ..
 def stored_action(spaces: Spaces, policy: Policy | None = None) -> np.ndarray:
     """One row of actions as a policy stores them; without one, as all of this package's do."""
     if policy is not None:
-        return policy.act(np.zeros((1, *spaces.observation.shape), np.float32), None)
+        return policy.act(np.zeros((1, *policy.shape(spaces.observation.shape)), np.float32), None)
     kind = np.int64 if isinstance(spaces.action, gymnasium.spaces.Discrete) else np.float32
     return np.zeros((1, *spaces.action.shape), kind)
 
@@ -216,7 +217,8 @@ def make_sampler(
 ) -> Sampler:
     """Where the sub-batches of updates come from: the newest batch, or the buffer."""
     if buffer is None:
-        return Minibatches(learner.algorithm, streams.generator(Stream.PERMUTATION))
+        remembers = learner.policy.front is not None
+        return Minibatches(learner.algorithm, streams.generator(Stream.PERMUTATION), remembers=remembers)
     trainer = recipe.trainer
     starts = getattr(recipe.collector, "init_random_frames", 0)
     return Replay(

@@ -12,6 +12,7 @@ from typing import Any
 import gymnasium
 
 from rlrecipe.interfaces import Transform
+from rlrecipe.observations import as_rows
 from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.options import Options
 
@@ -20,7 +21,7 @@ ATARI = "pip install 'rlrecipe[atari]'"
 
 
 def make_env(options: Any, phase: str = "train", render_mode: str | None = None) -> Env:
-    """One environment with its frame skip and the transforms that wrap it.
+    """One environment with its frame skip and the transforms that wrap it; it observes one array.
 
     Args:
         options: of ``env``.
@@ -33,7 +34,7 @@ def make_env(options: Any, phase: str = "train", render_mode: str | None = None)
     for transform in options.transforms:
         if transform.component.traits.get("wraps") and transform.phase in (phase, "both"):
             env = transform.component.build(transform, env)
-    return env
+    return as_rows(env)
 
 
 class _FrameSkip(gymnasium.Wrapper):

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
-import numpy as np
 import torch
 
 from rlrecipe.builders.environments import Spaces
+from rlrecipe.builders.networks import make_networks, move_shared, shared_slots
 from rlrecipe.builders.sections import Section, plain, read
 from rlrecipe.clock import Clock
 from rlrecipe.compiled import make_engine
-from rlrecipe.interfaces import Algorithm, Distribution, Head, Network, Target
-from rlrecipe.networks.copies import Copies
+from rlrecipe.errors import UnbuildableError
+from rlrecipe.interfaces import Algorithm, Distribution, Network, Target
 from rlrecipe.parameters import Parameters
 from rlrecipe.policy import Policy
 from rlrecipe.recipe.errors import Problem
@@ -53,11 +53,21 @@ def distribution_options(recipe: Recipe, action_space: Any) -> Any:
 
 
 def observation_problems(recipe: Recipe, space: Any) -> list[Problem]:
-    """Why the algorithm's networks cannot read what the environment observes."""
+    """Why no network can read what the environment observes."""
     if isinstance(space, gymnasium.spaces.Box):
         return []
-    message = f"{recipe.algorithm.component.name} reads one array, but the environment observes {space}"
-    return [Problem("E301", ("env",), message, "add the transform flatten_observation to env.transforms")]
+    message = f"{recipe.algorithm.component.name} reads numbers, but the environment observes {space}"
+    return [Problem("E301", ("env",), message, "wrap the environment so that it observes arrays")]
+
+
+def network_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
+    """Why one of the recipe's networks cannot read what the environment observes; its actions are known to fit."""
+    options = distribution_options(recipe, spaces.action)
+    try:
+        make_networks(recipe, spaces, options.component.build(options, spaces.action))
+    except UnbuildableError as error:
+        return [Problem("E301", error.path, str(error), error.cure)]
+    return []
 
 
 def action_problems(recipe: Recipe, space: Any) -> list[Problem]:
@@ -83,19 +93,6 @@ def action_problems(recipe: Recipe, space: Any) -> list[Problem]:
     return problems
 
 
-def make_networks(recipe: Recipe, spaces: Spaces, distribution: Distribution) -> dict[str, Any]:
-    """A network for each slot of the algorithm."""
-    observation, action = (int(np.prod(space.shape)) for space in (spaces.observation, spaces.action))
-    heads: Mapping[str, Head] = recipe.algorithm.component.traits["heads"](distribution, recipe.algorithm)
-    networks = {}
-    for slot, head in heads.items():
-        options = recipe.networks[slot]
-        features = observation + action * head.action
-        network = options.component.build(options, features, head.features, head.gain)
-        networks[slot] = network if head.copies is None else Copies(network, head.copies)
-    return networks
-
-
 def make_loss(recipe: Recipe, networks: Mapping[str, Any], distribution: Distribution) -> Any:
     """The algorithm: its losses and the pure functions around them."""
     return recipe.algorithm.component.build(recipe.algorithm, networks, distribution)
@@ -115,8 +112,10 @@ def make_parameters(
     tensors = {slot: network.init(generator) for slot, network in networks.items()}
     for slot, further in (*own.items(), *algorithm.init().items()):
         tensors[slot] = {**tensors.get(slot, {}), **further}
+    shared = shared_slots(networks)
+    move_shared(algorithm, tuple(slot for slot in shared if tensors[slot]))
     order = dict.fromkeys([*(slot for objective in algorithm.objectives for slot in objective.slots), *tensors])
-    return Parameters({slot: tensors[slot] for slot in order})
+    return Parameters({slot: tensors[slot] for slot in order}, shared=shared)
 
 
 def make_learner(recipe: Recipe, spaces: Spaces, streams: Streams, device: torch.device) -> Learner:

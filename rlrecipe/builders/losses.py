@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from rlrecipe.builders.environments import environment_problem, spaces_of
-from rlrecipe.builders.learning import Learner, action_problems, make_learner, observation_problems
+from rlrecipe.builders.learning import Learner, action_problems, make_learner, network_problems, observation_problems
 from rlrecipe.builders.sections import Section, plain, slot_of
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Slot
@@ -55,7 +55,7 @@ def make_loss(
     except Exception as error:
         raise loaded.error([environment_problem(recipe.env, error, ("env",))]) from error
     problems = observation_problems(recipe, spaces.observation) + action_problems(recipe, spaces.action)
-    if problems:
+    if problems := problems or network_problems(recipe, spaces):
         raise loaded.error(problems)
     return make_learner(recipe, spaces, Streams(recipe.seed), torch.device(device))
 

@@ -27,6 +27,8 @@ def choose(recipe: Recipe) -> Choice:
         return Choice("off", f"updates on {recipe.runtime.device} cannot be compiled so far")
     if not recipe.algorithm.component.traits.get("compiles", True):
         return Choice("off", f"{recipe.algorithm.component.name} cannot be compiled")
+    if "memory" in recipe.networks:
+        return Choice("off", "a memory's steps would be compiled one by one, for minutes")
     updates, rule = updates_ahead(recipe), f"runtime.compile: auto does it from {MANY:,} on"
     if updates < MANY:
         return Choice("off", f"{updates:,} lie ahead ({rule})")

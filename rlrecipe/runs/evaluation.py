@@ -67,6 +67,8 @@ class Evaluator:
         self.make, self.policy, self.transforms, self.streams = make, policy, transforms, streams
         self.interrupted = interrupted
         self.envs: list[Any] = []
+        #: What a policy with a memory remembers of each environment's episode.
+        self.carry: dict[int, np.ndarray] = {}
 
     def run(self, episodes: int, deterministic: bool = True) -> Evaluation | None:
         """Run ``episodes`` episodes, shared among the environments beforehand."""
@@ -88,7 +90,7 @@ class Evaluator:
                 return None
             active = list(at)
             observation = np.stack([shown[k] for k in active])
-            for k, action in zip(active, self._act(observation, noise), strict=True):
+            for k, action in zip(active, self._act(active, observation, noise), strict=True):
                 seen, reward, terminated, truncated, _ = self.envs[k].step(action)
                 shown[k] = np.array(seen)
                 returns[at[k]] += float(reward)
@@ -102,14 +104,20 @@ class Evaluator:
         return Evaluation(returns, lengths)
 
     def _reset(self, k: int, episode: int) -> np.ndarray:
+        self.carry.pop(k, None)
         observation, _ = self.envs[k].reset(seed=self.streams.integer(Stream.EVALUATION, episode))
         return np.array(observation)
 
-    def _act(self, observation: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+    def _act(self, active: list[int], observation: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
         for transform in self.transforms:
             observation = transform.apply(observation)
-        noise = None if rng is None else self.policy.noise(rng, len(observation))
-        return self.policy.to_env(self.policy.act(np.asarray(observation, np.float32), noise))
+        rows = np.asarray(observation, np.float32)
+        if self.policy.front is not None:
+            nothing = self.policy.nothing(1)[0]
+            rows = self.policy.go_on(rows, np.stack([self.carry.get(k, nothing) for k in active]))
+            self.carry.update(zip(active, self.policy.remember(rows), strict=True))
+        noise = None if rng is None else self.policy.noise(rng, len(rows))
+        return self.policy.to_env(self.policy.act(rows, noise))
 
     def close(self) -> None:
         """Close the environments."""
