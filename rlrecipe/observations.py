@@ -40,9 +40,12 @@ class Rows(spaces.Box):
 
     def row(self, observation: Any) -> np.ndarray:
         """One observation as a row ``[n]``."""
-        given = observation if isinstance(self.origin, spaces.Dict | spaces.Tuple) else (observation,)
-        keys = given.keys() if isinstance(given, Mapping) else range(len(given))
-        values = {str(key): given[key] for key in keys}
+        if isinstance(observation, Mapping):
+            values: Mapping[str, Any] = observation
+        elif isinstance(self.origin, spaces.Tuple):
+            values = {str(i): part for i, part in enumerate(observation)}
+        else:
+            values = {WHOLE: observation}
         rows = [np.asarray(spaces.flatten(part, values[key]), np.float32) for key, part in self.parts.items()]
         return np.concatenate(rows)
 

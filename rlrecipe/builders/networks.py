@@ -52,12 +52,13 @@ def move_shared(algorithm: Any, shared: tuple[str, ...]) -> None:
     An objective that moves everything moves it anyway. Of several, the critics' errors say most about a state
     (Yarats et al., 2021, section 4.2); the policy's own gradient does not reach it.
     """
-    objectives = list(algorithm.objectives)
-    if not shared or not objectives[0].slots:
+    if not shared:
         return
-    critic = next((i for i, one in enumerate(objectives) if {"qvalue", "value"} & set(one.slots)), 0)
-    objectives[critic] = replace(objectives[critic], slots=(*objectives[critic].slots, *shared))
-    algorithm.objectives = tuple(objectives)
+    objectives = list(algorithm.objectives)
+    if objectives[0].slots:
+        critic = next((i for i, one in enumerate(objectives) if {"qvalue", "value"} & set(one.slots)), 0)
+        objectives[critic] = replace(objectives[critic], slots=(*objectives[critic].slots, *shared))
+        algorithm.objectives = tuple(objectives)
     if algorithm.targets:
         algorithm.targets = (*algorithm.targets, *shared)
 

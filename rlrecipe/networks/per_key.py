@@ -23,10 +23,10 @@ class PerKeyOptions(NetworkOptions):
 
 
 class PerKey:
-    """Encoders by key, their features joined in the order of the keys."""
+    """Encoders by key, their features joined in the order of the alphabet, whatever order a recipe has."""
 
     def __init__(self, encoders: Mapping[str, Encoder]) -> None:
-        self.encoders = dict(encoders)
+        self.encoders = dict(sorted(encoders.items()))
         self.features = sum(encoder.features for encoder in encoders.values())
 
     def init(self, generator: torch.Generator) -> dict[str, torch.Tensor]:

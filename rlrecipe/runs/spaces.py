@@ -28,7 +28,7 @@ def space_to_json(space: Any) -> dict[str, Any]:
     if isinstance(space, spaces.MultiDiscrete):
         return {"type": "MultiDiscrete", "nvec": space.nvec.tolist(), "start": space.start.tolist()}
     if isinstance(space, spaces.MultiBinary):
-        return {"type": "MultiBinary", "shape": list(space.shape)}
+        return {"type": "MultiBinary", "n": space.n if isinstance(space.n, int) else list(space.n)}
     if isinstance(space, spaces.Box):
         bounds = {side: [repr(float(x)) for x in getattr(space, side).ravel()] for side in ("low", "high")}
         for side, values in bounds.items():
@@ -54,7 +54,7 @@ def space_from_json(data: dict[str, Any]) -> Any:
     if kind == "MultiDiscrete":
         return spaces.MultiDiscrete(np.array(data["nvec"]), start=np.array(data["start"]))
     if kind == "MultiBinary":
-        return spaces.MultiBinary(data["shape"])
+        return spaces.MultiBinary(data["n"])
     shape, dtype = tuple(data["shape"]), np.dtype(data["dtype"])
     bounds = [np.resize(np.array([float(x) for x in data[side]]), shape).astype(dtype) for side in ("low", "high")]
     return spaces.Box(bounds[0], bounds[1], shape, dtype.type)
