@@ -12,23 +12,33 @@ from rlrecipe.envs.base import EnvOptions
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 
-IMAGE = spaces.Box(0, 255, (12, 12, 3), np.uint8)
+
+def image(size: int) -> spaces.Box:
+    return spaces.Box(0, 255, (size, size, 3), np.uint8)
+
+
+IMAGE = image(12)
 PARTS = spaces.Dict({"image": IMAGE, "direction": spaces.Discrete(4), "speed": spaces.Box(-1.0, 1.0, (2,), np.float32)})
 
 
 class PartsOptions(EnvOptions):
     """Choose what the direction says; a wrong choice ends the episode."""
 
-    observes: Literal["parts", "image"] = option("parts", "Everything, or the image alone.")
+    observes: Literal["parts", "image", "words"] = option(
+        "parts", "Everything, the image alone, or what cannot be read."
+    )
+    size: int = option(12, "Side of the image, where it is alone.")
     actions: Literal["discrete", "continuous"] = option("discrete", "Kind of actions.")
 
 
 class Parts(gymnasium.Env[Any, Any]):
     """The image is bright where the direction points; 20 steps at most."""
 
-    def __init__(self, observes: str, actions: str) -> None:
-        self.observes, self.direction, self.steps = observes, 0, 0
-        self.observation_space = PARTS if observes == "parts" else IMAGE
+    def __init__(self, observes: str, actions: str, size: int = 12) -> None:
+        self.observes, self.direction, self.steps, self.size = observes, 0, 0, size
+        words = spaces.Dict({"words": spaces.Text(5)})
+        seen: dict[str, Any] = {"parts": PARTS, "image": image(size), "words": words}
+        self.observation_space = seen[observes]
         box = spaces.Box(-1.0, 1.0, (1,), np.float32)
         self.action_space = spaces.Discrete(4) if actions == "discrete" else box
 
@@ -45,12 +55,13 @@ class Parts(gymnasium.Env[Any, Any]):
 
     def _observe(self) -> Any:
         self.direction = int(self.np_random.integers(4))
-        image = np.zeros((12, 12, 3), np.uint8)
-        image[3 * self.direction : 3 * self.direction + 3] = 200
+        size = self.size if self.observes == "image" else 12
+        image, stripe = np.zeros((size, size, 3), np.uint8), size // 4
+        image[stripe * self.direction : stripe * (self.direction + 1)] = 200
         speed = self.np_random.uniform(-1, 1, 2).astype(np.float32)
         return image if self.observes == "image" else {"image": image, "direction": self.direction, "speed": speed}
 
 
 @register("env", "parts")
 def make_parts(options: PartsOptions, render_mode: str | None) -> gymnasium.Env[Any, Any]:
-    return Parts(options.observes, options.actions)
+    return Parts(options.observes, options.actions, options.size)

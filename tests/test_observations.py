@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,15 +20,15 @@ NESTED = spaces.Dict(
 def test_a_row_holds_every_entry_in_its_columns(space: spaces.Space) -> None:  # type: ignore[type-arg]
     rows = Rows(space)
     space.seed(0)
-    observation = space.sample()
+    observation: Any = space.sample()
     row = rows.row(observation)
     assert row.dtype == np.float32
     assert row.shape == rows.shape
     assert rows.contains(row)
     for (key, entry), part in zip(rows.entries.items(), rows.parts.values(), strict=True):
         one = not isinstance(space, spaces.Dict | spaces.Tuple)
-        value = observation if one else observation[int(key) if isinstance(space, spaces.Tuple) else key]
-        assert np.array_equal(row[entry.start : entry.stop], spaces.flatten(part, value))
+        value: Any = observation if one else observation[int(key) if isinstance(space, spaces.Tuple) else key]
+        assert np.array_equal(row[entry.start : entry.stop], np.asarray(spaces.flatten(part, value)))
 
 
 @pytest.mark.parametrize(

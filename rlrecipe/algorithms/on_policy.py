@@ -56,7 +56,7 @@ class ActorCritic(Plain):
     def observed(self, batch: Batch) -> torch.Tensor:
         """Observations of a sub-batch as rows ``[B, n]``, or as sequences of them ``[L, M, n]``."""
         rows = flat(batch["observation"])
-        return rows.unflatten(0, (self.length, -1)) if self.length else rows
+        return rows.reshape(self.length, -1, rows.shape[-1]) if self.length else rows
 
     def updates_per_batch(self, frames: int) -> int:
         """One."""

@@ -142,6 +142,7 @@ PLAIN = {**PPO, "networks": HEADS}
 @pytest.mark.parametrize(
     ("recipe", "path", "said"),
     [
+        ({**PLAIN, "env": {**ENV, "observes": "words"}}, ("env",), "ppo reads numbers, but the environment observes"),
         ({**PLAIN, "env": IMAGES}, ("networks", "policy"), "mlp reads vectors, but observation is an image"),
         ({**PPO, "networks": {**HEADS, "memory": "lstm"}}, ("networks", "memory"), "reads vectors, but image is an im"),
         (

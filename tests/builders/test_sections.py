@@ -52,8 +52,8 @@ WRONG: dict[str, tuple[Callable[[], Any], str, str, str]] = {
         "use a2c, ddpg, ppo, reinforce, sac, td3, torchrl_loss",
     ),
     "the observation space": (
-        lambda: make_dqn_loss(env="FrozenLake-v1"), "E301", "env",
-        "add the transform flatten_observation to env.transforms",
+        lambda: make_dqn_loss(env={"name": "parts", "observes": "words"}), "E301", "env",
+        "wrap the environment so that it observes arrays",
     ),
     "a target's option": (
         lambda: make_target_updater("soft", tua=0.1, learner=LEARNER), "E101", "algorithm.target.tua", "tau",
