@@ -97,6 +97,8 @@ class Evaluator:
         self.stage, self.streams, self.interrupted = stage, streams, interrupted
         self.keep, self.camera, self.width = keep, camera, width
         self.envs: list[Any] = []
+        #: What a policy with a memory remembers of each environment's episode.
+        self.carry: dict[int, np.ndarray] = {}
         self._built: list[State] = []
         self._method: str | None = None
 
@@ -159,7 +161,7 @@ class Evaluator:
                 return None
             active = list(at)
             observation = np.stack([shown[k] for k in active])
-            for k, action in zip(active, self._act(observation, noise), strict=True):
+            for k, action in zip(active, self._act(active, observation, noise), strict=True):
                 seen, reward, terminated, truncated, _ = self.envs[k].step(action)
                 if watch is not None:
                     watch(_transition(shown[k], action, seen, reward, terminated, truncated))
@@ -176,6 +178,7 @@ class Evaluator:
         return Evaluation(returns, lengths)
 
     def _reset(self, k: int, episode: int) -> np.ndarray:
+        self.carry.pop(k, None)
         observation, _ = self.envs[k].reset(seed=self.streams.integer(Stream.EVALUATION, episode))
         self._picture(k, episode)
         return np.array(observation)
@@ -184,12 +187,16 @@ class Evaluator:
         if k == 0 and self.camera is not None:
             self.camera.take(episode, self.envs[0])
 
-    def _act(self, observation: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+    def _act(self, active: list[int], observation: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
         for transform in self.stage.transforms:
             observation = transform.apply(observation)
-        policy = self.stage.policy
-        noise = None if rng is None else policy.noise(rng, len(observation))
-        return policy.to_env(policy.act(np.asarray(observation, np.float32), noise))
+        policy, rows = self.stage.policy, np.asarray(observation, np.float32)
+        if policy.front is not None:
+            nothing = policy.nothing(1)[0]
+            rows = policy.go_on(rows, np.stack([self.carry.get(k, nothing) for k in active]))
+            self.carry.update(zip(active, policy.remember(rows), strict=True))
+        noise = None if rng is None else policy.noise(rng, len(rows))
+        return policy.to_env(policy.act(rows, noise))
 
     def close(self) -> None:
         """Close the environments."""

@@ -213,6 +213,7 @@ GIVEN: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("hook", "select_keys"): {
         "keys": ["observation", "action", *(["next", key] for key in ("observation", "reward", "terminated", "done"))]
     },
+    ("network", "per_key"): {"keys": {"speed": "one_hot", "direction": "one_hot"}},
     ("hook", "batch_sub_sampler"): {"batch_size": 24, "sub_traj_len": 8},
     ("hook", "optimizer_hook"): {"optimizer": {"name": "rmsprop", "lr": 1e-3}},
     ("hook", "log_validation_reward"): {"record_interval": 2, "episodes": 2, "exploration_type": "random"},

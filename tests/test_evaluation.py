@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from rlrecipe.environments import make_env
+from rlrecipe.builders.environments import make_env
 from rlrecipe.evaluation import WIDTH, Evaluation, Evaluator, Stage
 from rlrecipe.streams import Stream, Streams
 from tests import small

@@ -111,7 +111,7 @@ def test_graphics_that_are_missing_have_a_cure() -> None:
 #: Renders HalfCheetah once, through the recipe's own environment.
 HALFCHEETAH = """
 import os
-from rlrecipe.environments import make_env
+from rlrecipe.builders.environments import make_env
 from rlrecipe.recipe.load import load
 env = load({"env": "HalfCheetah-v5", "algorithm": "ppo", "trainer": {"total_frames": 2048}}).recipe.env
 made = make_env(env, "eval", render_mode="rgb_array")

@@ -50,7 +50,7 @@ class OptimizerHook(Hook, options=OptimizerHookOptions, point="optimizer"):
         Raises:
             HookError: no loss has one of the names.
         """
-        names = [part.name for part in trainer.update.parts]
+        names = trainer.update.loss_names
         unknown = [each for each in self.components or () if each not in names]
         if unknown:
             raise HookError(f"optimizer_hook: no loss is named {', '.join(unknown)}; there are: {', '.join(names)}")

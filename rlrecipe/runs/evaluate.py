@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 import numpy as np
 from pydantic import ValidationError
 
-from rlrecipe.environments import Spaces, make_env, spaces_of
+from rlrecipe.builders.environments import Spaces, environment_problem, make_env, spaces_of
 from rlrecipe.errors import Refusal
 from rlrecipe.evaluation import Evaluation, Evaluator, Stage
-from rlrecipe.probe import differing, environment_problem
+from rlrecipe.probe import differing
 from rlrecipe.recipe.evaluation import evaluation_env, merged_env
 from rlrecipe.recipe.messages import problems_of
 from rlrecipe.recipe.options import Options

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import rlrecipe
+import rlrecipe.builders
 
 ROOT = Path(rlrecipe.__file__).parent
 #: Folders of components, each of which knows the interfaces and itself.
@@ -120,9 +121,25 @@ def test_nothing_but_the_command_line_knows_the_command_line(file: Path) -> None
     assert [m for m in found.at_import + found.at_call if within(m, ("rlrecipe.cli",))] == []
 
 
+#: What joins the parts that builders make, and what lies above it.
+JOINING = ("rlrecipe.build", "rlrecipe.resolve", "rlrecipe.probe", "rlrecipe.memory", "rlrecipe.runs", "rlrecipe.cli")
+
+
+@pytest.mark.parametrize("file", files("builders"), ids=lambda file: file.stem)
+def test_builders_do_not_know_what_joins_them(file: Path) -> None:
+    found = imports(file.read_text())
+    assert [m for m in found.at_import + found.at_call if within(m, JOINING)] == []
+
+
+def test_the_one_builder_above_the_others_is_the_page_that_joins_them() -> None:
+    # ``rlrecipe.builders`` offers it by name, which no import statement shows.
+    above = {name: file for name, file in rlrecipe.builders._FILES.items() if within(file, JOINING)}
+    assert above == {"make_trainer": "rlrecipe.build"}
+
+
 @pytest.mark.parametrize("layer", ["trainers", "checkpoint"])
-def test_training_does_not_know_runs(layer: str) -> None:
-    above = ("rlrecipe.runs", "rlrecipe.build", "rlrecipe.cli", "rlrecipe.recipe.load")
+def test_training_does_not_know_what_is_above(layer: str) -> None:
+    above = (*JOINING, "rlrecipe.builders", "rlrecipe.recipe.load")
     for file in files(layer):
         found = imports(file.read_text())
         assert [m for m in found.at_import + found.at_call if within(m, above)] == [], file
