@@ -9,13 +9,13 @@ import sqlite3
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from rlrecipe.loggers.base import Logger, Note, file_of, flat, histogram, last_frames, recipe_of
+from rlrecipe.loggers.base import Logger, Note, file_of, flat, histogram, last_frames, numbers, recipe_of
 from rlrecipe.loggers.video import write_mp4
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
@@ -100,7 +100,7 @@ class MLFlowLogger(Logger):
             self.run_id = self._new(artifact_location)
             if self.note:
                 self.note.write({"tracking_uri": where, "run_id": self.run_id})
-        self._log_all((row["frames"], self._numbers(row)) for row in rows or ())
+        self._log_all([(row["frames"], numbers(row)) for row in rows or ()])
 
     def _new(self, artifact_location: str | None) -> str:
         """A new run in the experiment."""
@@ -128,17 +128,10 @@ class MLFlowLogger(Logger):
             self.there |= {(key, metric.step) for metric in self.experiment.get_metric_history(run_id, key)}
         return True
 
-    def _numbers(self, row: Mapping[str, Any]) -> dict[str, float]:
-        return {key: value for key, value in row.items() if key != "frames" and isinstance(value, int | float)}
-
-    def write(self, row: Mapping[str, Any]) -> None:
-        """Write a row's numbers at its frames, the count of updates among them."""
-        self._log(self._numbers(row), row["frames"])
-
     def _log(self, metrics: Mapping[str, float], step: int) -> None:
         self._log_all([(step, metrics)])
 
-    def _log_all(self, rows: Iterator[tuple[int, Mapping[str, float]]] | list[tuple[int, Mapping[str, float]]]) -> None:
+    def _log_all(self, rows: Sequence[tuple[int, Mapping[str, float]]]) -> None:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)

@@ -1,42 +1,42 @@
-import csv
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rlrecipe.interfaces import Logger
 from rlrecipe.recipe.options import Slot
+from rlrecipe.recipe.registry import search
+from tests.loggers.readers import READERS, mlflow_run, read_csv, wandb_file, wandb_records
 
 ROWS: list[dict[str, Any]] = [
     {"frames": 10, "updates": 1, "loss/policy": 0.5, "train/episode_return": None},
     {"frames": 10, "updates": 1, "eval/episode_return_mean": 3.0},
     {"frames": 20, "updates": 2, "loss/policy": 0.25, "train/episode_return": 7.0},
 ]
+SERIES = {
+    "loss/policy": [(10, 0.5), (20, 0.25)],
+    "eval/episode_return_mean": [(10, 3.0)],
+    "train/episode_return": [(20, 7.0)],
+}
+NAMES = sorted(READERS)
 
 
-def logger(name: str, run_dir: Path, rows: list[dict[str, Any]]) -> Logger:
-    chosen = Slot("logger").read(name)
+def logger(name: str, run_dir: Path, rows: list[dict[str, Any]], **options: Any) -> Logger:
+    chosen = Slot("logger").read({"name": name, **options})
     made: Logger = chosen.component.build(chosen, run_dir, rows)
     return made
 
 
-def written(name: str, run_dir: Path, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> None:
-    made = logger(name, run_dir, before)
+def written(name: str, run_dir: Path, before: list[dict[str, Any]], after: list[dict[str, Any]], **more: Any) -> None:
+    made = logger(name, run_dir, before, **more)
     for row in after:
         made.write(row)
     made.close()
 
 
-def read_csv(run_dir: Path) -> list[dict[str, str]]:
-    with (run_dir / "csv/metrics.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def read_tensorboard(run_dir: Path) -> dict[str, list[tuple[int, float]]]:
-    events = EventAccumulator(str(run_dir / "tensorboard"))
-    events.Reload()
-    return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+def test_every_logger_is_read_back() -> None:
+    assert [component.name for component in search("logger")] == NAMES
 
 
 def test_csv_has_a_column_for_each_name(tmp_path: Path) -> None:
@@ -47,19 +47,141 @@ def test_csv_has_a_column_for_each_name(tmp_path: Path) -> None:
     assert [row["eval/episode_return_mean"] for row in rows] == ["", "3.0", ""]
 
 
-def test_tensorboard_has_each_number_at_its_frames(tmp_path: Path) -> None:
-    written("tensorboard", tmp_path, [], ROWS)
-    assert read_tensorboard(tmp_path) == {
-        "loss/policy": [(10, 0.5), (20, 0.25)],
-        "eval/episode_return_mean": [(10, 3.0)],
-        "train/episode_return": [(20, 7.0)],
-    }
+@pytest.mark.parametrize("name", NAMES)
+def test_each_number_is_at_its_frames(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    written(name, tmp_path, [], ROWS)
+    assert READERS[name](tmp_path) == SERIES
+    assert capfd.readouterr().out == ""
 
 
-@pytest.mark.parametrize(("name", "read"), [("csv", read_csv), ("tensorboard", read_tensorboard)])
-def test_a_resumed_run_has_each_row_once(name: str, read: Any, tmp_path: Path) -> None:
-    written(name, tmp_path / "whole", [], ROWS)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_resumed_run_has_each_row_once(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     # The first session had gone on; its rows after the checkpoint are cut and come again.
-    written(name, tmp_path / "resumed", [], [*ROWS[:2], {"frames": 15, "updates": 1, "loss/policy": 9.0}])
-    written(name, tmp_path / "resumed", ROWS[:2], ROWS[2:])
-    assert read(tmp_path / "resumed") == read(tmp_path / "whole")
+    beyond = {"frames": 15, "updates": 1, "loss/policy": 9.0, "only/beyond": 1.0}
+    written(name, tmp_path, [], [*ROWS[:2], beyond])
+    written(name, tmp_path, ROWS[:2], ROWS[2:])
+    assert READERS[name](tmp_path) == SERIES
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_logger_that_is_added_on_resume_has_every_row(name: str, tmp_path: Path) -> None:
+    written(name, tmp_path, ROWS, [])
+    assert READERS[name](tmp_path) == SERIES
+
+
+@pytest.mark.parametrize(("name", "folder"), [("csv", "csv"), ("tensorboard", "tensorboard")])
+def test_an_experiments_name_is_a_folder(name: str, folder: str, tmp_path: Path) -> None:
+    written(name, tmp_path, [], ROWS, exp_name="sac_walker2d")
+    (tmp_path / folder / "sac_walker2d").rename(tmp_path / "apart")
+    assert not list((tmp_path / folder).iterdir())
+    (tmp_path / folder).rmdir()
+    (tmp_path / "apart").rename(tmp_path / folder)
+    assert READERS[name](tmp_path) == SERIES
+
+
+RECIPE = "name: walk\noptimizer: {lr: 1.0e-3, groups: {}}\nhooks: [{name: log_scalar, key: [next, reward]}]\nseed: 0\n"
+
+
+def test_mlflow_has_the_recipe_its_names_and_tags(tmp_path: Path) -> None:
+    run_dir = tmp_path / "third"
+    run_dir.mkdir()
+    (run_dir / "resolved.yaml").write_text(RECIPE)
+    written("mlflow", run_dir, [], ROWS[:1], tags={"machine": "small"})
+    client, run = mlflow_run(run_dir / "mlflow")
+    assert client.get_experiment(run.info.experiment_id).name == "walk"
+    assert run.info.run_name == "third"
+    assert run.data.tags["machine"] == "small"
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {
+        "name": "walk",
+        "seed": "0",
+        "optimizer.lr": "0.001",
+        "hooks.0.name": "log_scalar",
+        "hooks.0.key": '["next", "reward"]',
+    }
+    # Parameters are final: what a resumed run may change becomes a tag.
+    (run_dir / "resolved.yaml").write_text(RECIPE.replace("seed: 0", "seed: 1"))
+    written("mlflow", run_dir, ROWS[:1], [], tags={"machine": "small"})
+    _, again = mlflow_run(run_dir / "mlflow")
+    assert (again.info.run_id, again.data.params["seed"]) == (run.info.run_id, "0")
+    assert again.data.tags["resumed.seed"] == "1"
+
+
+def test_mlflow_takes_long_options_and_odd_names(tmp_path: Path) -> None:
+    (tmp_path / "resolved.yaml").write_text(f"name: x\nlong: {'v' * 7000}\n{'k' * 300}: 1\n")
+    written("mlflow", tmp_path, [], [{"frames": 1, "updates": 0, "('next', 'reward')": 1.0}])
+    _, run = mlflow_run(tmp_path / "mlflow")
+    assert len(run.data.params["long"]) == 6000
+    assert run.data.params["k" * 250] == "1"
+    assert run.data.metrics == {"__next__ _reward__": 1.0}
+
+
+def test_mlflow_on_a_server_that_has_rows_already_writes_them_once(tmp_path: Path) -> None:
+    """A tracking URI that is no folder of ours: nothing is cut, and what is there is not written again."""
+    (tmp_path / "server").mkdir()
+    uri = f"sqlite:///{tmp_path / 'server' / 'mlflow.db'}"
+    run_dir = tmp_path / "run"
+    beyond = {"frames": 20, "updates": 2, "loss/policy": 0.25}
+    written("mlflow", run_dir, [], [*ROWS[:2], beyond], tracking_uri=uri)
+    written("mlflow", run_dir, ROWS[:2], ROWS[2:], tracking_uri=uri)
+    client, run = mlflow_run(tmp_path / "server")
+    found = {key: client.get_metric_history(run.info.run_id, key) for key in run.data.metrics}
+    assert {key: [(metric.step, metric.value) for metric in each] for key, each in found.items()} == SERIES
+
+
+def test_an_mlflow_run_that_was_deleted_is_made_anew(tmp_path: Path) -> None:
+    written("mlflow", tmp_path, [], ROWS)
+    client, run = mlflow_run(tmp_path / "mlflow")
+    client.delete_run(run.info.run_id)
+    written("mlflow", tmp_path, ROWS, [])
+    assert mlflow_run(tmp_path / "mlflow")[1].info.run_id != run.info.run_id
+    assert READERS["mlflow"](tmp_path) == SERIES
+
+
+def test_an_mlflow_run_whose_folder_was_moved_goes_on_there(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    written("mlflow", first, [], ROWS[:2])
+    before = mlflow_run(first / "mlflow")[1].info.run_id
+    first.rename(second)
+    written("mlflow", second, ROWS[:2], ROWS[2:])
+    run = mlflow_run(second / "mlflow")[1]
+    assert run.info.run_id == before
+    assert run.info.artifact_uri == f"{(second / 'mlflow/artifacts').as_uri()}/{before}/artifacts"
+    assert READERS["mlflow"](second) == SERIES
+
+
+def test_half_a_database_of_a_killed_start_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "mlflow").mkdir()
+    (tmp_path / "mlflow/mlflow.db").write_bytes(b"half of a database")
+    written("mlflow", tmp_path, [], ROWS)
+    assert READERS["mlflow"](tmp_path) == SERIES
+
+
+def test_wandb_has_the_recipe_its_names_and_tags_and_keeps_its_id(tmp_path: Path) -> None:
+    (tmp_path / "resolved.yaml").write_text(RECIPE)
+    options = {"group": "seeds", "tags": ["small"], "entity": "me"}
+    ids = []
+    for before, after in (([], ROWS[:2]), (ROWS[:2], ROWS[2:])):
+        written("wandb", tmp_path, before, after, **options)
+        records = list(wandb_records(wandb_file(tmp_path)))
+        (run, *_) = (record.run for record in records if record.WhichOneof("record_type") == "run")
+        ids.append(run.run_id)
+        assert (run.project, run.display_name, run.run_group, run.entity) == ("walk", tmp_path.name, "seeds", "me")
+        assert list(run.tags) == ["small"]
+        updates = [each for record in records for each in (*record.config.update, *record.run.config.update)]
+        config = {each.key or each.nested_key[0]: each.value_json for each in updates}
+        assert json.loads(config["optimizer"]) == {"lr": 0.001, "groups": {}}
+    assert ids[0] == ids[1]
+
+
+def test_wandb_that_is_disabled_writes_nothing(tmp_path: Path) -> None:
+    written("wandb", tmp_path, [], ROWS, mode="disabled")
+    assert [path.name for path in (tmp_path / "wandb").iterdir()] == ["run.json"]
+
+
+def test_wandb_online_without_a_login_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    with pytest.raises(ValueError, match="mode online needs a login: run `wandb login`, or set WANDB_API_KEY"):
+        logger("wandb", tmp_path, [], mode="online")
