@@ -3,6 +3,7 @@
 import csv
 import json
 import struct
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from wandb.proto import wandb_internal_pb2
+from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
 
 #: Steps and values by name.
 Series = dict[str, list[tuple[int, float]]]
@@ -38,7 +39,9 @@ def read_tensorboard(run_dir: Path) -> Series:
 
 def mlflow_run(folder: Path) -> tuple[MlflowClient, Run]:
     """The one run of a database, and a client that reads it."""
-    client = MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        client = MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
     (run,) = client.search_runs([each.experiment_id for each in client.search_experiments()])
     return client, run
 
@@ -64,7 +67,7 @@ def wandb_records(file: Path) -> Iterator[Any]:
         at += 7 + length
         # Whole, or the last part of one.
         if kind in (1, 4):
-            record = wandb_internal_pb2.Record()
+            record = Record()
             record.ParseFromString(whole)
             whole = b""
             yield record
