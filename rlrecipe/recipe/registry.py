@@ -80,7 +80,8 @@ class Component:
 
     def missing(self) -> list[str]:
         """The extras that would have to be installed here for this component to work."""
-        return [extra for module, extra in self.requires.items() if importlib.util.find_spec(module) is None]
+        extras = (extra for module, extra in self.requires.items() if importlib.util.find_spec(module) is None)
+        return list(dict.fromkeys(extras))
 
 
 _components: dict[tuple[str, str], Component] = {}

@@ -15,7 +15,7 @@ from rlrecipe.cli import commands
 from tests.docs.documents import GAP, KEY, NUMBER, Command, File, same, steps, without_numbers
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = ("README.md", "docs/tutorial.md", "docs/hooks.md", "docs/networks.md")
+DOCUMENTS = ("README.md", "docs/tutorial.md", "docs/hooks.md", "docs/networks.md", "docs/loggers.md")
 #: Commands that install something or take the whole project.
 SKIPPED = ("pip", "make")
 #: Commands whose numbers are the same on every machine.

@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,9 @@ import pytest
 from rlrecipe.interfaces import Logger
 from rlrecipe.recipe.options import Slot
 from rlrecipe.recipe.registry import search
+from rlrecipe.runs.progress import Display
+from rlrecipe.runs.start import run
+from tests import small
 from tests.loggers.readers import READERS, mlflow_run, read_csv, wandb_file, wandb_records
 
 ROWS: list[dict[str, Any]] = [
@@ -185,3 +189,35 @@ def test_wandb_online_without_a_login_says_so(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     with pytest.raises(ValueError, match="mode online needs a login: run `wandb login`, or set WANDB_API_KEY"):
         logger("wandb", tmp_path, [], mode="online")
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("tensorboard", "tensorboard"),
+        ("wandb", "wandb"),
+        *(("mlflow", each) for each in ("mlflow", "sqlalchemy", "alembic")),
+    ],
+)
+def test_a_missing_extra_is_named_with_its_command(name: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What Python takes for a module that is not there.
+    monkeypatch.setitem(sys.modules, module, None)
+    ((code, path, message, cure),) = small.problems({**small.CARTPOLE, "loggers": ["csv", name]})
+    assert (code, path, cure) == ("E401", "loggers.1", f"pip install 'rlrecipe[{name}]'")
+    assert name in message
+
+
+def test_the_seed_pages_switch_of_environment_logger_and_size(tmp_path: Path) -> None:
+    """Its override example as one command; batches and evaluation are shorter here."""
+    switch = ("env=HalfCheetah-v5", "loggers=[csv,mlflow]", "networks.policy.num_cells=[256,256]")
+    short = ("trainer.total_frames=512", "collector.frames_per_batch=256", "evaluation.episodes=1")
+    result = run("ppo/pendulum", [*switch, *short], run_dir=tmp_path / "run", display=Display(quiet=True))
+    assert result.outcome.code == 0
+    _, found = mlflow_run(tmp_path / "run/mlflow")
+    assert found.data.params["env.env_name"] == "HalfCheetah-v5"
+    assert found.data.params["networks.policy.num_cells"] == "[256, 256]"
+    losses = READERS["mlflow"](tmp_path / "run")["loss/policy"]
+    assert losses == READERS["csv"](tmp_path / "run")["loss/policy"]
+    assert [step for step, _ in losses] == [
+        row["frames"] for row in small.rows(tmp_path / "run") if "loss/policy" in row
+    ]

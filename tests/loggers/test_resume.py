@@ -58,7 +58,8 @@ def test_a_killed_run_goes_on_in_the_same_experiments_with_each_row_once(tmp_pat
         found = read(run_dir)
         assert found.keys() == rows.keys(), name
         for key, series in rows.items():
-            assert found[key] == [(step, pytest.approx(value)) for step, value in series], (name, key)
+            expected: Any = [(step, pytest.approx(value)) for step, value in series]
+            assert found[key] == expected, (name, key)
     for pid in (process.pid, resumed.pid):
         deadline = time.monotonic() + 60
         # Wandb's own process sees that its parent is gone.

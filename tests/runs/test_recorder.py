@@ -72,10 +72,12 @@ def test_a_logger_that_fails_is_told_of_once_and_stops_nothing(
     assert said.count("loggers.1 (failing) could not be closed: ConnectionError") == (at != 2)
     rows = small.rows(tmp_path / "run")
     assert Failing.given == min(at + 1, len(rows))
-    wanted = [(row["frames"], row["loss/policy"]) for row in rows if "loss/policy" in row]
+    wanted: Any = [(row["frames"], row["loss/policy"]) for row in rows if "loss/policy" in row]
     assert len(wanted) > 3
     assert csv_series(tmp_path / "run")["loss/policy"] == wanted
-    assert read_tensorboard(tmp_path / "run")["loss/policy"] == [(step, pytest.approx(value)) for step, value in wanted]
+    # TensorBoard keeps float32.
+    wanted = [(step, pytest.approx(value)) for step, value in wanted]
+    assert read_tensorboard(tmp_path / "run")["loss/policy"] == wanted
 
 
 def test_a_logger_that_cannot_begin_ends_the_run_before_it_trains(own_components: None, tmp_path: Path) -> None:
