@@ -25,7 +25,7 @@ _BATCH, _PARAMS, _KEY, _VALUE = 1000, 100, 250, 6000
 
 
 class MLFlowOptions(Options):
-    """Rows as metrics over frames, and the recipe as parameters; ``mlflow ui --backend-store-uri`` shows them."""
+    """Rows as metrics over frames, and the recipe as parameters, of one MLflow run."""
 
     exp_name: str | None = option(None, "The MLflow experiment; null: the recipe's name.")
     run_name: str | None = option(None, "The run's name in it; null: the run directory's.")
@@ -83,14 +83,17 @@ class MLFlowLogger(Logger):
         self.note = Note(note) if note else None
         uri = str(tracking_uri)
         known = self.note.read() if self.note else {}
+        # A database that holds nothing but this run, as the note beside it says: others are only added to.
+        own = self.folder is not None and note is not None and note.parent.resolve() == self.folder
+        self._own, self._moves = self.folder if own else None, artifact_location is None
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
             uri = f"sqlite:///{self.folder / 'mlflow.db'}"
             artifact_location = artifact_location or (self.folder / "artifacts").as_uri()
-            if self.note and not known:
-                # Of a session that ended before its run was noted; it may be half a database.
-                (self.folder / "mlflow.db").unlink(missing_ok=True)
-        where = None if self.folder is not None else uri
+        if self._own is not None and not known:
+            # Of a session that ended before its run was noted; it may be half a database.
+            (self._own / "mlflow.db").unlink(missing_ok=True)
+        where = None if own else uri
         self.experiment = _client(uri)
         #: Names and steps that the run had already: what comes again after a resume is there once.
         self.there: set[tuple[str, int]] = set()
@@ -112,8 +115,10 @@ class MLFlowLogger(Logger):
         """Take up a run where the rows end; False if it is no longer there."""
         from mlflow.exceptions import MlflowException
 
-        if self.folder is not None:
-            _cut(self.folder, run_id, last_frames(rows))
+        if self._own is not None:
+            _cut(self._own / "mlflow.db", run_id, last_frames(rows))
+            if self._moves:
+                _move(self._own, run_id)
         try:
             run = self.experiment.get_run(run_id)
         except MlflowException as error:
@@ -185,12 +190,8 @@ def _name(key: str) -> str:
     return re.sub(r"[^\w.\- :/]", "_", key)[:_KEY]
 
 
-def _cut(folder: Path, run_id: str, last: float) -> None:
-    """Take from the database what was logged after the newest row, and let it find its files where it lies now."""
-    path = folder / "mlflow.db"
-    if not path.is_file():
-        return
-    artifacts = (folder / "artifacts").as_uri()
+def _cut(path: Path, run_id: str, last: float) -> None:
+    """Take from the database of a run what was logged after its newest row."""
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("DELETE FROM metrics WHERE run_uuid = ? AND step > ?", (run_id, last))
         database.execute("DELETE FROM latest_metrics WHERE run_uuid = ?", (run_id,))
@@ -200,6 +201,12 @@ def _cut(folder: Path, run_id: str, last: float) -> None:
             "SELECT key, value, timestamp, max(step), is_nan, run_uuid FROM metrics WHERE run_uuid = ? GROUP BY key",
             (run_id,),
         )
+
+
+def _move(folder: Path, run_id: str) -> None:
+    """Let the database find its files where the run directory lies now."""
+    artifacts = (folder / "artifacts").as_uri()
+    with closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
         database.execute("UPDATE experiments SET artifact_location = ? WHERE name != 'Default'", (artifacts,))
         database.execute(
             "UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", (f"{artifacts}/{run_id}/artifacts", run_id)

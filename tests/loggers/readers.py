@@ -37,13 +37,14 @@ def read_tensorboard(run_dir: Path) -> Series:
     return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
 
-def mlflow_run(folder: Path) -> tuple[MlflowClient, Run]:
-    """The one run of a database, and a client that reads it."""
+def mlflow_run(folder: Path, of: int = 1) -> tuple[MlflowClient, Run]:
+    """The newest run of the so many of a database, and a client that reads it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         client = MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
-    (run,) = client.search_runs([each.experiment_id for each in client.search_experiments()])
-    return client, run
+    runs = client.search_runs([each.experiment_id for each in client.search_experiments()])
+    assert len(runs) == of
+    return client, runs[0]
 
 
 def read_mlflow(run_dir: Path) -> Series:

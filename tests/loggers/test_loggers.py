@@ -134,6 +134,28 @@ def test_mlflow_on_a_server_that_has_rows_already_writes_them_once(tmp_path: Pat
     assert {key: [(metric.step, metric.value) for metric in each] for key, each in found.items()} == SERIES
 
 
+def test_runs_share_a_folder_that_they_name(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    for name in ("first", "second"):
+        written("mlflow", tmp_path / name, [], ROWS[:2], tracking_uri=str(shared))
+        written("mlflow", tmp_path / name, ROWS[:2], ROWS[2:], tracking_uri=str(shared))
+    client, _ = mlflow_run(shared, of=2)
+    (experiment,) = (each for each in client.search_experiments() if each.name == "rlrecipe")
+    assert experiment.artifact_location == (shared / "artifacts").as_uri()
+    for each_run in client.search_runs([experiment.experiment_id]):
+        metrics = each_run.data.metrics
+        found = {key: client.get_metric_history(each_run.info.run_id, key) for key in metrics}
+        assert {key: [(metric.step, metric.value) for metric in each] for key, each in found.items()} == SERIES
+
+
+def test_a_place_for_files_that_was_named_stays(tmp_path: Path) -> None:
+    location = (tmp_path / "elsewhere").as_uri()
+    for before in ([], ROWS):
+        written("mlflow", tmp_path / "run", before, [], artifact_location=location)
+    _, found = mlflow_run(tmp_path / "run/mlflow")
+    assert found.info.artifact_uri == f"{location}/{found.info.run_id}/artifacts"
+
+
 def test_an_mlflow_run_that_was_deleted_is_made_anew(tmp_path: Path) -> None:
     written("mlflow", tmp_path, [], ROWS)
     client, run = mlflow_run(tmp_path / "mlflow")
