@@ -118,7 +118,7 @@ class Session:
 
     def train(self) -> Outcome:
         """Train to the end or to the next stop; always leaves the directory in order."""
-        loggers = [partial(o.component.build, o, self.run.path) for o in self.recipe.loggers]
+        loggers = [(o.component.name, partial(o.component.build, o, self.run.path)) for o in self.recipe.loggers]
         outcome = Outcome(FAILED, "failed", "the run was cut short")
         self._limit_from = self.clock.count(self.limit) if self.limit else 0.0
         self.announce()
