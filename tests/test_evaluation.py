@@ -120,7 +120,9 @@ def test_what_an_environment_remembers_is_gone_in_the_next_evaluation(hidden: bo
         built.append(Remembering(hidden))
         return built[-1]
 
-    policy = SimpleNamespace(noise=None, act=lambda x, _: np.zeros(len(x), np.int64), to_env=lambda action: action)
+    policy = SimpleNamespace(
+        front=None, noise=None, act=lambda x, _: np.zeros(len(x), np.int64), to_env=lambda action: action
+    )
     one = Evaluator(Stage(make, cast(Any, policy), []), Streams(0), keep=True, width=1)
     returns, counts = list[list[float]](), list[int]()
     for _ in range(3):

@@ -62,7 +62,7 @@ class Rprop:
 def check(recipe: Recipe) -> Iterable[Problem]:
     """Its steps take the learning rate only once."""
     options: Any = recipe.optimizer
-    if options.schedule is not None:
+    if isinstance(options, RpropOptions) and options.schedule is not None:
         message = "rprop takes its learning rate for the first step only: a schedule would do nothing"
         yield Problem("E302", ("optimizer", "schedule"), message, "remove it, or take another optimizer")
 

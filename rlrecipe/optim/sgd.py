@@ -50,7 +50,8 @@ class SGD:
 def check(recipe: Recipe) -> Iterable[Problem]:
     """Nesterov's form is one of the momentum."""
     options: Any = recipe.optimizer
-    if options.nesterov and not options.momentum:
+    # It may be a hook that names it.
+    if isinstance(options, SGDOptions) and options.nesterov and not options.momentum:
         message = "nesterov looks ahead along the momentum, which is 0"
         yield Problem("E302", ("optimizer", "nesterov"), message, "add momentum: 0.9, or remove nesterov")
 
