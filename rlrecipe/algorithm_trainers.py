@@ -7,7 +7,6 @@ registered algorithms when they are asked for, so that one more algorithm is one
 from __future__ import annotations
 
 import difflib
-import functools
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,11 +15,11 @@ from typing import Any, ClassVar
 import torch
 
 from rlrecipe.build import make_trainer
+from rlrecipe.builders.environments import named
 from rlrecipe.clock import Alarm
-from rlrecipe.environments import in_phase, make_env, named
+from rlrecipe.evaluation import Evaluator
 from rlrecipe.probe import probe
 from rlrecipe.recipe import registry
-from rlrecipe.recipe.evaluation import evaluation_env
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import Component
@@ -28,7 +27,6 @@ from rlrecipe.recipe.schema import Recipe, TrainerOptions
 from rlrecipe.resolve import resolve
 from rlrecipe.runs.arithmetic import flushing_denormals
 from rlrecipe.runs.evaluate import report
-from rlrecipe.runs.evaluation import Evaluator
 from rlrecipe.streams import Streams
 from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 from rlrecipe.trainers.stand_alone import StandAlone
@@ -127,6 +125,7 @@ class AlgorithmTrainer(StandAlone, RecipeTrainer):
             coefficients=built.coefficients,
             numbers=built.numbers,
         )
+        self.stage = built.stage
         for name, module in built.modules.items():
             if name not in self.modules:
                 self.register_module(name, module)
@@ -180,10 +179,8 @@ class AlgorithmTrainer(StandAlone, RecipeTrainer):
             deterministic: the most probable actions rather than drawn ones.
         """
         seed = self.recipe.seed if seed is None else seed
-        options = evaluation_env(self.recipe)
-        transforms = [self.assembly.transforms[name] for name in in_phase(self.recipe.env, "eval")]
-        make = functools.partial(make_env, options, "eval")
-        evaluation = Evaluator(make, self.assembly.policy, transforms, Streams(seed)).run(episodes, deterministic)
+        assert self.stage is not None, "it was built from a recipe"
+        evaluation = Evaluator(self.stage, Streams(seed)).run(episodes, deterministic)
         assert evaluation is not None, "nothing interrupts this evaluation"
         return report(evaluation, None, seed)
 

@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from rlrecipe.capture import METHODS, Tape
 from rlrecipe.interfaces import State
+from rlrecipe.observations import dtype_of
 
 
 def _taped(make: Callable[[], gymnasium.Env[Any, Any]]) -> gymnasium.Env[Any, Any]:
@@ -42,6 +43,7 @@ class Vector:
         self.envs: Sequence[gymnasium.Env[Any, Any]] = self.inner.envs
         self.single_observation_space = self.inner.single_observation_space
         self.single_action_space = self.inner.single_action_space
+        self.observation_dtype = dtype_of(self.single_observation_space)
         self.captures = [METHODS[capture](env) for env in self.envs] if capture else None
 
     def start(self) -> np.ndarray:

@@ -26,7 +26,7 @@ class GradientNorm(Hook, options=GradientNormOptions):
         """Have every objective report its gradient's norm."""
         trainer.register_module(name or self.usual_name, self)
         for part in trainer.update.parts:
-            part.reports_norm = True
+            part.report_norm()
 
 
 @register("hook", "gradient_norm")

@@ -105,7 +105,7 @@ class Slot:
             raise PydanticCustomError(
                 "unknown_component",
                 "no {kind} is named {name}",
-                {"kind": self.kind, "name": repr(name), "names": error.names},
+                {"kind": self.kind, "name": repr(name), "names": error.names, "reason": error.reason},
             ) from None
         options = component.options.model_validate({k: v for k, v in value.items() if k != "name"})
         options._component = component

@@ -26,9 +26,11 @@ Two kinds of trainer fill it in: ``RecipeTrainer`` with the parts that a recipe 
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeGuard
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
 
@@ -37,6 +39,9 @@ from rlrecipe.interfaces import State, Stateful
 from rlrecipe.streams import Streams
 from rlrecipe.trainers.averages import Averages
 from rlrecipe.trainers.points import HookError, Op, Points, Registered, keeps_batch
+
+if TYPE_CHECKING:
+    from rlrecipe.evaluation import Stage
 
 
 class Ending:
@@ -84,6 +89,11 @@ class Loop(ABC):
         self.boundaries: list[Callable[[], None]] = []
         #: Frames, return and length of each episode that ended in the newest batch.
         self.episodes: list[tuple[int, float, int]] = []
+        #: Where the policy can be evaluated, if anybody said so.
+        self.stage: Stage | None = None
+        #: The run directory, and what tells its user something, of a trainer that has them.
+        self.folder: Path | None = None
+        self.say: Callable[[str], None] = _warn
         #: Why this session ends before the run does: a signal, a time limit. No part of the run's state.
         self.interrupted: str | None = None
 
@@ -269,6 +279,10 @@ class Loop(ABC):
             raise KeyError(f"modules without a saved state: {sorted(without)}; without a module: {sorted(unknown)}")
         for name, module in self.modules.items():
             module.load_state_dict(state[name])
+
+
+def _warn(line: str) -> None:
+    warnings.warn(line, stacklevel=3)
 
 
 def _has_state(owner: Any) -> TypeGuard[Stateful]:

@@ -126,7 +126,7 @@ class RecipeTrainer(Loop):
 
     def loss_names(self) -> list[str]:
         """Names of the algorithm's losses."""
-        return [part.name for part in self.update.parts]
+        return self.update.loss_names
 
     def load_state_dict(self, state: State) -> None:
         """Put every registered module back.

@@ -16,6 +16,7 @@ from rlrecipe.compiled import package
 from rlrecipe.compiled.cache import Cache
 from rlrecipe.errors import Diverged, StoppedError
 from rlrecipe.interfaces import Batch, Key
+from rlrecipe.recipe.options import Slot
 from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 from rlrecipe.update import Whole
 from tests import small
@@ -108,6 +109,33 @@ def test_a_hook_between_gradient_and_step_changes_no_bit(name: str) -> None:
     assert joined.losses.take() == split.losses.take()
 
 
+def test_an_optimizer_that_comes_later_takes_the_place_of_what_was_compiled() -> None:
+    options = Slot("optimizer").read({"name": "sgd", "lr": 0.1})
+
+    def later(trainer: RecipeTrainer) -> None:
+        def change() -> None:
+            if trainer.clock.updates and not trainer.update.version:
+                trainer.update.parts[0].optimize_with(options.component.build(options))
+
+        trainer.register_op("pre_optim_steps", change)
+
+    compiled, said = trained(ON, change=later)
+    eager, _ = trained(change=later)
+    assert compiled.update.version == 1
+    assert [line.split()[0] for line in said].count("compiled") >= 1
+    for mine, its in zip(vectors(compiled), vectors(eager), strict=True):
+        torch.testing.assert_close(mine, its, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["radam", "rprop"])
+def test_a_compiled_optimizer_of_torchs_is_the_eager_one(name: str) -> None:
+    recipe = {**RECIPES["a2c"], "optimizer": {"name": name, "groups": {"value": {"lr": 1e-3}}}}
+    (eager, _), (compiled, said) = trained(recipe=recipe), trained(ON, recipe=recipe)
+    assert [line.split()[0] for line in said] == ["compiling", "compiled"]
+    for mine, its in zip(vectors(compiled), vectors(eager), strict=True):
+        torch.testing.assert_close(mine, its, rtol=1e-4, atol=1e-5)
+
+
 def test_an_algorithm_ends_the_updates_of_a_batch_in_one_call_too() -> None:
     compiled, _ = trained(ON, recipe=RECIPES["ppo"])
     through, _ = trained()
@@ -122,9 +150,12 @@ def test_a_compiled_run_is_resumed_exactly(name: str, tmp_path: Path) -> None:
         assert small.outcome_of(run_dir) == small.outcome_of(whole), run_dir.name
 
 
-def test_without_the_private_loader_the_public_one_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("there", [None, dict], ids=["none", "one that asks for something else"])
+def test_without_the_private_loader_the_public_one_gives_the_same_bits(
+    there: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, _ = trained(ON, recipe=RECIPES["ppo"])
-    monkeypatch.setattr(package, "private_loader", lambda: None)
+    monkeypatch.setattr(package, "private_loader", lambda: there)
     again, said = trained(ON, recipe=RECIPES["ppo"])
     assert said == []
     assert torch.equal(vectors(again)[0], vectors(first)[0])

@@ -14,11 +14,12 @@ import pytest
 
 from rlrecipe.interfaces import Batch, State
 from rlrecipe.probe import probe
+from rlrecipe.recipe import registry
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import Component, find, register, search
 from rlrecipe.trainers.recipe_trainer import RecipeTrainer
-from tests import small
+from tests import parts, small
 
 BASE = {**small.CARTPOLE, "trainer": {"total_frames": 256, "log_interval": 64}, "evaluation": {"episodes": 1}}
 Recipe = dict[str, Any]
@@ -47,11 +48,33 @@ def learner(value: Recipe) -> Recipe:
     }
 
 
+#: Environments that observe an image, or several parts.
+PARTS: Recipe = {"name": parts.make_parts.__name__.removeprefix("make_"), "num_envs": 2}
+IMAGES: Recipe = {**PARTS, "observes": "image"}
+
+
+def of_images(recipe: Recipe, **options: Any) -> Recipe:
+    """The same recipe, its encoder's options changed, for an environment that observes an image."""
+    encoder = {**recipe["networks"]["encoder"], **options}
+    return {**recipe, "env": IMAGES, "networks": {**recipe["networks"], "encoder": encoder}}
+
+
+def networked(value: Recipe) -> Recipe:
+    """A recipe for a network, in the slots that it is made for."""
+    traits = find("network", value["name"]).traits
+    heads = {slot: {"num_cells": [8]} for slot in ("policy", "value")}
+    if traits.get("remembers"):
+        return {**BASE, "networks": {**heads, "memory": value}}
+    if traits.get("encodes"):
+        return {**BASE, "env": PARTS, "networks": {**heads, "encoder": value}}
+    return {**BASE, "networks": {"policy": value, "value": value}}
+
+
 #: Where a recipe names a component of each kind.
 PLACES: Mapping[str, Callable[[Any], Recipe]] = {
-    "env": lambda value: {**BASE, "env": {**BASE["env"], **value}},
+    "env": lambda value: {**BASE, "env": {"num_envs": 2, **value}},
     "transform": lambda value: small.changed(BASE, ("env", "transforms"), [value]),
-    "network": lambda value: {**BASE, "networks": {"policy": value, "value": value}},
+    "network": lambda value: networked(value),
     "distribution": _in("networks", "policy", "distribution"),
     "algorithm": lambda value: learner(value),
     "target": lambda value: {**short(small.DQN), "algorithm": {"name": "dqn", "target": value}},
@@ -79,11 +102,15 @@ RECIPES: Mapping[tuple[str, str], Callable[[Recipe], Recipe]] = {
         "networks": {slot: recipe["networks"][slot] for slot in ("policy", "qvalue")},
     },
     ("hook", "target_net_updater_hook"): lambda recipe: {**short(small.DQN), "hooks": recipe["hooks"]},
+    ("network", "conv"): lambda recipe: of_images(recipe, kernels=[3, 3, 3]),
+    ("network", "nature_cnn"): lambda recipe: {**of_images(recipe), "env": {**IMAGES, "size": 36}},
     ("env", "gym"): lambda recipe: small.changed(recipe, ("env", "env_name"), "CartPole-v1"),
 }
 #: Tried in turn until one has the spaces that a component fits.
 ENVIRONMENTS = ("CartPole-v1", "Pendulum-v1", "FrozenLake-v1")
-COMPONENTS = [component for kind in PLACES for component in search(kind)]
+PACKAGE = str(Path(registry.__file__).parents[1])
+#: Not what other tests have registered.
+COMPONENTS = [one for kind in PLACES for one in search(kind) if one.file.startswith(PACKAGE)]
 
 
 def recipe_for(component: Component) -> Recipe:
@@ -92,7 +119,8 @@ def recipe_for(component: Component) -> Recipe:
     change = RECIPES.get((component.kind, component.name))
     recipe = recipe if change is None else change(recipe)
     for env_name in ENVIRONMENTS:
-        candidate = recipe if component.kind == "env" else small.changed(recipe, ("env", "env_name"), env_name)
+        own = component.kind == "env" or recipe["env"].get("name", "gym") != "gym"
+        candidate = recipe if own else small.changed(recipe, ("env", "env_name"), env_name)
         if not probe(load(candidate).recipe):
             return candidate
     raise AssertionError(f"give {component.kind}/{component.name} a recipe in RECIPES")

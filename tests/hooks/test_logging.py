@@ -26,6 +26,7 @@ OBSERVERS = [
     {"name": "time_limit", "seconds": 1e6},
     {"name": "update_weights"},
     {"name": "nan_guard"},
+    {"name": "log_validation_reward", "record_interval": 3, "episodes": 2, "exploration_type": "random"},
 ]
 
 

@@ -12,14 +12,9 @@ FIXTURES = Path(__file__).parent.parent / "fixtures/recipes"
 TODAY: dict[str, list[tuple[str, str]]] = {
     "ppo_atari": [
         *(("E201", f"env.transforms.{i}.name") for i in range(5)),
-        ("E201", "networks.encoder.name"),
     ],
     "sac_three_rates": [],
-    "ppo_recurrent": [
-        ("E201", "networks.encoder.name"),
-        ("E201", "networks.memory.name"),
-        ("E101", "algorithm.sequence_length"),
-    ],
+    "ppo_recurrent": [],
     "dqn_prioritized": [],
     "ppo_own_env": [],
     "cql_offline": [("E101", "dataset"), ("E201", "algorithm.name")],
