@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks.contenders import OURS, PEERS
 from benchmarks.speed_pictures import plot_ratios, plot_returns
 from benchmarks.speed_tables import Row, contender, faster, newest, table
 from benchmarks.work import SPEED
@@ -34,20 +35,33 @@ def card_section(rows: list[Row], card: str, folder: Path) -> list[str]:
         f"Machine: {mine[-1]['machine']}."
     )
     sections = [f"## {card}", work, table(rows, card)]
-    quicker = [str(who) for who, ratio in faster(mine).items() if ratio.value < 1]
-    if quicker:
-        sections.append(f"Faster than rlrecipe here: {', '.join(quicker)}.")
-    done = {row["library"] for row in mine}
-    undone = {row["library"]: row["undone"] for row in rows if row["card"] == card and "undone" in row}
-    undone = {library: reason for library, reason in undone.items() if library not in done}
-    if undone:
-        sections.append("\n".join(f"- {library} is not here: {reason}" for library, reason in undone.items()))
+    sections += [said for said in (_slower(mine), _absent(rows, mine, card)) if said]
     if any(row["curve"] for row in mine):
         picture = folder / f"{card.replace('/', '-')}.png"
         plot_returns(mine, picture)
         who = ", ".join(sorted({contender(row).library for row in mine}))
         sections.append(f"![Returns on {speed.card.env_id} against wall time: {who}.]({folder.name}/{picture.name})")
     return sections
+
+
+def _slower(mine: list[Row]) -> str:
+    """Who is faster than rlrecipe, in words."""
+    lines = []
+    for name, ours in (("rlrecipe", OURS), ("a cold run of rlrecipe", OURS._replace(cold=True))):
+        quicker = [str(who) for who, ratio in faster(mine, ours).items() if ratio.value < 1]
+        if quicker:
+            lines.append(f"Faster than {name} here: {', '.join(quicker)}.")
+    return " ".join(lines)
+
+
+def _absent(rows: list[Row], mine: list[Row], card: str) -> str:
+    """Which libraries have no figures here, and why."""
+    done = {row["library"] for row in mine}
+    undone = {row["library"]: row["undone"] for row in rows if row["card"] == card and "undone" in row}
+    lines = [f"- {library} is not here: {reason}" for library, reason in undone.items() if library not in done]
+    if others := [library for library in PEERS if library not in done and library not in undone]:
+        lines.append(f"- Not measured here: {', '.join(others)}.")
+    return "\n".join(lines)
 
 
 def versions(rows: list[Row]) -> str:
@@ -63,11 +77,12 @@ def versions(rows: list[Row]) -> str:
 
 
 INTRODUCTION = """\
-Whole processes, from their start to their weights on disk, on the same work: each library's own counts of frames,
-updates, rows of an update and learned numbers are compared with the card's. Rounds are interleaved (rlrecipe, then each
-peer with 1 and with 2 threads, of which one that needs a sixth more time in its first two runs is left out), a peer
-stands at the better of its thread numbers, ratios are medians over rounds of both with 95 % bootstrap intervals. "cold"
-is rlrecipe with an empty cache: it compiles its updates first. "updates/s" is of the last four fifths of a run,
-collecting included. "peak MB" is of the largest process: a cold run's is the compiler's, beside which the run itself
-takes what a warm one does. rltools counts no updates: its are computed from the numbers that were compiled into it.
+Whole processes, from their start to their weights on disk, on the same work unless a label says what differs: each
+library's own counts of frames, updates, rows of an update and learned numbers are compared with the card's. Rounds are
+interleaved (rlrecipe, then each peer with 1 and with 2 threads, of which one that needs a sixth more time in its first
+two runs is left out), a peer stands at the better of its thread numbers, ratios are medians over rounds of both with 95
+% bootstrap intervals. "cold" is rlrecipe with an empty cache: it compiles its updates first (sbx compiles in every run;
+JAX's own cache is off, as it is by default). "updates/s" is of the last four fifths of a run, collecting included.
+"peak MB" is of the largest process: a cold run's is the compiler's, beside which the run itself takes what a warm one
+does. rltools counts no updates: its are computed from the numbers that were compiled into it.
 Made by `make bench`; every process is a line of `benchmarks/results/speed.jsonl`. {versions}."""

@@ -57,16 +57,13 @@ def train(
         RecipeError: the recipe has problems.
         Exception: whatever made the run fail.
     """
-    import json
-
+    from rlrecipe.recipe.overrides import overrides_of
     from rlrecipe.runs.progress import Display
     from rlrecipe.runs.start import run
 
-    # YAML reads JSON; numbers of numpy become Python's.
-    pairs = [f"{k}={json.dumps(v, ensure_ascii=False, default=lambda x: x.item())}" for k, v in overrides.items()]
     result = run(
         recipe,
-        pairs,
+        overrides_of(overrides),
         run_dir=None if run_dir is None else Path(run_dir),
         go_on=go_on,
         init_from=None if init_from is None else Path(init_from),

@@ -10,6 +10,7 @@ import copy
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import gymnasium
@@ -25,17 +26,18 @@ MakeEnv = Callable[[], Env]
 _CONSTANT = frozenset({"render_mode", "metadata", "reward_range", "_cached_spec", "_saved_kwargs"})
 
 
-def layers(env: Env) -> Iterator[Any]:
-    """The environment's wrappers from the outside in, the environment itself, and its spaces' generators."""
-    while True:
-        yield env
+def layers(env: Env) -> Iterator[tuple[str, Any]]:
+    """The environment's wrappers from the outside in by number, the environment itself, and its spaces by name."""
+    spaces = {"action_space": env.action_space, "observation_space": env.observation_space}
+    for i in count():
+        yield str(i), env
         if not isinstance(env, gymnasium.Wrapper):
             break
         env = env.env
-    for space in (env.action_space, env.observation_space):
+    for name, space in spaces.items():
         # A space draws from its own generator once somebody has sampled it.
         if getattr(space, "_np_random", None) is not None:
-            yield space
+            yield name, space
 
 
 def _plain(value: Any) -> bool:
@@ -59,19 +61,19 @@ class Attributes:
     def save(self) -> State:
         """Every plain attribute, by layer."""
         return {
-            str(i): {
+            name: {
                 # Copied: a generator or an array in a saved state must not move with the environment.
                 key: copy.deepcopy(value)
                 for key, value in vars(layer).items()
                 if key not in _CONSTANT and _plain(value)
             }
-            for i, layer in enumerate(layers(self.env))
+            for name, layer in layers(self.env)
         }
 
     def load(self, state: State) -> None:
         """Put every saved attribute back."""
-        for i, layer in enumerate(layers(self.env)):
-            for key, value in state.get(str(i), {}).items():
+        for name, layer in layers(self.env):
+            for key, value in state.get(name, {}).items():
                 # What holds an object now (a body, a window) is not overwritten by the None or the empty
                 # list of before it existed. Not setattr: a wrapper may forbid or forward it.
                 if _plain(vars(layer).get(key)):
@@ -170,7 +172,7 @@ class Tape(gymnasium.Wrapper):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
         """Begin a new record."""
-        if seed is None and any(getattr(layer, "going_on", False) for layer in layers(self.env)):
+        if seed is None and any(getattr(layer, "going_on", False) for _, layer in layers(self.env)):
             self.resets.append(len(self.actions))
         else:
             self.before, self.seed, self.actions, self.resets = self.between.save(), seed, [], []
@@ -224,6 +226,33 @@ def choose(make: MakeEnv, seed: int = 0) -> Choice:
     return Choice(None, "continue", reason + ", and a seed does not repeat an episode")
 
 
+def renewal(make: MakeEnv, seed: int = 0) -> str | None:
+    """The method that makes an environment that has lived episodes as good as a new one, or None.
+
+    It puts back the state in which an environment was built. Probed: a used environment that was put back and a
+    new one live the same episodes. Replayed actions cannot take back what an environment remembers.
+    """
+    name = choose(make, seed).method
+    if name is None or METHODS[name] is Replay:
+        return None
+    try:
+        used, new = make(), make()
+        try:
+            built = METHODS[name](used).save()
+            used.action_space.seed(seed)
+            actions = [used.action_space.sample() for _ in range(40)]
+            used.reset(seed=seed + 1)
+            _walk(used, actions)
+            METHODS[name](used).load(built)
+            starts = [env.reset(seed=seed)[0] for env in (used, new)]
+            return name if _same(*starts) and _same(_walk(used, actions), _walk(new, actions)) else None
+        finally:
+            used.close()
+            new.close()
+    except Exception:
+        return None
+
+
 def _repeats(make: MakeEnv, seed: int) -> bool:
     """Whether a seeded reset leads to the same episode in another instance."""
     try:
@@ -240,7 +269,7 @@ def _refusals(make: MakeEnv) -> dict[str, str]:
     """Why a method is not even tried, by its name."""
     env = make()
     try:
-        inner, able = env.unwrapped, [getattr(layer, "captured_by", METHODS) for layer in layers(env)]
+        inner, able = env.unwrapped, [getattr(layer, "captured_by", METHODS) for _, layer in layers(env)]
         refused = {} if hasattr(inner, "model") else {"mujoco": "not a MuJoCo environment"}
         if hasattr(inner, "ale"):
             refused["attributes"] = "the emulator has a state of its own"
@@ -292,7 +321,7 @@ def _hidden(env: Env) -> dict[str, str]:
     """What can be seen of the attributes that ``Attributes`` does not save, by name."""
     return {
         f"{type(layer).__name__}.{key}": _seen(value)
-        for layer in layers(env)
+        for _, layer in layers(env)
         if not isinstance(layer, gymnasium.Space)
         for key, value in vars(layer).items()
         if key not in _CONSTANT and key != "env" and not _plain(value)

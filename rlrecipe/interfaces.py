@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from rlrecipe.lazy import np, torch
@@ -54,6 +55,55 @@ class Head:
     gain: float = 1.0
     action: bool = False
     copies: int | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where one entry of an observation lies in a row of numbers, and what it was.
+
+    Attributes:
+        start: its first column.
+        shape: of the entry itself; a row holds its numbers in order.
+        dtype: of the entry itself.
+        choices: how many values a discrete one has, which the row holds one-hot; None for an array.
+        pixels: whether it is an image of bytes from 0 to 255.
+    """
+
+    start: int
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    choices: int | None = None
+    pixels: bool = False
+
+    @property
+    def stop(self) -> int:
+        """One past its last column."""
+        return self.start + prod(self.shape)
+
+
+class Encoder(Protocol):
+    """A pure function of named parameters and rows of an observation ``[B, columns]`` to features ``[B, features]``."""
+
+    features: int
+
+    def init(self, generator: torch.Generator) -> dict[str, torch.Tensor]: ...
+    def __call__(self, params: Mapping[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor: ...
+
+
+class Memory(Protocol):
+    """A recurrent cell over features; what it remembers is one row of ``carry`` numbers, zeros at first."""
+
+    features: int
+    carry: int
+
+    def init(self, generator: torch.Generator) -> dict[str, torch.Tensor]: ...
+    def read(self, params: Mapping[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+        """What of a step depends on its inputs ``[..., in]`` alone."""
+
+    def step(
+        self, params: Mapping[str, torch.Tensor], read: torch.Tensor, carry: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features ``[B, features]`` and what is remembered next ``[B, carry]``."""
 
 
 class Network(Protocol):

@@ -10,7 +10,8 @@ from typing import Any
 
 import gymnasium
 
-from rlrecipe.environments import Spaces
+from rlrecipe.builders.environments import Spaces
+from rlrecipe.observations import dtype_of
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.schema import Recipe
 
@@ -32,7 +33,8 @@ def row_bytes(spaces: Spaces) -> int:
     """Bytes of one transition: two observations, the action, the reward and flags."""
     discrete = isinstance(spaces.action, gymnasium.spaces.Discrete)
     action = 8 if discrete else NUMBER * prod(spaces.action.shape or (1,))
-    return int(2 * NUMBER * prod(spaces.observation.shape) + action + NUMBER + FLAGS)
+    number = dtype_of(spaces.observation).itemsize
+    return int(2 * number * prod(spaces.observation.shape) + action + NUMBER + FLAGS)
 
 
 def _batch(recipe: Recipe, row: int) -> list[Problem]:

@@ -14,6 +14,9 @@ from dataclasses import dataclass, replace
 from rlrecipe.interfaces import Params
 from rlrecipe.lazy import np, torch
 
+#: Before the slots of copies that follow others slowly.
+TARGET = "target_"
+
 
 @dataclass(frozen=True)
 class Part:
@@ -32,10 +35,17 @@ class Parameters:
     Args:
         tensors: initial values by slot and name; copied, in this order.
         dtype: of the flat vector.
+        shared: slots whose tensors others see among their own, as ``<slot>.<name>``, and those others.
     """
 
-    def __init__(self, tensors: Mapping[str, Mapping[str, torch.Tensor]], dtype: torch.dtype | None = None) -> None:
+    def __init__(
+        self,
+        tensors: Mapping[str, Mapping[str, torch.Tensor]],
+        dtype: torch.dtype | None = None,
+        shared: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self.parts: list[Part] = []
+        self.shared = dict(shared or {})
         stop = 0
         for slot, named in tensors.items():
             for name, tensor in named.items():
@@ -61,6 +71,17 @@ class Parameters:
             grouped.setdefault(part.slot, {})[part.name] = tensor
         return grouped
 
+    def joined(self, params: Mapping[str, Mapping[str, torch.Tensor]]) -> dict[str, Mapping[str, torch.Tensor]]:
+        """Parameters by slot, those of shared slots also among the parameters of the slots that use them."""
+        joined = dict(params)
+        for slot, users in self.shared.items():
+            for prefix in ("", TARGET):
+                aliases = {f"{slot}.{name}": tensor for name, tensor in params.get(prefix + slot, {}).items()}
+                for user in users if aliases else ():
+                    if prefix + user in joined:
+                        joined[prefix + user] = {**aliases, **joined[prefix + user]}
+        return joined
+
     @property
     def slots(self) -> list[str]:
         """Whose parameters these are, in their order."""
@@ -69,7 +90,7 @@ class Parameters:
     @property
     def params(self) -> Params:
         """The named views of the vector, without gradients."""
-        return self.by_slot(self.views(self.flat))
+        return self.joined(self.by_slot(self.views(self.flat)))
 
     def numpy(self) -> dict[str, dict[str, np.ndarray]]:
         """The named views as numpy arrays over the same memory; only on the CPU."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from rlrecipe.interfaces import Distribution, Network
 from rlrecipe.lazy import np, torch
@@ -19,6 +20,8 @@ class Policy:
         self, network: Network, distribution: Distribution, parameters: Parameters, slot: str = "policy"
     ) -> None:
         self.network, self.distribution, self.parameters = network, distribution, parameters
+        #: What feeds a network that remembers, or None.
+        self.front: Any = front if (front := getattr(network, "front", None)) is not None and front.carry else None
         # Views: what training moves is seen here without another look-up.
         self._params = parameters.params[slot]
         self._forward: Callable[[np.ndarray], np.ndarray] | None = None
@@ -50,6 +53,42 @@ class Policy:
         array: np.ndarray = action.cpu().numpy()
         return array
 
+    # -- a memory, of policies that have one: a row is [observation, what is remembered, whether an episode starts]
+
+    def shape(self, observation: tuple[int, ...]) -> tuple[int, ...]:
+        """Of what the policy reads for an observation of a shape."""
+        return observation if self.front is None else (self.front.width,)
+
+    def begin(self, observation: np.ndarray) -> np.ndarray:
+        """Rows for first observations ``[N, ...]`` of episodes: nothing is remembered."""
+        if self.front is None:
+            return observation
+        return _row(observation, self.nothing(len(observation)), np.ones(len(observation), bool))
+
+    def nothing(self, rows: int) -> np.ndarray:
+        """What is remembered where an episode starts, ``[rows, carry]``."""
+        return np.zeros((rows, self.front.carry), np.float32)
+
+    def go_on(self, observation: np.ndarray, carry: np.ndarray) -> np.ndarray:
+        """Rows for observations ``[N, ...]`` with what is remembered ``[N, carry]``."""
+        return _row(observation, carry, np.zeros(len(observation), bool))
+
+    def recall(
+        self, row: np.ndarray, following: np.ndarray, final: np.ndarray, done: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rows for the observations after ``row``: those to act on, and the true next ones, final ones included."""
+        if self.front is None:
+            return following, final
+        carry = self.remember(row)
+        return _row(following, np.where(done[:, None], 0.0, carry), done), self.go_on(final, carry)
+
+    def remember(self, row: np.ndarray) -> np.ndarray:
+        """What is remembered after rows, ``[N, carry]``."""
+        with torch.no_grad():
+            carry = self.front.remember(self._params, torch.from_numpy(row).to(self.parameters.flat))
+        array: np.ndarray = carry.cpu().numpy()
+        return array
+
     def noise(self, rng: np.random.Generator, rows: int) -> np.ndarray:
         """Random numbers for ``rows`` actions."""
         return self.distribution.noise(rng, rows)
@@ -61,3 +100,8 @@ class Policy:
     def random(self, rng: np.random.Generator, rows: int) -> np.ndarray:
         """Actions drawn evenly from the whole space, as they are stored."""
         return self.distribution.random(rng, rows)
+
+
+def _row(observation: np.ndarray, carry: np.ndarray, first: np.ndarray) -> np.ndarray:
+    flat = np.asarray(observation, np.float32).reshape(len(observation), -1)
+    return np.concatenate([flat, carry, first[:, None]], 1, dtype=np.float32)

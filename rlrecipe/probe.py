@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib.util
-import re
 from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
 
-from rlrecipe.build import acting_slot, columns, distribution_options, make_learner
-from rlrecipe.environments import Spaces, spaces_of
+from rlrecipe.builders.collecting import columns, stored_action
+from rlrecipe.builders.environments import Spaces, environment_problem, spaces_of
+from rlrecipe.builders.learning import action_problems, make_learner, network_problems, observation_problems
 from rlrecipe.errors import UnbuildableError
 from rlrecipe.memory import memory_problems
 from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.evaluation import evaluation_env
-from rlrecipe.recipe.registry import search
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.shape import components
 from rlrecipe.streams import Streams
-
-ATARI = "pip install 'rlrecipe[atari]'"
 
 
 def probe(recipe: Recipe) -> list[Problem]:
@@ -32,55 +27,26 @@ def probe(recipe: Recipe) -> list[Problem]:
     except Exception as error:
         return [environment_problem(recipe.env, error, ("env",))]
     problems = [*_evaluation_problems(recipe, spaces)]
-    shape = getattr(spaces.observation, "shape", None)
-    if not isinstance(spaces.observation, gymnasium.spaces.Box) or shape is None:
-        problems.append(
-            Problem(
-                "E301",
-                ("env",),
-                f"{recipe.algorithm.component.name} reads one array, but the environment observes {spaces.observation}",
-                "add the transform flatten_observation to env.transforms",
-            )
-        )
+    problems += observation_problems(recipe, spaces.observation)
     fragile = recipe.algorithm.component.traits.get("fragile")
     misfits = list(fragile(recipe, isinstance(spaces.action, gymnasium.spaces.Discrete))) if fragile else []
     misfits = misfits or action_problems(recipe, spaces.action)
     problems += misfits
     if not misfits:
         problems += memory_problems(recipe, spaces)
+        if isinstance(spaces.observation, gymnasium.spaces.Box):
+            problems += network_problems(recipe, spaces)
     if fragile and not problems:
         problems += _building_problems(recipe, spaces)
     return [*problems, *_missing_problems(recipe), *_device_problems(recipe)]
-
-
-def action_problems(recipe: Recipe, space: Any) -> list[Problem]:
-    """Why the algorithm, its distribution or its exploration cannot act in a space."""
-    algorithm, kind = recipe.algorithm.component, type(space).__name__
-    if kind not in algorithm.traits["acts_in"]:
-        others = [c.name for c in search("algorithm") if kind in c.traits.get("acts_in", {})]
-        kinds = " and ".join(algorithm.traits["acts_in"])
-        message = f"{algorithm.name} acts in {kinds} spaces, but the environment takes {space}"
-        cure = f"use {', '.join(others)}" if others else "wrap the environment so that it takes Discrete or Box actions"
-        return [Problem("E301", ("algorithm",), message, cure)]
-    slot = acting_slot(recipe)
-    given = getattr(recipe.networks[slot], "distribution", None)
-    distribution, path = distribution_options(recipe, space), ("networks", slot, "distribution")
-    found = [(distribution, ("env",) if given is None else path)]
-    if recipe.exploration is not None:
-        found.append((recipe.exploration, ("exploration",)))
-    problems = []
-    for options, place in found:
-        misfit = options.component.traits["fits"](space)
-        if misfit is not None:
-            problems.append(Problem("E301", place, misfit, None))
-    return problems
 
 
 def _building_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
     """What is wrong with an algorithm that only building it and trying it out can tell."""
     try:
         learner = make_learner(recipe, spaces, Streams(recipe.seed), torch.device("cpu"))
-        rows = {key: np.zeros((2, *shape), kind) for key, (shape, kind) in columns(learner.policy, spaces).items()}
+        row = columns(spaces, stored_action(spaces, learner.policy))
+        rows = {key: np.zeros((2, *shape), kind) for key, (shape, kind) in row.items()}
         rows |= learner.algorithm.noise(np.random.default_rng(recipe.seed), 2)
         for array in rows.values():
             # Not zeros: what a loss leaves out shows in what it gives.
@@ -119,35 +85,14 @@ def differing(one: Spaces, other: Spaces) -> str | None:
     """Why a policy for one environment cannot act in another, or None."""
     for what in ("observation", "action"):
         a, b = getattr(one, what), getattr(other, what)
-        if type(a) is not type(b) or getattr(a, "shape", None) != getattr(b, "shape", None) or _size(a) != _size(b):
+        same = type(a) is type(b) and getattr(a, "shape", None) == getattr(b, "shape", None) and _size(a) == _size(b)
+        if not same or getattr(a, "entries", None) != getattr(b, "entries", None):
             return f"the policy was made for the {what} space {a}, but this environment has {b}"
     return None
 
 
 def _size(space: Any) -> int | None:
     return int(space.n) if isinstance(space, gymnasium.spaces.Discrete) else None
-
-
-def environment_problem(options: Any, error: Exception, path: Path) -> Problem:
-    """Why an environment cannot be built, as a problem at ``path`` or below."""
-    if isinstance(error, UnbuildableError):
-        return Problem("E301", (*path, *error.path), str(error), error.cure)
-    name = getattr(options, "env_name", options.component.name)
-    where = (*path, "env_name") if hasattr(options, "env_name") else path
-    text = str(error).split("\n")[0]
-    extra = re.search(r"gymnasium\[([a-z0-9-]+)\]", text)
-    if isinstance(error, gymnasium.error.DependencyNotInstalled | ModuleNotFoundError):
-        package = "rlrecipe" if extra and extra[1] in ("box2d", "mujoco", "atari") else "gymnasium"
-        cure = f"pip install '{package}[{extra[1]}]'" if extra else f"install what it needs: {text}"
-        return Problem("E401", where, f"{name} needs a package that is not installed: {text}", cure)
-    if str(name).startswith("ALE/") and importlib.util.find_spec("ale_py") is None:
-        return Problem("E401", where, f"{name} needs the Atari emulator, which is not installed", ATARI)
-    if isinstance(error, gymnasium.error.UnregisteredEnv | gymnasium.error.DeprecatedEnv):
-        near = difflib.get_close_matches(str(name), list(gymnasium.registry), n=1, cutoff=0.5)
-        return Problem("E102", where, f"no environment is registered as {name!r}", near[0] if near else None)
-    if getattr(options, "kwargs", None):
-        where = (*path, "kwargs")
-    return Problem("E102", where, f"{name} cannot be built: {type(error).__name__}: {text}", "check env.kwargs")
 
 
 def _device_problems(recipe: Recipe) -> list[Problem]:

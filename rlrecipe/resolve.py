@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from rlrecipe.build import acting_slot, distribution_options
+from rlrecipe.builders.environments import spaces_of
+from rlrecipe.builders.learning import acting_slot, distribution_options
 from rlrecipe.compiled.choice import choose
-from rlrecipe.environments import spaces_of
 from rlrecipe.recipe.schema import Recipe
 
 #: From this width on, one operation is worth the cost of a second thread.

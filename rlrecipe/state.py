@@ -1,14 +1,15 @@
 """The state protocol: nested plain values on one side, JSON and named arrays on the other.
 
-What ``state_dict`` returns may hold numbers, text, None, lists, tuples, mappings with text keys,
-numpy arrays and scalars, numpy generators, torch tensors and pieces. Everything else is refused by its
-path, so that nothing is lost in silence. Nothing is pickled.
+What ``state_dict`` returns may hold numbers, text, None, lists, tuples, mappings whose keys are all text or all
+integers, numpy arrays, scalars and generators, torch tensors, types and devices, and pieces. Everything else is
+refused by its path, so that nothing is lost in silence. Nothing is pickled.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Container, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -85,8 +86,16 @@ def split(state: Any, path: str, arrays: Arrays, pieces: dict[str, Piece] | None
         return {"$tuple": [split(item, f"{path}.{i}", arrays, pieces) for i, item in enumerate(state)]}
     if isinstance(state, list):
         return [split(item, f"{path}.{i}", arrays, pieces) for i, item in enumerate(state)]
+    if isinstance(state, torch.dtype | torch.device):
+        return {f"${type(state).__name__}": str(state).removeprefix("torch.")}
+    if isinstance(state, OrderedDict) and (described := getattr(state, "_metadata", None)) is not None:
+        # What torch and tensordict know of a state besides: versions, batch sizes.
+        inner = [split(dict(part), path, arrays, pieces) for part in (state, described)]
+        return {"$described": inner}
     if isinstance(state, Mapping) and all(isinstance(key, str) and not key.startswith("$") for key in state):
         return {key: split(item, f"{path}.{key}" if path else key, arrays, pieces) for key, item in state.items()}
+    if isinstance(state, Mapping) and all(type(key) is int for key in state):
+        return {"$numbered": [[key, split(item, f"{path}.{key}", arrays, pieces)] for key, item in state.items()]}
     raise TypeError(f"state at {path or 'its root'} is a {type(state).__name__}, which cannot be saved")
 
 
@@ -134,6 +143,13 @@ def _generator(value: Any, arrays: Mapping[str, torch.Tensor], _: Any) -> np.ran
     return generator
 
 
+def _described(value: Any, arrays: Mapping[str, torch.Tensor], pieces: Any) -> OrderedDict[str, Any]:
+    items, described = (join(part, arrays, pieces) for part in value)
+    state = OrderedDict(items)
+    state._metadata = OrderedDict(described)  # type: ignore[attr-defined]
+    return state
+
+
 _TAGS: Mapping[str, Any] = {
     "$float": lambda value, *_: float(value),
     "$scalar": lambda value, arrays, _: np.dtype(value[0]).type(join(value[1], arrays)),
@@ -141,5 +157,9 @@ _TAGS: Mapping[str, Any] = {
     "$array": lambda value, arrays, _: arrays[value].numpy().copy(),
     "$piece": lambda value, _, pieces: pieces[value],
     "$tuple": lambda value, arrays, pieces: tuple(join(item, arrays, pieces) for item in value),
+    "$numbered": lambda value, arrays, pieces: {key: join(item, arrays, pieces) for key, item in value},
+    "$described": _described,
+    "$dtype": lambda value, *_: getattr(torch, value),
+    "$device": lambda value, *_: torch.device(value),
     "$generator": _generator,
 }

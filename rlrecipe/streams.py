@@ -57,6 +57,10 @@ class Streams:
         """A generator for the hook of this name, at its beginning; the hook keeps its position."""
         return self.fresh(Stream.HOOK, zlib.crc32(name.encode()))
 
+    def of(self, name: str) -> Streams:
+        """Streams of their own for the hook of this name, such as those of its evaluations."""
+        return Streams(int(self.of_hook(name).integers(2**63)))
+
     def torch(self, stream: Stream, index: int = 0) -> torch.Generator:
         """A torch generator at the stream's beginning, for initialisation."""
         generator = torch.Generator()

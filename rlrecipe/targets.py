@@ -5,9 +5,7 @@ from __future__ import annotations
 from rlrecipe.clock import Alarm, Clock
 from rlrecipe.interfaces import State, Target
 from rlrecipe.lazy import torch
-from rlrecipe.parameters import Parameters
-
-PREFIX = "target_"
+from rlrecipe.parameters import TARGET, Parameters
 
 
 class Targets:
@@ -23,13 +21,13 @@ class Targets:
     def __init__(self, parameters: Parameters, slots: tuple[str, ...], target: Target, clock: Clock) -> None:
         self.tau = target.tau
         self.alarm = Alarm(target.every, clock) if target.every is not None else None
-        named = parameters.params
-        self.copies = Parameters({PREFIX + slot: named[slot] for slot in slots}, parameters.flat.dtype)
+        own = parameters.by_slot(parameters.views(parameters.flat))
+        self.copies = Parameters({TARGET + slot: own[slot] for slot in slots}, parameters.flat.dtype, parameters.shared)
         self.params = self.copies.params
         #: Each copy and what it follows: views of both vectors, so that following needs no indexing.
         self.pairs = [
             (
-                self.copies.flat[slice(*self.copies.range(PREFIX + slot))],
+                self.copies.flat[slice(*self.copies.range(TARGET + slot))],
                 parameters.flat[slice(*parameters.range(slot))],
             )
             for slot in slots

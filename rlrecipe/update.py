@@ -111,13 +111,13 @@ class Part:
         self.flat = self.layout.flat
         # Made once: the leaves share the vector's memory, so a step on the vector is one on each of them.
         self.leaves = [view.detach().requires_grad_() for view in self.layout.views(self.flat)]
-        self.params: dict[str, Mapping[str, torch.Tensor]] = {
-            **parameters.params,
-            **self.layout.by_slot(self.leaves),
-        }
+        all_slots = parameters.by_slot(parameters.views(parameters.flat))
+        self.params = parameters.joined({**all_slots, **self.layout.by_slot(self.leaves)})
         #: What reports and hooks call it: of several objectives each is known by what it moves first.
         self.suffix = f"_{objective.slots[0]}" if objective.slots else ""
         self.name = f"loss{self.suffix}"
+        #: Told when this part computes something else than before: what was compiled for it serves no longer.
+        self.touched: Callable[[], None] = lambda: None
         #: Whether the gradient's norm is reported, too.
         self.reports_norm = False
         self.optimize_with(optimizer)
@@ -127,6 +127,12 @@ class Part:
         self.optimizer, self.state = optimizer, optimizer.init(self.flat)
         self.rate = torch.tensor(optimizer.lr, dtype=self.flat.dtype, device=self.flat.device)
         self.lr = self.rate.clone()
+        self.touched()
+
+    def report_norm(self) -> None:
+        """Report the gradient's norm, too, from now on."""
+        self.reports_norm = True
+        self.touched()
 
     def set_rates(self, groups: Mapping[str, float]) -> None:
         """Give slots a learning rate of their own."""
@@ -190,7 +196,10 @@ class Update:
         self.count = 0
         #: By which learning rates are multiplied.
         self.factor = 1.0
+        #: Rises when a part is changed; a package is of one version.
+        self.version = 0
         for part in self.parts:
+            part.touched = self._touch
             part.set_rates(groups or {})
             if targets is not None:
                 part.copies = targets.copies
@@ -211,6 +220,14 @@ class Update:
     def params(self) -> Params:
         """Every parameter by slot and name, those of the first objective with a gradient."""
         return self.parts[0].params
+
+    @property
+    def loss_names(self) -> list[str]:
+        """Names of the losses, as hooks know them."""
+        return [part.name for part in self.parts]
+
+    def _touch(self) -> None:
+        self.version += 1
 
     def begin(self) -> list[Part]:
         """The objectives of the next update."""

@@ -5,6 +5,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+# Registers an environment that several tests use.
+from tests import parts as _parts  # noqa: F401
 from tests import small
 
 # A slow minute of the machine is no failure: what is bounded is counted work.

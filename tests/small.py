@@ -213,12 +213,17 @@ GIVEN: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("hook", "select_keys"): {
         "keys": ["observation", "action", *(["next", key] for key in ("observation", "reward", "terminated", "done"))]
     },
+    ("network", "per_key"): {"keys": {"speed": "one_hot", "direction": "one_hot"}},
     ("hook", "batch_sub_sampler"): {"batch_size": 24, "sub_traj_len": 8},
     ("env", "torchrl"): {"env": "GymEnv", "env_name": "CartPole-v1"},
     ("transform", "cat_frames"): {"N": 2},
     ("transform", "gymnasium_wrapper"): {"wrapper": "TimeAwareObservation"},
     ("transform", "resize"): {"size": [4, 3]},
     ("hook", "optimizer_hook"): {"optimizer": {"name": "rmsprop", "lr": 1e-3}},
+    ("hook", "log_validation_reward"): {"record_interval": 2, "episodes": 2, "exploration_type": "random"},
+    ("hook", "video_recorder"): {"every": 128, "size": [64, 48], "max_frames": 5},
+    ("hook", "tensor_dict_recorder"): {"every": 128, "max_len": 3},
+    ("hook", "replay_buffer_trainer"): {"batch_size": 32, "max_size": 100},
     ("hook", "lr_scheduler_hook"): {
         "scheduler": "StepLR",
         "kwargs": {"step_size": 1, "gamma": 0.5},

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from rlrecipe import capture as capture_module
+from rlrecipe.builders.environments import make_env
 from rlrecipe.capture import METHODS, Tape, choose
-from rlrecipe.environments import make_env
 from rlrecipe.recipe.options import Slot
 from rlrecipe.state import Arrays, join, split
 
@@ -164,3 +164,14 @@ def test_state_that_shows_only_later_than_the_probe_goes_is_noticed() -> None:
     with_attributes = capture_module._probe(Remembering, capture_module.Attributes, 0)
     assert with_attributes is not None
     assert "Remembering.seen" in with_attributes
+
+
+def test_spaces_of_which_only_one_was_sampled_are_not_mistaken_for_each_other() -> None:
+    make = maker("CartPole-v1")
+    one, other = make(), make()
+    one.reset(seed=0)
+    other.reset(seed=0)
+    one.action_space.seed(0)
+    other.observation_space.seed(0)
+    METHODS["attributes"](other).load(METHODS["attributes"](one).save())
+    assert other.observation_space.shape == (4,)

@@ -11,9 +11,9 @@ import gymnasium
 import numpy as np
 import pytest
 
-from rlrecipe.environments import Spaces
+from rlrecipe.builders.environments import Spaces
+from rlrecipe.builders.learning import action_problems
 from rlrecipe.memory import free_memory, index_bytes, memory_problems, row_bytes, total_memory
-from rlrecipe.probe import action_problems
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.load import load
 from tests import small

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from rlrecipe.trainers.trainer import Trainer
+from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 from tests import small
 
 ON = "runtime.compile=on"
@@ -39,7 +39,7 @@ def calls(function: Callable[[], Any]) -> int:
     return counted
 
 
-def ready(recipe: Any, *overrides: str) -> tuple[Trainer, Callable[[], Any]]:
+def ready(recipe: Any, *overrides: str) -> tuple[RecipeTrainer, Callable[[], Any]]:
     """A trainer after some batches, and a function that takes one more update."""
     trainer = small.build(recipe, *overrides).trainer
     for batch in trainer._batches():

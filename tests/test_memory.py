@@ -7,7 +7,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from rlrecipe.environments import Spaces
+from rlrecipe.builders.environments import Spaces
 from rlrecipe.memory import memory_problems, row_bytes
 from rlrecipe.recipe.load import load
 from tests import small

@@ -26,7 +26,6 @@ def test_a_sound_recipe_has_none() -> None:
     ("override", "code", "path"),
     [
         ("env=CartPoleX-v1", "E102", "env.env_name"),
-        ("env=FrozenLake-v1", "E301", "env"),
         ("env.kwargs={gravity: 3}", "E102", "env.kwargs"),
         ("networks.policy.distribution=normal", "E301", "networks.policy.distribution"),
         ("evaluation.env={env_name: Nope-v1}", "E102", "evaluation.env.env_name"),

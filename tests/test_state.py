@@ -130,6 +130,18 @@ def test_what_comes_back_shares_nothing_with_what_was_saved() -> None:
     assert second["x"][0] == second["t"][0] == 0.0
 
 
+def test_what_an_optimizer_of_torch_has_besides() -> None:
+    state = {"state": {0: {"step": 1}, 7: {}}, "device": torch.device("cpu"), "dtype": torch.float16, "empty": {}}
+    assert round_trip(state) == state
+
+
+def test_what_a_state_of_torchs_says_of_itself_besides() -> None:
+    state = torch.nn.BatchNorm1d(2).state_dict()
+    back = round_trip({"norm": state})["norm"]
+    assert list(back) == list(state)
+    assert back._metadata == {"": {"version": 2}} == state._metadata  # type: ignore[attr-defined]
+
+
 class Unknown:
     pass
 
@@ -137,7 +149,7 @@ class Unknown:
 @pytest.mark.parametrize(
     "value",
     [
-        *(Unknown(), b"bytes", {1, 2}, 1j, np.longdouble(1), {1: "x"}, {"$tensor": "x"}, print),
+        *(Unknown(), b"bytes", {1, 2}, 1j, np.longdouble(1), {1.5: "x"}, {1: "x", "a": 1}, {"$tensor": "x"}, print),
         *(np.array([Unknown()]), np.array(["text"]), np.zeros(1, np.longdouble), np.zeros(1, complex)),
     ],
     ids=lambda value: type(value).__name__,

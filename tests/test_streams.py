@@ -9,7 +9,7 @@ from rlrecipe.interfaces import Batch
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import register
 from rlrecipe.streams import Stream, Streams
-from rlrecipe.trainers.trainer import Trainer
+from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 from tests import small
 
 
@@ -88,7 +88,7 @@ def test_a_hook_that_draws_does_not_move_training(own_components: None, tmp_path
     class Drawing:
         category = "logging"
 
-        def register(self, trainer: Trainer, name: str) -> None:
+        def register(self, trainer: RecipeTrainer, name: str) -> None:
             self.streams = trainer.streams
             trainer.register_op("pre_steps_log", self)
 
@@ -105,3 +105,11 @@ def test_a_hook_that_draws_does_not_move_training(own_components: None, tmp_path
     small.train({**small.CARTPOLE, "hooks": ["drawing"]}, tmp_path / "with")
     assert small.policy_bytes(tmp_path / "with") == small.policy_bytes(tmp_path / "without")
     assert small.rows(tmp_path / "with") == small.rows(tmp_path / "without")
+
+
+def test_a_hook_has_streams_of_its_own() -> None:
+    one = Streams(3)
+    assert one.of("a").integer(Stream.EVALUATION) == Streams(3).of("a").integer(Stream.EVALUATION)
+    seeds = [streams.integer(Stream.EVALUATION) for streams in (one, one.of("a"), one.of("b"), Streams(4).of("a"))]
+    assert len(set(seeds)) == 4
+    assert one.state_dict() == {}

@@ -40,13 +40,8 @@ def check_networks(recipe: Recipe) -> Iterable[Problem]:
     name, traits = recipe.algorithm.component.name, recipe.algorithm.component.traits
     acting = traits.get("acts", "policy")
     for slot, network in recipe.networks.items():
-        if getattr(network, "inputs", None) is not None:
-            yield Problem(
-                "E302",
-                ("networks", slot, "inputs"),
-                f"this version of {name} reads the whole observation",
-                "remove inputs, and flatten a dict observation with the transform flatten_observation",
-            )
+        yield from _check_place(slot, network)
+        yield from _check_plain(recipe, slot, network) if traits.get("fragile") else ()
         if slot != acting and getattr(network, "distribution", None) is not None:
             yield Problem(
                 "E302",
@@ -55,10 +50,33 @@ def check_networks(recipe: Recipe) -> Iterable[Problem]:
                 f"remove networks.{slot}.distribution",
             )
     yield from _check_distribution(recipe, acting)
-    for slot in ("encoder", "memory"):
-        if slot in recipe.networks:
-            yield Problem("E302", ("networks", slot), f"this version of {name} has no {slot} before its networks",
-                          f"remove networks.{slot}")  # fmt: skip
+    if "memory" in recipe.networks and not traits.get("sequences"):
+        message = f"{name} learns from single steps, and a memory only from several in a row"
+        yield Problem("E302", ("networks", "memory"), message, "use ppo, or remove networks.memory")
+
+
+def _check_place(slot: str, network: Any) -> Iterable[Problem]:
+    """Whether a network is of the kind that its slot takes."""
+    component = network.component
+    encodes, remembers = (bool(component.traits.get(trait)) for trait in ("encodes", "remembers"))
+    if slot == "encoder" and not encodes:
+        yield Problem("E302", ("networks", slot), f"{component.name} is no encoder", "use conv, nature_cnn or per_key")
+    if (slot == "memory") != remembers:
+        cure = "use lstm or gru" if slot == "memory" else f"write networks.memory: {component.name}"
+        what = "is no memory" if slot == "memory" else f"is a memory, which stands before {slot}"
+        yield Problem("E302", ("networks", slot), f"{component.name} {what}", cure)
+    if slot == "memory" and getattr(network, "inputs", None) is not None:
+        yield Problem("E302", ("networks", slot, "inputs"), "a memory reads what the encoder gives, or everything",
+                      "remove it, or give the encoder inputs")  # fmt: skip
+
+
+def _check_plain(recipe: Recipe, slot: str, network: Any) -> Iterable[Problem]:
+    """Only networks that read the whole observation themselves fit an algorithm that wraps them in others' modules."""
+    fed = slot in ("encoder", "memory") or network.component.traits.get("encodes")
+    if fed or getattr(network, "inputs", None) is not None:
+        path = ("networks", slot) if fed else ("networks", slot, "inputs")
+        message = f"{recipe.algorithm.component.name} takes networks that read the whole observation themselves"
+        yield Problem("E302", path, message, "remove it; flatten_observation makes one vector of a dict observation")
 
 
 def _check_distribution(recipe: Recipe, acting: str) -> Iterable[Problem]:

@@ -28,6 +28,8 @@ class ActorCritic(Plain):
     """
 
     reads: frozenset[Key] = frozenset({"observation", "action", "advantage", "value_target"})
+    #: Steps in a row of the sub-batches' sequences; 0 where rows are single steps.
+    length = 0
 
     def __init__(self, policy: Network, value: Network, distribution: Distribution, gamma: float, lmbda: float) -> None:
         self.policy, self.value, self.distribution = policy, value, distribution
@@ -50,6 +52,11 @@ class ActorCritic(Plain):
         policy_loss = -((normalized(advantage) if normalize else advantage) * log_prob).mean()
         value = self.value(params["value"], observation).squeeze(-1)
         return policy_loss, torch.nn.functional.mse_loss(value, batch["value_target"]), outputs
+
+    def observed(self, batch: Batch) -> torch.Tensor:
+        """Observations of a sub-batch as rows ``[B, n]``, or as sequences of them ``[L, M, n]``."""
+        rows = flat(batch["observation"])
+        return rows.reshape(self.length, -1, rows.shape[-1]) if self.length else rows
 
     def updates_per_batch(self, frames: int) -> int:
         """One."""

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
-from rlrecipe.algorithms.base import flat
 from rlrecipe.algorithms.gae import add_advantages
 from rlrecipe.algorithms.on_policy import ActorCritic, check_on_policy, heads, normalized
 from rlrecipe.interfaces import Algorithm, Batch, Distribution, Key, Network, Objective, Params, Scalars
@@ -42,6 +41,12 @@ class PPOOptions(Options):
     critic_coeff: Annotated[Value, schedulable(0)] = option(0.5, "Weight of the value loss.")
     num_epochs: int = option(10, "Passes over each batch: more learn faster and drift further.", gt=0)
     minibatch_size: int = option(64, "Frames of one update; divides frames_per_batch.", gt=0)
+    sequence_length: int | None = option(
+        None,
+        "Steps in a row through which a memory (networks.memory) learns; null: as many as batch and minibatch have in "
+        "common, 32 at most.",
+        gt=0,
+    )
     normalize_advantage: bool = option(True, "Give each minibatch's advantages mean 0 and deviation 1.")
     target_kl: float | None = option(
         None, "End a batch's updates when the policy moved 1.5 times this far (approximate KL).", gt=0
@@ -88,9 +93,23 @@ class PPO(ActorCritic):
             for start in range(0, frames, self.options.minibatch_size):
                 yield rows[start : start + self.options.minibatch_size]
 
+    def sequences(self, steps: int, envs: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        """Rows of each minibatch as sequences, ``[L * M]`` with the steps of all first: a new permutation each epoch.
+
+        A batch's rows are ``[T, N]``; each environment's are cut into sequences of ``L`` steps.
+        """
+        length = self.options.sequence_length or usual_length(steps, self.options.minibatch_size)
+        starts = np.arange(steps // length)[:, None] * length * envs + np.arange(envs)
+        rows = np.arange(length)[:, None] * envs + starts.reshape(-1)
+        self.length, count = length, self.options.minibatch_size // length
+        for _ in range(self.options.num_epochs):
+            order = rng.permutation(rows.shape[1])
+            for start in range(0, len(order), count):
+                yield rows[:, order[start : start + count]].reshape(-1)
+
     def loss(self, params: Params, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
         """Clipped surrogate, value error and entropy bonus of a minibatch ``[B, ...]``."""
-        observation, advantage = flat(batch["observation"]), batch["advantage"]
+        observation, advantage = self.observed(batch), batch["advantage"]
         if self.options.normalize_advantage:
             advantage = normalized(advantage)
         outputs = self.policy(params["policy"], observation)
@@ -140,6 +159,12 @@ def updates_per_batch(options: PPOOptions, frames: int) -> int:
     return options.num_epochs * math.ceil(frames / options.minibatch_size)
 
 
+def usual_length(steps: int, minibatch_size: int) -> int:
+    """The longest sequences of 32 steps at most that divide a batch's steps and a minibatch."""
+    common = math.gcd(steps, minibatch_size)
+    return max(length for length in range(1, min(32, common) + 1) if common % length == 0)
+
+
 def check(recipe: Recipe) -> Iterable[Problem]:
     """What in a recipe cannot go with PPO."""
     options, frames = recipe.algorithm, getattr(recipe.collector, "frames_per_batch", None)
@@ -154,6 +179,17 @@ def check(recipe: Recipe) -> Iterable[Problem]:
             f"make collector.frames_per_batch {max(1, round(frames / size)) * size}, or choose a minibatch_size "
             f"that divides {frames}",
         )
+    length = options.sequence_length
+    if length is not None and "memory" not in recipe.networks:
+        message = f"sequences of {length} steps are for a memory, and there is none"
+        yield Problem("E302", ("algorithm", "sequence_length"), message, "add networks.memory: lstm, or remove it")
+    elif length is not None and frames is not None:
+        steps = frames // getattr(recipe.env, "num_envs", 1)
+        for what, count in (("a batch's steps of an environment", steps), ("minibatch_size", size)):
+            if count % length:
+                message = f"sequences of {length} steps do not divide {what}: {count} = {count // length} x {length} + "
+                cure = f"make it {usual_length(steps, size)}"
+                yield Problem("E302", ("algorithm", "sequence_length"), message + str(count % length), cure)
     yield from check_on_policy(recipe)
 
 
@@ -166,7 +202,9 @@ def check(recipe: Recipe) -> Iterable[Problem]:
     heads=heads,
     acts_in={"Discrete": "categorical", "Box": "normal"},
     needs="densities",
+    ratio=True,
     updates_per_batch=updates_per_batch,
+    sequences=True,
 )
 def make_ppo(options: PPOOptions, networks: Mapping[str, Network], distribution: Distribution) -> Algorithm:
     """PPO over the networks of its slots."""

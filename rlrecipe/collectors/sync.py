@@ -84,11 +84,13 @@ class SyncCollector:
         self.observation: np.ndarray | None = None
         self.recorded: np.ndarray | None = None
         steps, n = options.frames_per_batch // envs.num_envs, envs.num_envs
-        shape = envs.single_observation_space.shape or ()
-        action = policy.act(np.zeros((n, *shape), np.float32), None)
+        shape = policy.shape(envs.single_observation_space.shape or ())
+        seen, kept = self._dtypes()
+        self.seen, self.kept = seen, kept if raw else seen
+        action = policy.act(np.zeros((n, *shape), seen), None)
         self.arrays = {
-            "observation": np.zeros((steps, n, *shape), np.float32),
-            "next_observation": np.zeros((steps, n, *shape), np.float32),
+            "observation": np.zeros((steps, n, *shape), self.kept),
+            "next_observation": np.zeros((steps, n, *shape), self.kept),
             "action": np.zeros((steps, *action.shape), action.dtype),
             "reward": np.zeros((steps, n), np.float32),
             "terminated": np.zeros((steps, n), np.bool_),
@@ -101,6 +103,15 @@ class SyncCollector:
         self._batch["next", "observation"] = tensors["next_observation"]
         for key in ("reward", "terminated", "truncated", "done"):
             self._batch["next", key] = tensors[key]
+
+    def _dtypes(self) -> tuple[np.dtype, np.dtype]:
+        """Of what the policy sees, and of what the environments give: bytes of an image stay bytes until it is read."""
+        given = np.zeros((1, *(self.envs.single_observation_space.shape or ())), self.envs.observation_dtype)
+        shown = given
+        for transform in self.transforms:
+            shown = transform.apply(shown)
+        seen = self.policy.begin(shown).dtype
+        return np.dtype(seen if seen == np.uint8 else np.float32), given.dtype
 
     @property
     def anew(self) -> bool:
@@ -120,8 +131,8 @@ class SyncCollector:
         shown = first = self.envs.start()
         for transform in self.transforms:
             shown = transform.reset(shown)
-        self.observation = np.asarray(shown, np.float32)
-        self.recorded = np.asarray(first, np.float32) if self.raw else self.observation
+        self.observation = np.asarray(self.policy.begin(shown), self.seen)
+        self.recorded = np.asarray(first, self.kept) if self.raw else self.observation
 
     def _act(self, observation: np.ndarray, frames: int) -> np.ndarray:
         if frames < self.random_frames:
@@ -136,13 +147,15 @@ class SyncCollector:
         action = self._act(self.observation, frames)
         following, reward, terminated, truncated, final = self.envs.advance(self.policy.to_env(action))
         done = terminated | truncated
-        self.episodes.step(reward, done, frames + len(done))
+        # Not done: a life that was lost ends what is learned from, but not the game.
+        self.episodes.step(reward, self.envs.over, frames + len(done))
         if self.exploration is not None and done.any():
             self.exploration.reset(done)
         arrays["observation"][t], arrays["action"][t] = self.recorded, action
         raw = (following, final, reward)
         for transform in self.transforms:
             following, final, reward = transform.step(following, final, reward, done)
+        following, final = self.policy.recall(self.observation, following, final, done)
         recorded, last, gained = raw if self.raw else (following, final, reward)
         arrays["next_observation"][t], arrays["reward"][t] = last, gained
         # Both flags mean terminated: there is no future to bootstrap from.
@@ -151,8 +164,8 @@ class SyncCollector:
             truncated & ~terminated,
             done,
         )
-        self.observation = np.asarray(following, np.float32)
-        self.recorded = np.asarray(recorded, np.float32) if self.raw else self.observation
+        self.observation = np.asarray(following, self.seen)
+        self.recorded = np.asarray(recorded, self.kept) if self.raw else self.observation
 
     def state_dict(self) -> State:
         """What the next batch depends on besides the policy and the random streams."""

@@ -76,9 +76,7 @@ class Cache:
     def __init__(self, path: Path, most: int = MOST) -> None:
         self.path, self.most = path, most
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        facts = path.stat()
-        if facts.st_uid != os.getuid() or stat.S_IMODE(facts.st_mode) & 0o022:
-            raise UnsafeCacheError(f"{path} is not the user's own folder: others can write to it")
+        _refuse_foreign(path)
 
     def place(self, name: str) -> Path:
         """Where a package lies, if it is there."""
@@ -126,6 +124,19 @@ class Cache:
 
     def _files(self, name: str) -> tuple[Path, Path]:
         return self.path / f"{name}.pt2", self.path / f"{name}.json"
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Raise if somebody else could write to the folder, or put another one in its place."""
+    facts = path.stat()
+    if facts.st_uid != os.getuid() or stat.S_IMODE(facts.st_mode) & 0o022:
+        raise UnsafeCacheError(f"{path} is not the user's own folder: others can write to it")
+    for parent in path.resolve().parents:
+        facts = parent.stat()
+        # In a sticky folder, such as a temporary one, nobody renames what is another's.
+        shared = facts.st_mode & 0o022 and not facts.st_mode & stat.S_ISVTX
+        if shared or facts.st_uid not in (os.getuid(), 0):
+            raise UnsafeCacheError(f"{path} is not safe: others can write to {parent}, where it lies")
 
 
 def _found(files: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]:

@@ -67,6 +67,7 @@ class Compiled(Eager):
         self, update: Update, batch: Batch, inputs: Scalars, clip_norm: float | None, stop: Stop | None
     ) -> None:
         """Find or make packages for updates with sub-batches like this one; without ``stop`` part by part."""
+        self._programs, self._wholes, self._gradients = {}, {}, {}
         # Dense: packages are made of copies of what they are shown, and those are.
         batch = {key: tensor.contiguous() for key, tensor in batch.items()}
         self._kinds = {key: _kind(tensor) for key, tensor in batch.items()}

@@ -6,12 +6,33 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 
 class UntraceableError(ValueError):
     """A function does something that a package cannot do."""
+
+
+#: Ways in which numbers leave torch without an operation that a recorder would see.
+HANDED_OUT = {"numpy", "__array__", "tolist", "__dlpack__", "data_ptr", "untyped_storage", "storage"}
+
+
+class Handed(TorchFunctionMode):
+    """Refuses to hand a tensor's numbers to numpy or Python: what is computed of them there would be a constant."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call a function of torch's.
+
+        Raises:
+            UntraceableError: it hands numbers out.
+        """
+        if (name := getattr(func, "__name__", "")) in HANDED_OUT:
+            raise UntraceableError(f"it hands numbers out by {name}, which may be others next time")
+        return func(*args, **(kwargs or {}))
 
 
 class Recorder(TorchDispatchMode):
@@ -49,7 +70,7 @@ class Recorder(TorchDispatchMode):
         """
         if torch.Tag.nondeterministic_seeded in func.tags:
             raise UntraceableError(f"{func} draws random numbers")
-        if func is torch.ops.aten._local_scalar_dense.default:
+        if torch.Tag.data_dependent_output in func.tags:
             raise UntraceableError("it reads a number back, which may be another one next time")
         if _sized_by_numbers(func, args):
             raise UntraceableError(f"how many numbers {func} gives depends on numbers, which may be others next time")
@@ -93,7 +114,7 @@ def fingerprint(function: Callable[..., Any], inputs: Sequence[torch.Tensor]) ->
     """
     copies = [tensor.detach().clone() for tensor in inputs]
     recorder = Recorder(copies)
-    with recorder:
+    with Handed(), recorder:
         outputs = tree_leaves(function(*copies))
     kinds = [f"{tensor.dtype}{list(tensor.shape)}{list(tensor.stride())}" for tensor in inputs]
     results = [str(recorder._place(tensor)) for tensor in outputs]

@@ -11,8 +11,8 @@ import torch
 from rlrecipe.compiled.fingerprint import UntraceableError
 from rlrecipe.compiled.trace import apart
 from rlrecipe.interfaces import Batch, Key, Scalars
-from rlrecipe.parameters import Parameters
-from rlrecipe.targets import PREFIX, Targets
+from rlrecipe.parameters import TARGET, Parameters
+from rlrecipe.targets import Targets
 from rlrecipe.update import Part, Stop, Update, gradient, step
 
 Function = Callable[..., tuple[torch.Tensor, ...]]
@@ -78,7 +78,7 @@ class Gradient:
         inputs: Scalars = {name: next(given) for name in self.coefficients}
         batch: Batch = {key: next(given) for key in self.keys}
         leaves = [view.detach().requires_grad_() for view in own.views(own.flat)]
-        params = {**others, **own.by_slot(leaves)}
+        params = self.part.parameters.joined({**others, **own.by_slot(leaves)})
         flat, value, metrics = gradient(self.part.objective.loss, params, leaves, batch, inputs)
         return (flat, *self.reports.pack(self.part.reports(value, metrics, flat)))
 
@@ -214,7 +214,7 @@ class WholeUpdate:
             return
         for slot in targets.copies.slots:
             copy = vectors[slot]
-            yield copy, torch.where(fine, targets.moved(copy, vectors[slot.removeprefix(PREFIX)]), copy)
+            yield copy, torch.where(fine, targets.moved(copy, vectors[slot.removeprefix(TARGET)]), copy)
 
 
 def _vectors(pieces: Sequence[Parameters]) -> dict[str, torch.Tensor]:

@@ -165,10 +165,12 @@ def load(package: Path) -> Run:
         os.environ["TMPDIR"] = scratch
         try:
             loader = private_loader()
-            if loader is None:
-                return load_publicly(package)
-            run: Run = loader(str(package), "model", False, 1, -1).run
-            return run
+            try:
+                run: Run | None = None if loader is None else loader(str(package), "model", False, 1, -1).run
+            except (TypeError, AttributeError):
+                # It is there, but asks for something else than it used to.
+                run = None
+            return run or load_publicly(package)
         finally:
             os.environ.pop("TMPDIR") if before is None else os.environ.update(TMPDIR=before)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from rlrecipe.envs.base import EnvOptions
+from rlrecipe.headless import choose_renderer, hide_windows
 from rlrecipe.lazy import gymnasium
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import option
@@ -43,9 +44,13 @@ def make_gym(options: GymOptions, render_mode: str | None) -> gymnasium.Env[Any,
 
     The passive checker is left out: it costs more than a CartPole step and changes nothing.
     """
+    if render_mode is not None:
+        hide_windows()
     spec = gymnasium.registry.get(options.env_name)
     if spec is not None and "mujoco" in str(spec.entry_point):
         _route_mujoco_warnings()
+        if render_mode is not None:
+            choose_renderer()
     if options.env_name.startswith("ALE/"):
         _silence_atari()
     # Passed only when asked for: a constructor of one's own may not know the word.

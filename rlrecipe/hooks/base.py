@@ -13,7 +13,7 @@ from rlrecipe.recipe.options import Options
 
 if TYPE_CHECKING:
     from rlrecipe.recipe.schema import Recipe
-    from rlrecipe.trainers.trainer import Trainer
+    from rlrecipe.trainers.loop import Loop
 
 
 class TrainerHookBase(ABC):
@@ -24,7 +24,7 @@ class TrainerHookBase(ABC):
     """
 
     @abstractmethod
-    def register(self, trainer: Trainer, name: str | None = None) -> None:
+    def register(self, trainer: Loop, name: str | None = None) -> None:
         """Put the hook at its points; ``name`` is its place in checkpoints."""
 
     @abstractmethod
@@ -75,7 +75,7 @@ class Hook(TrainerHookBase):
         """The hook of a recipe's options."""
         return cls(**{name: getattr(options, name) for name in type(options).model_fields})
 
-    def register(self, trainer: Trainer, name: str | None = None) -> None:
+    def register(self, trainer: Loop, name: str | None = None) -> None:
         """Put the hook at its point."""
         trainer.register_module(name or self.usual_name, self)
         trainer.register_op(self.point, cast("Callable[..., Any]", self))

@@ -14,7 +14,7 @@ from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
     from rlrecipe.recipe.schema import Recipe
-    from rlrecipe.trainers.trainer import Trainer
+    from rlrecipe.trainers.loop import Loop
 
 
 class BatchSubSamplerOptions(Options):
@@ -36,7 +36,7 @@ class BatchSubSampler(Hook, options=BatchSubSamplerOptions, point="process_optim
         super().__init__(*values, **named)
         self.rng = np.random.default_rng()
 
-    def register(self, trainer: Trainer, name: str | None = None) -> None:
+    def register(self, trainer: Loop, name: str | None = None) -> None:
         """Draw by the run's seed from now on."""
         self.rng = trainer.streams.of_hook(name or self.usual_name)
         super().register(trainer, name)

@@ -11,7 +11,7 @@ from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
-    from rlrecipe.trainers.trainer import Trainer
+    from rlrecipe.trainers.loop import Loop
 
 
 class EarlyStoppingOptions(Options):
@@ -31,7 +31,7 @@ class EarlyStopping(Hook, options=EarlyStoppingOptions, point="post_steps"):
         self.threshold, self.episodes = self.options.threshold, self.options.episodes
         self.returns: deque[float] = deque(maxlen=self.episodes)
 
-    def register(self, trainer: Trainer, name: str | None = None) -> None:
+    def register(self, trainer: Loop, name: str | None = None) -> None:
         """Look at the end of every batch."""
         self.trainer = trainer
         super().register(trainer, name)

@@ -9,7 +9,7 @@ from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
-    from rlrecipe.trainers.trainer import Trainer
+    from rlrecipe.trainers.loop import Loop
 
 
 class GradientNormOptions(Options):
@@ -22,11 +22,11 @@ class GradientNorm(Hook, options=GradientNormOptions):
     category = "operation"
     observer = True
 
-    def register(self, trainer: Trainer, name: str | None = None) -> None:
+    def register(self, trainer: Loop, name: str | None = None) -> None:
         """Have every objective report its gradient's norm."""
         trainer.register_module(name or self.usual_name, self)
         for part in trainer.update.parts:
-            part.reports_norm = True
+            part.report_norm()
 
 
 @register("hook", "gradient_norm")

@@ -11,7 +11,7 @@ from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
-    from rlrecipe.trainers.trainer import Trainer
+    from rlrecipe.trainers.loop import Loop
 
 
 class LogTimingOptions(Options):
@@ -33,26 +33,37 @@ class LogTiming(Hook, options=LogTimingOptions, point="post_steps_log"):
     def __init__(self, *values: Any, **named: Any) -> None:
         super().__init__(*values, **named)
         self.seconds = {"time/collecting": 0.0, "time/learning": 0.0}
-        self._collected = 0.0
+        self._collected = self._called = 0.0
 
-    def register(self, trainer: Trainer, name: str | None = None) -> None:
+    def register(self, trainer: Loop, name: str | None = None) -> None:
         """Look at the clock around each collection, and after each batch's updates."""
         super().register(trainer, name)
-        collect = trainer.collector.collect
+        collect = getattr(trainer.collector, "collect", None)
+        if collect is None:
+            # A collector that is iterated: what it takes is the time since the batch before.
+            self._called = time.monotonic()
+            trainer.register_op("pre_steps_log", self.arrived)
+            return
 
         def timed() -> Batch:
             begun = time.monotonic()
-            batch = collect()
+            batch: Batch = collect()
             self._collected = time.monotonic()
             self._add("time/collecting", self._collected - begun)
             return batch
 
-        trainer.collector.collect = timed  # type: ignore[method-assign]
+        trainer.collector.collect = timed
 
     def __call__(self, batch: Any) -> dict[str, float]:
         """A batch's updates are done; the seconds to log."""
-        self._add("time/learning", time.monotonic() - self._collected)
+        self._called = time.monotonic()
+        self._add("time/learning", self._called - self._collected)
         return dict(self.seconds)
+
+    def arrived(self, batch: Any) -> None:
+        """A batch was collected."""
+        self._collected = time.monotonic()
+        self._add("time/collecting", self._collected - self._called)
 
     def _add(self, name: str, seconds: float) -> None:
         self.seconds[name] = seconds if self.options.percall else self.seconds[name] + seconds

@@ -20,7 +20,7 @@ from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
     from rlrecipe.recipe.schema import Recipe
-    from rlrecipe.trainers.trainer import Trainer
+    from rlrecipe.trainers.loop import Loop
 
 
 #: They take a metric, other schedulers or functions, which a recipe cannot write.
@@ -85,7 +85,7 @@ class LRSchedulerHook(Hook, options=LRSchedulerHookOptions):
         except (TypeError, ValueError) as error:
             raise HookError(f"lr_scheduler_hook: {name} does not take kwargs {self.options.kwargs}: {error}") from None
 
-    def register(self, trainer: Trainer, name: str | None = None) -> None:
+    def register(self, trainer: Loop, name: str | None = None) -> None:
         """Step it after updates; the trainer's rates follow it unless it has an optimizer of its own."""
         self.trainer = trainer
         trainer.register_module(name or self.usual_name, self)

@@ -12,7 +12,7 @@ from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
-    from rlrecipe.trainers.trainer import Trainer
+    from rlrecipe.trainers.loop import Loop
 
 
 class NanGuardOptions(Options):
@@ -26,7 +26,7 @@ class NanGuard(Hook, options=NanGuardOptions, point="post_steps_log"):
     reads_mapping = True
     observer = True
 
-    def register(self, trainer: Trainer, name: str | None = None) -> None:
+    def register(self, trainer: Loop, name: str | None = None) -> None:
         """Look at the end of every batch."""
         self.parameters = trainer.update.parameters
         super().register(trainer, name)

@@ -13,7 +13,7 @@ from rlrecipe.recipe.options import Options, Slot, option
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
-    from rlrecipe.trainers.trainer import Trainer
+    from rlrecipe.trainers.loop import Loop
 
 
 class OptimizerHookOptions(Options):
@@ -44,15 +44,15 @@ class OptimizerHook(Hook, options=OptimizerHookOptions, point="optimizer"):
         self.components = None if loss_components is None else tuple(loss_components)
         self._gradients: list[torch.Tensor | None] | None = None
 
-    def register(self, trainer: Trainer, name: str | None = None) -> None:
+    def register(self, trainer: Loop, name: str | None = None) -> None:
         """Take the place of the built-in optimizer, or of its step.
 
         Raises:
             HookError: no loss has one of the names.
         """
-        names = [part.name for part in trainer.update.parts]
-        unknown = [each for each in self.components or () if each not in names]
-        if unknown:
+        names = trainer.loss_names()
+        unknown = [each for each in self.components or () if names is not None and each not in names]
+        if unknown and names is not None:
             raise HookError(f"optimizer_hook: no loss is named {', '.join(unknown)}; there are: {', '.join(names)}")
         trainer.register_module(name or self.usual_name, self)
         if isinstance(self.optimizer, Options):
@@ -64,7 +64,9 @@ class OptimizerHook(Hook, options=OptimizerHookOptions, point="optimizer"):
 
     def backward(self, losses: Mapping[str, torch.Tensor]) -> None:
         """Take the gradients before anybody steps: the losses' graphs hold the parameters as they are now."""
-        chosen = [losses[name] for name in (losses.keys() if self.components is None else self.components)]
+        # A TensorDict is iterated by rows, not by names.
+        found = [name for name in losses.keys() if name.startswith("loss")]  # noqa: SIM118
+        chosen = [losses[name] for name in (found if self.components is None else self.components)]
         total = torch.stack([loss.reshape(()) for loss in chosen]).sum()
         leaves = self._leaves()
         self._gradients = list(torch.autograd.grad(total, leaves, retain_graph=True, allow_unused=True))

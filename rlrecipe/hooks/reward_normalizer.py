@@ -10,7 +10,7 @@ from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
-    from rlrecipe.trainers.trainer import Trainer
+    from rlrecipe.trainers.loop import Loop
 
 
 class RewardNormalizerOptions(Options):
@@ -38,7 +38,7 @@ class RewardNormalizer(Hook, options=RewardNormalizerOptions):
         super().__init__(*values, **named)
         self.sum = self.squares = self.count = 0.0
 
-    def register(self, trainer: Trainer, name: str | None = None) -> None:
+    def register(self, trainer: Loop, name: str | None = None) -> None:
         """Take statistics at batch_process, and normalise there or at process_optim_batch."""
         trainer.register_module(name or self.usual_name, self)
         trainer.register_op("batch_process", self.update_reward_stats)

@@ -31,7 +31,13 @@ class SelectKeys(Hook, options=SelectKeysOptions, point="batch_process"):
         """
         if hasattr(batch, "batch_size"):
             return batch.select(*self.options.keys)
-        return {key: entry(batch, key, "select_keys") for key in self.options.keys}
+        kept: dict[Any, Any] = {}
+        for key in self.options.keys:
+            # The name of nested entries stands for all of them, as in a TensorDict.
+            path = (key,) if isinstance(key, str) else tuple(key)
+            nested = {each: batch[each] for each in batch if isinstance(each, tuple) and each[: len(path)] == path}
+            kept |= nested or {key: entry(batch, key, "select_keys")}
+        return kept
 
 
 @register("hook", "select_keys")

@@ -12,7 +12,7 @@ from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
-    from rlrecipe.trainers.trainer import Trainer
+    from rlrecipe.trainers.loop import Loop
 
 
 class TargetNetUpdaterHookOptions(Options):
@@ -43,13 +43,13 @@ class TargetNetUpdaterHook(Hook, options=TargetNetUpdaterHookOptions, point="pos
         super().__init__(**named)
         self.updater, self.count = target_params_updater, 0
 
-    def register(self, trainer: Trainer, name: str | None = None) -> None:
+    def register(self, trainer: Loop, name: str | None = None) -> None:
         """Step after each update.
 
         Raises:
             HookError: there is nothing to move.
         """
-        self.targets = trainer.update.targets
+        self.targets = None if self.updater is not None else trainer.update.targets
         if self.updater is None and self.targets is None:
             raise HookError("target_net_updater_hook: this algorithm has no target networks; remove the hook")
         super().register(trainer, name)

@@ -10,7 +10,7 @@ from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
-    from rlrecipe.trainers.trainer import Trainer
+    from rlrecipe.trainers.loop import Loop
 
 
 class TimeLimitOptions(Options):
@@ -29,7 +29,7 @@ class TimeLimit(Hook, options=TimeLimitOptions, point="post_steps"):
         super().__init__(*values, **named)
         self.begun = time.monotonic()
 
-    def register(self, trainer: Trainer, name: str | None = None) -> None:
+    def register(self, trainer: Loop, name: str | None = None) -> None:
         """Count from here on."""
         self.trainer, self.begun = trainer, time.monotonic()
         super().register(trainer, name)

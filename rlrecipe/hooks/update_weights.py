@@ -11,7 +11,7 @@ from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
-    from rlrecipe.trainers.trainer import Trainer
+    from rlrecipe.trainers.loop import Loop
 
 
 class UpdateWeightsOptions(Options):
@@ -41,7 +41,7 @@ class UpdateWeights(Hook, options=UpdateWeightsOptions, point="post_steps"):
         super().__init__(update_weights_interval)
         self.collector, self.getter, self.counter = collector, policy_weights_getter, 0
 
-    def register(self, trainer: Trainer, name: str | None = None) -> None:
+    def register(self, trainer: Loop, name: str | None = None) -> None:
         """Send after each batch's updates."""
         self.collector = self.collector or trainer.collector
         super().register(trainer, name)

@@ -10,7 +10,7 @@ from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
-    from rlrecipe.trainers.trainer import Trainer
+    from rlrecipe.trainers.loop import Loop
 
 
 class UTDRHookOptions(Options):
@@ -28,11 +28,11 @@ class UTDRHook(Hook, options=UTDRHookOptions):
     reads_mapping = True
     observer = True
 
-    def __init__(self, trainer: Trainer | None = None) -> None:
+    def __init__(self, trainer: Loop | None = None) -> None:
         super().__init__()
         self.trainer, self.rows = trainer, 0
 
-    def register(self, trainer: Trainer, name: str | None = None) -> None:
+    def register(self, trainer: Loop, name: str | None = None) -> None:
         """Count each sub-batch, and log once a batch."""
         self.trainer = trainer
         trainer.register_module(name or self.usual_name, self)

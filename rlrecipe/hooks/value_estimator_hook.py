@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from rlrecipe.errors import HookError
 from rlrecipe.hooks.base import Hook, places
 from rlrecipe.interfaces import State
 from rlrecipe.recipe.errors import Problem
@@ -13,7 +14,7 @@ from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
     from rlrecipe.recipe.schema import Recipe
-    from rlrecipe.trainers.trainer import Trainer
+    from rlrecipe.trainers.loop import Loop
 
 
 class ValueEstimatorHookOptions(Options):
@@ -38,10 +39,16 @@ class ValueEstimatorHook(Hook, options=ValueEstimatorHookOptions, point="pre_epo
         super().__init__(**named)
         self.estimator, self.gamma = value_estimator, self.options.gamma
 
-    def register(self, trainer: Trainer, name: str | None = None) -> None:
-        """Estimate before each batch's updates."""
+    def register(self, trainer: Loop, name: str | None = None) -> None:
+        """Estimate before each batch's updates.
+
+        Raises:
+            HookError: nobody says how rewards are discounted.
+        """
         if self.gamma is None:
-            self.gamma = float(getattr(trainer.algorithm, "gamma", 1.0))
+            self.gamma = getattr(trainer.algorithm, "gamma", None)
+        if self.gamma is None and self.estimator is None:
+            raise HookError("value_estimator_hook: the loss says no gamma; give the hook one, or a value estimator")
         super().register(trainer, name)
 
     def __call__(self, batch: Any) -> Any:

@@ -3,34 +3,69 @@
 from __future__ import annotations
 
 import csv
+import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.interfaces import Logger
-from rlrecipe.recipe.options import Options
+from rlrecipe.lazy import torch
+from rlrecipe.loggers.base import Logger, file_of, flat, folder_of, histogram
+from rlrecipe.loggers.video import write_mp4
+from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 
 
 class CSVOptions(Options):
     """Rows in ``csv/metrics.csv``, a column for each name."""
 
+    exp_name: str | None = option(None, "A folder inside csv/ for them; null: none.", pattern=r"^\w[\w. -]*$")
 
-class CSVLogger:
-    """Appends rows; a name that is new makes the file anew with one column more."""
 
-    def __init__(self, path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-        self.path, self.rows = path, [dict(row) for row in rows]
+class CSVLogger(Logger):
+    """Appends rows to ``<log_dir>/<exp_name>/metrics.csv``; a name that is new makes the file anew with its column.
+
+    Args:
+        exp_name: a folder inside ``log_dir``; empty for none.
+        log_dir: where the folder is.
+        video_format: ``mp4``, or ``pt`` for the tensor as ``torch.save`` writes it.
+        video_fps: pictures a second of videos.
+        rows: rows of before; without them, those in the file stay.
+    """
+
+    def __init__(
+        self,
+        exp_name: str,
+        log_dir: str | Path | None = None,
+        video_format: str = "mp4",
+        video_fps: float = 30,
+        *,
+        rows: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        super().__init__(exp_name, log_dir or "csv_logs")
+        if video_format not in ("mp4", "pt"):
+            raise ValueError(f"video_format is 'mp4' or 'pt', got {video_format!r}")
+        self.video_format, self.video_fps = video_format, video_fps
+        self.folder = folder_of(self.log_dir, exp_name)
+        self.path = self.folder / "metrics.csv"
+        self.rows = [dict(row) for row in (self._there() if rows is None else rows)]
         self.columns = list(dict.fromkeys(key for row in self.rows for key in row))
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._rewrite()
+
+    def _there(self) -> list[dict[str, Any]]:
+        if not self.path.is_file():
+            return []
+        with self.path.open(newline="") as file:
+            return [{**row, "frames": int(row["frames"])} for row in csv.DictReader(file)]
 
     def _rewrite(self) -> None:
         staged = self.path.with_name(f".{self.path.name}")
         with staged.open("w", newline="") as file:
             writer = csv.DictWriter(file, self.columns)
             writer.writeheader()
-            writer.writerows(self.rows)
+            writer.writerows(self.rows[:-1])
+            self._last = file.tell()
+            writer.writerows(self.rows[-1:])
         staged.replace(self.path)
 
     def write(self, row: Mapping[str, Any]) -> None:
@@ -42,13 +77,39 @@ class CSVLogger:
             self._rewrite()
             return
         with self.path.open("a", newline="") as file:
+            self._last = file.tell()
             csv.DictWriter(file, self.columns).writerow(row)
+
+    def _log(self, metrics: Mapping[str, float], step: int) -> None:
+        """Numbers of one step that come one after the other share a row."""
+        row: dict[str, Any] = {"frames": step}
+        if self.rows and self.rows[-1]["frames"] == step and not metrics.keys() & self.rows[-1].keys():
+            row = self.rows.pop()
+            os.truncate(self.path, self._last)
+        self.write({**row, **metrics})
+
+    def log_video(self, name: str, video: Any, step: int | None = None, *, fps: float | None = None) -> None:
+        """Write ``videos/<name>_<step>.mp4``."""
+        path = file_of(self.folder / "videos", name, step, f".{self.video_format}")
+        if self.video_format == "pt":
+            torch.save(video, path)
+        else:
+            write_mp4(path, video, fps or self.video_fps)
+
+    def log_histogram(self, name: str, data: Any, step: int | None = None, *, bins: Any = 10) -> None:
+        """Append counts and edges to ``histograms/<name>.jsonl``."""
+        with file_of(self.folder / "histograms", name, None, ".jsonl").open("a") as file:
+            file.write(json.dumps({"frames": step, **histogram(data, bins)}) + "\n")
+
+    def log_hparams(self, cfg: Any) -> None:
+        """Write ``hparams.txt``, a line for each option."""
+        (self.folder / "hparams.txt").write_text("".join(f"{key}: {value}\n" for key, value in sorted(flat(cfg))))
 
     def close(self) -> None:
         """Every row is in the file already."""
 
 
 @register("logger", "csv")
-def make_csv(options: CSVOptions, run_dir: Path, rows: Sequence[Mapping[str, Any]]) -> Logger:
+def make_csv(options: CSVOptions, run_dir: Path, rows: Sequence[Mapping[str, Any]]) -> CSVLogger:
     """A CSV file of the run, starting with the rows of before."""
-    return CSVLogger(run_dir / "csv" / "metrics.csv", rows)
+    return CSVLogger(options.exp_name or "", run_dir / "csv", rows=rows)

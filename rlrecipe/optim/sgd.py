@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
 from rlrecipe.interfaces import Optimizer
 from rlrecipe.lazy import torch
 from rlrecipe.optim.base import OptimizerOptions
+from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
+
+if TYPE_CHECKING:
+    from rlrecipe.recipe.schema import Recipe
 
 
 class SGDOptions(OptimizerOptions):
@@ -14,6 +21,7 @@ class SGDOptions(OptimizerOptions):
 
     momentum: float = option(0.0, "Share of the last step that goes on.", ge=0, lt=1)
     weight_decay: float = option(0.0, "L2 penalty, added to the gradient.", ge=0)
+    nesterov: bool = option(False, "Look a step ahead along the momentum.")
 
 
 class SGD:
@@ -21,6 +29,7 @@ class SGD:
 
     def __init__(self, options: SGDOptions) -> None:
         self.lr, self.momentum, self.weight_decay = options.lr, options.momentum, options.weight_decay
+        self.nesterov = options.nesterov
 
     def init(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
         """A zero momentum buffer, if there is momentum."""
@@ -33,11 +42,21 @@ class SGD:
         if self.weight_decay:
             gradient = gradient.add(flat, alpha=self.weight_decay)
         if self.momentum:
-            gradient = state["momentum_buffer"].mul_(self.momentum).add_(gradient)
+            buffer = state["momentum_buffer"].mul_(self.momentum).add_(gradient)
+            gradient = gradient.add(buffer, alpha=self.momentum) if self.nesterov else buffer
         flat.sub_(gradient * lr)
 
 
-@register("optimizer", "sgd")
+def check(recipe: Recipe) -> Iterable[Problem]:
+    """Nesterov's form is one of the momentum."""
+    options: Any = recipe.optimizer
+    # It may be a hook that names it.
+    if isinstance(options, SGDOptions) and options.nesterov and not options.momentum:
+        message = "nesterov looks ahead along the momentum, which is 0"
+        yield Problem("E302", ("optimizer", "nesterov"), message, "add momentum: 0.9, or remove nesterov")
+
+
+@register("optimizer", "sgd", check=check)
 def make_sgd(options: SGDOptions) -> Optimizer:
     """SGD with the given options."""
     return SGD(options)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pydantic import ValidationError
 
 from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.evaluation import Holder, merged_env
 from rlrecipe.recipe.messages import problems_of, unknown_key
+from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.shape import at, components
 from rlrecipe.recipe.tree import INVALID, Node
@@ -24,7 +25,7 @@ def check_tree(root: Node) -> Iterator[Problem]:
     yield from _lengths(root)
     yield from _slots(root)
     for path in (("env", "env_name"), ("env",), ("evaluation", "env", "env_name")):
-        yield from _env_id(root, path)
+        yield from check_env_id(root, path)
 
 
 def check_recipe(recipe: Recipe) -> Iterator[Problem]:
@@ -33,12 +34,18 @@ def check_recipe(recipe: Recipe) -> Iterator[Problem]:
     yield from _runtime(recipe)
     yield from _evaluation_env(recipe)
     for path, options in components(recipe):
+        yield from check_extras([(path, options)])
+        if options.component.check is not None:
+            yield from options.component.check(recipe)
+
+
+def check_extras(found: Iterable[tuple[Path, Options]]) -> Iterator[Problem]:
+    """Extras that components need and this machine lacks."""
+    for path, options in found:
         component = options.component
         for extra in dict.fromkeys(component.missing()):
             message = f"{component.kind} {component.name!r} needs the extra {extra!r}, which is not installed"
             yield Problem("E401", path, message, f"pip install 'rlrecipe[{extra}]'")
-        if component.check is not None:
-            yield from component.check(recipe)
 
 
 def _lengths(root: Node) -> Iterator[Problem]:
@@ -70,7 +77,8 @@ def _slots(root: Node) -> Iterator[Problem]:
                 yield unknown_key(root, (*path, key), slots, f"network of {component.name}")
 
 
-def _env_id(root: Node, path: Path) -> Iterator[Problem]:
+def check_env_id(root: Node, path: Path) -> Iterator[Problem]:
+    """An environment id with a module, which would be imported unasked."""
     node = root.get(*path)
     if node is None or not isinstance(node.value, str) or ":" not in node.value:
         return

@@ -106,7 +106,12 @@ def unknown(error: UnknownComponent) -> str:
         return f"no {error.kind} is named {error.name!r}: {error.reason}"
     near = nearest(error.name, error.names)
     hint = f"; did you mean {near}?" if near else ""
-    return f"no {error.kind} is named {error.name!r}; expected one of {', '.join(error.names)}{hint}"
+    parts = (
+        f"no {error.kind} is named {error.name!r}",
+        error.reason,
+        f"expected one of {', '.join(error.names)}{hint}",
+    )
+    return "; ".join(filter(None, parts))
 
 
 def options(model: type[Options]) -> Iterator[OptionDescription]:

@@ -154,7 +154,8 @@ def _unknown(root: Node, path: Path, details: list[dict[str, Any]]) -> Problem:
     if context.get("reason"):
         return Problem("E201", path, f"no {context['kind']} is named {context['name']}: {context['reason']}")
     listed = f"expected one of {', '.join(names)}" if names else "there is none yet"
-    return Problem("E201", path, f"no {context['kind']} is named {context['name']}; {listed}", nearest(name, names))
+    parts = (f"no {context['kind']} is named {context['name']}", context["reason"], listed)
+    return Problem("E201", path, "; ".join(filter(None, parts)), nearest(name, names))
 
 
 def _nameless(_: Node, path: Path, details: list[dict[str, Any]]) -> Problem:

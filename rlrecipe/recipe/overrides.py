@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from rlrecipe.recipe.errors import Path, PlacedProblem, Problem
 from rlrecipe.recipe.tree import Mark, Node, Source
 from rlrecipe.recipe.yaml import DEEPEST, read_value, split_lines
+
+
+def overrides_of(sections: Mapping[str, Any]) -> list[str]:
+    """Sections given in Python as ``key=value``."""
+    # YAML reads JSON; numbers of numpy become Python's.
+    return [f"{k}={json.dumps(v, ensure_ascii=False, default=lambda x: x.item())}" for k, v in sections.items()]
 
 
 def override(text: str) -> tuple[Node | None, list[PlacedProblem]]:

@@ -43,10 +43,11 @@ Builder = TypeVar("Builder", bound=Callable[..., Any])
 
 
 class UnknownComponent(LookupError):  # noqa: N818 - a lookup's answer, shown as a recipe problem
-    """No component of this kind has this name; ``names`` are those that exist, ``reason`` why it is refused."""
+    """No component of this kind has this name; ``names`` are those that exist, ``reason`` why it is left out."""
 
     def __init__(self, kind: str, name: str, names: list[str], reason: str | None = None) -> None:
-        super().__init__(f"no {kind} is named {name!r}; {reason or 'there are: ' + (', '.join(names) or 'none')}")
+        there = f"there are: {', '.join(names) or 'none'}"
+        super().__init__("; ".join(filter(None, (f"no {kind} is named {name!r}", reason, there))))
         self.kind, self.name, self.names, self.reason = kind, name, names, reason
 
 
@@ -79,11 +80,12 @@ class Component:
 
     def missing(self) -> list[str]:
         """The extras that would have to be installed here for this component to work."""
-        return [extra for module, extra in self.requires.items() if importlib.util.find_spec(module) is None]
+        extras = (extra for module, extra in self.requires.items() if importlib.util.find_spec(module) is None)
+        return list(dict.fromkeys(extras))
 
 
 _components: dict[tuple[str, str], Component] = {}
-_refused: dict[tuple[str, str], str] = {}
+_left_out: dict[tuple[str, str], str] = {}
 _searched: set[str] = set()
 
 
@@ -129,9 +131,19 @@ def register(
     return decorate
 
 
-def refuse(kind: str, name: str, reason: str) -> None:
-    """Say why there is no component of a name that people will look for."""
-    _refused[kind, name] = reason
+def leave_out(kind: str, name: str, reason: str) -> None:
+    """Say why a name that users know from elsewhere is no component; other spellings of it get the same answer."""
+    _left_out[kind, _plain(name)] = reason
+
+
+def left_out(kind: str) -> frozenset[str]:
+    """Names that ``leave_out`` was told of, in lower case and without underscores."""
+    search(kind)
+    return frozenset(name for each, name in _left_out if each == kind)
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "")
 
 
 def _same_file(one: Component, other: Component) -> bool:
@@ -168,7 +180,7 @@ def find(kind: str, name: str) -> Component:
         search(kind)
     if (kind, name) not in _components:
         names = [component.name for component in search(kind)]
-        raise UnknownComponent(kind, name, names, _refused.get((kind, name)))
+        raise UnknownComponent(kind, name, names, _left_out.get((kind, _plain(name))))
     return _components[kind, name]
 
 

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from pydantic import ValidationError
 
-from rlrecipe.environments import Spaces, make_env, spaces_of
+from rlrecipe.builders.environments import Spaces, environment_problem, make_env, spaces_of
 from rlrecipe.errors import Refusal
-from rlrecipe.probe import differing, environment_problem
+from rlrecipe.evaluation import Evaluation, Evaluator, Stage
+from rlrecipe.probe import differing
 from rlrecipe.recipe.evaluation import evaluation_env, merged_env
 from rlrecipe.recipe.messages import problems_of
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.tree import unmarked
-from rlrecipe.runs.evaluation import Evaluation, Evaluator
 from rlrecipe.runs.policy import LoadedPolicy
 from rlrecipe.streams import Streams
 
 
-def report(evaluation: Evaluation, policy: LoadedPolicy, seed: int) -> dict[str, Any]:
+def report(evaluation: Evaluation, checkpoint: str | None, seed: int) -> dict[str, Any]:
     """An evaluation as ``rlrecipe evaluate --json`` prints it."""
     return {
         "episodes": len(evaluation.returns),
@@ -32,7 +33,7 @@ def report(evaluation: Evaluation, policy: LoadedPolicy, seed: int) -> dict[str,
         "returns": evaluation.returns,
         "lengths": evaluation.lengths,
         "seed": seed,
-        "checkpoint": policy.checkpoint,
+        "checkpoint": checkpoint,
     }
 
 
@@ -83,27 +84,30 @@ def evaluate(
         raise Refusal(environment_problem(options, error, ("env",)).message) from None
     if difference is not None:
         raise Refusal(difference)
-    make: Callable[[], Any] = lambda: make_env(options, "eval")  # noqa: E731 - one of two makers
-    if video is not None:
-        make = _recording(options, video)
-    evaluator = Evaluator(make, policy.policy, policy.transforms, Streams(seed))
-    try:
+    stage = Stage(partial(make_env, options, "eval"), policy.policy, policy.transforms)
+    evaluator = Evaluator(stage, Streams(seed))
+    if video is None:
         evaluation = evaluator.run(episodes, deterministic)
-    finally:
-        evaluator.close()
+    else:
+        evaluation = filmed(evaluator, episodes, deterministic, video)
     assert evaluation is not None, "nothing interrupts this evaluation"
-    return report(evaluation, policy, seed)
+    return report(evaluation, policy.checkpoint, seed)
 
 
-def _recording(options: Options, video: Path) -> Callable[[], Any]:
-    """Makers of environments of which the first records its first episode."""
-    from rlrecipe.runs.video import RecordFirstEpisode
+def filmed(evaluator: Evaluator, episodes: int, deterministic: bool, path: Path) -> Evaluation | None:
+    """An evaluation whose first episode is written to an mp4 file.
 
-    made: list[Any] = []
+    Raises:
+        VideoUnavailable: it could not be written.
+    """
+    from rlrecipe.video import Filming, VideoUnavailable
 
-    def make() -> Any:
-        env = make_env(options, "eval", render_mode=None if made else "rgb_array")
-        made.append(env)
-        return env if len(made) > 1 else RecordFirstEpisode(env, video)
+    def refuse(line: str) -> NoReturn:
+        raise VideoUnavailable(line)
 
-    return make
+    evaluator.camera = filming = Filming(refuse)
+    filming.start(path)
+    try:
+        return evaluator.run(episodes, deterministic)
+    finally:
+        filming.finish()

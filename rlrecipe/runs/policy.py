@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from rlrecipe.build import make_learner
+from rlrecipe.builders.environments import Spaces, make_transforms
+from rlrecipe.builders.learning import make_learner
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint
-from rlrecipe.environments import Spaces, make_transforms
 from rlrecipe.errors import Refusal
 from rlrecipe.interfaces import Transform
 from rlrecipe.lazy import torch
+from rlrecipe.observations import Rows
 from rlrecipe.recipe.imports import is_file
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.schema import Recipe
@@ -71,18 +72,26 @@ class LoadedPolicy:
         transforms = make_transforms(recipe.env, self.observation_space, getattr(recipe.algorithm, "gamma", 1.0))
         self.transforms = [_restored(transforms[name], name, checkpoint) for name in checkpoint.policy["transforms"]]
         self._rng = np.random.default_rng()
+        self._carry: np.ndarray | None = None
+
+    def reset(self) -> None:
+        """Forget what was remembered: a new episode begins. Of use to policies with a memory only."""
+        self._carry = None
 
     def __call__(self, observation: Any, deterministic: bool = True) -> Any:
         """Actions as the environment takes them.
 
         Args:
             observation: one, or several along a first dimension, as the environment gives them with
-                the transforms that wrap it (frame skip, flatten_observation).
+                the transforms that wrap it (frame skip, flatten_observation). Of a dict observation only one.
+                A policy with a memory takes those of one step after the other; ``reset`` starts an episode.
             deterministic: the most probable action rather than a drawn one.
 
         Raises:
             ValueError: the observation has another shape.
         """
+        if isinstance(self.observation_space, Rows) and not isinstance(observation, np.ndarray):
+            observation = self.observation_space.row(observation)
         observation = np.asarray(observation)
         shape = tuple(self.observation_space.shape)
         if observation.shape[observation.ndim - len(shape) :] != shape or observation.ndim > len(shape) + 1:
@@ -93,8 +102,14 @@ class LoadedPolicy:
         rows = observation[None] if single else observation
         for transform in self.transforms:
             rows = transform.apply(rows)
+        rows = np.asarray(rows, np.float32)
+        if self.policy.front is not None:
+            if self._carry is None or len(self._carry) != len(rows):
+                self._carry = self.policy.nothing(len(rows))
+            rows = self.policy.go_on(rows, self._carry)
+            self._carry = self.policy.remember(rows)
         noise = None if deterministic else self.policy.noise(self._rng, len(rows))
-        actions = self.policy.to_env(self.policy.act(np.asarray(rows, np.float32), noise))
+        actions = self.policy.to_env(self.policy.act(rows, noise))
         return actions[0] if single else actions
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from rlrecipe.interfaces import Logger, State
 from rlrecipe.recipe.values import Duration
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.records import Records
-from rlrecipe.trainers.trainer import Trainer
+from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 
 
 class Recorder:
@@ -26,18 +27,19 @@ class Recorder:
         display: shows the newest row.
     """
 
-    def __init__(self, folder: Path, trainer: Trainer, every: Duration, display: Display) -> None:
+    def __init__(self, folder: Path, trainer: RecipeTrainer, every: Duration, display: Display) -> None:
         self.trainer, self.display, self.alarm = trainer, display, Alarm(every, trainer.clock)
         self.metrics, self.episodes = Records(folder / "metrics.jsonl"), Records(folder / "episodes.jsonl")
-        self.loggers: list[Logger] = []
+        self.loggers: dict[str, Logger] = {}
         self.open_episodes: list[list[float]] = []
         self._row: dict[str, Any] = {}
         self._mark = self._now()
 
-    def open(self, loggers: Sequence[Callable[[list[dict[str, Any]]], Logger]]) -> None:
-        """Start the loggers from the rows that are there, so that each row reaches them once."""
+    def open(self, loggers: Sequence[tuple[str, Callable[[list[dict[str, Any]]], Logger]]]) -> None:
+        """Start the loggers, by name, from the rows that are there, so that each row reaches them once."""
         rows = self.metrics.rows()
-        self.loggers = [make(rows) for make in loggers]
+        for index, (name, make) in enumerate(loggers):
+            self.loggers[f"loggers.{index} ({name})"] = make(rows)
         self._mark = self._now()
 
     def _now(self) -> tuple[int, float]:
@@ -77,8 +79,21 @@ class Recorder:
         row = {"frames": self.trainer.clock.frames, "updates": self.trainer.clock.updates, **values}
         # As a resumed run reads it back: what a logger makes of a row does not depend on a stop.
         written = self.metrics.write(row)
-        for logger in self.loggers:
-            logger.write(written)
+        for name, logger in list(self.loggers.items()):
+            try:
+                logger.write(written)
+            except Exception as error:
+                self._give_up(name, error)
+
+    def _give_up(self, name: str, error: Exception) -> None:
+        """Go on without a logger that failed: a run of hours is worth more than a copy of its rows."""
+        failed = self.loggers.pop(name)
+        self.display.say(
+            f"warning: {name} failed and gets no more rows: {type(error).__name__}: {error}; "
+            "training goes on, every row is in metrics.jsonl, and a resumed run tries it again"
+        )
+        with suppress(Exception):
+            failed.close()
 
     def state_dict(self) -> State:
         """The alarm, and what waits for the next row."""
@@ -103,7 +118,10 @@ class Recorder:
 
     def close(self) -> None:
         """Close every file and logger."""
-        for logger in self.loggers:
-            logger.close()
+        for name, logger in self.loggers.items():
+            try:
+                logger.close()
+            except Exception as error:
+                self.display.say(f"warning: {name} could not be closed: {type(error).__name__}: {error}")
         self.metrics.close()
         self.episodes.close()

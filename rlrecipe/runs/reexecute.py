@@ -29,6 +29,7 @@ from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.values import Duration
 from rlrecipe.runs.arithmetic import flushing_denormals
 from rlrecipe.runs.directory import RunDirectory
+from rlrecipe.runs.evaluate import filmed
 from rlrecipe.runs.policy import recipe_of
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.session import Session
@@ -244,7 +245,7 @@ def replay(
         for log in LOGS:
             (folder / log).write_bytes((session.run.path / log).read_bytes())
         if video:
-            _film(session, folder / "policy.mp4")
+            filmed(session.evaluation.evaluator, 1, True, folder / "policy.mp4")
     return folder
 
 
@@ -254,16 +255,3 @@ def _add_observer(session: Session, options: Options) -> None:
     if not getattr(hook, "observer", False):
         raise Refusal(f"the hook {name} does not declare itself an observer, so it could change what is replayed")
     hook.register(session.trainer, f"replay_{name}")
-
-
-def _film(session: Session, path: Path) -> None:
-    from rlrecipe.environments import make_env
-    from rlrecipe.recipe.evaluation import evaluation_env
-    from rlrecipe.runs.video import RecordFirstEpisode
-
-    def make() -> RecordFirstEpisode:
-        env = make_env(evaluation_env(session.recipe), "eval", render_mode="rgb_array")
-        return RecordFirstEpisode(env, path)
-
-    session.evaluation.evaluator.make = make
-    session.evaluation.evaluator.run(1)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from rlrecipe.build import Assembly
+from rlrecipe.builders.environments import in_phase
 from rlrecipe.checkpoint.content import pack
 from rlrecipe.checkpoint.store import CheckpointStore, name_of
 from rlrecipe.clock import Alarm
-from rlrecipe.environments import in_phase, make_env
+from rlrecipe.evaluation import Evaluator
 from rlrecipe.interfaces import State
 from rlrecipe.recipe.dump import data
-from rlrecipe.recipe.evaluation import evaluation_env
-from rlrecipe.runs.evaluation import Evaluator
 from rlrecipe.runs.provenance import versions
 from rlrecipe.runs.recorder import Recorder
 from rlrecipe.runs.spaces import space_to_json
@@ -34,9 +32,8 @@ class ScheduledEvaluation:
     def __init__(self, assembly: Assembly, recorder: Recorder, interrupted: Callable[[], bool]) -> None:
         self.options, self.recorder, self.clock = assembly.recipe.evaluation, recorder, assembly.trainer.clock
         self.alarm = Alarm(self.options.every, self.clock) if self.options.every is not None else None
-        make = partial(make_env, evaluation_env(assembly.recipe), "eval")
-        transforms = [assembly.transforms[name] for name in in_phase(assembly.recipe.env, "eval")]
-        self.evaluator = Evaluator(make, assembly.policy, transforms, assembly.trainer.streams, interrupted)
+        assert assembly.trainer.stage is not None, "a recipe's trainer has one"
+        self.evaluator = Evaluator(assembly.trainer.stage, assembly.trainer.streams, interrupted)
         #: Whether one was cut short, and is still to be made.
         self.pending = False
         #: Frames, mean and standard deviation of the newest evaluation.

@@ -60,6 +60,7 @@ class Session:
         self.assembly, self.run, self.display = assembly, run, display
         self.recipe, self.trainer, self.clock = assembly.recipe, assembly.trainer, assembly.trainer.clock
         engine = self.trainer.update.engine
+        self.trainer.folder, self.trainer.say = run.path, lambda line: display.say(f"warning: {line}")
         engine.say, engine.lost = display.say, partial(self._demote, "continue")
         self.signals = Signals(display.quiet)
         engine.interrupted = lambda: self.signals.received is not None
@@ -117,7 +118,7 @@ class Session:
 
     def train(self) -> Outcome:
         """Train to the end or to the next stop; always leaves the directory in order."""
-        loggers = [partial(o.component.build, o, self.run.path) for o in self.recipe.loggers]
+        loggers = [(o.component.name, partial(o.component.build, o, self.run.path)) for o in self.recipe.loggers]
         outcome = Outcome(FAILED, "failed", "the run was cut short")
         self._limit_from = self.clock.count(self.limit) if self.limit else 0.0
         self.announce()

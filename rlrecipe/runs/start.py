@@ -123,7 +123,7 @@ def run(
     }
     path = run_dir or RunDirectory.default(recipe.name)
     directory = RunDirectory.create(path, contents, files)
-    return _train(directory, lambda: assembly, None, display, said=_updates(choice, assembly), profile=profile)
+    return _train(directory, lambda: assembly, None, display, choice, profile=profile)
 
 
 def _updates(choice: Choice, assembly: Assembly) -> str:
@@ -225,9 +225,8 @@ def _go_on(
         display.say(
             f"resuming {folder} from {checkpoint.folder.name if checkpoint else 'the start: it has no checkpoint'}"
         )
-        return _train(
-            directory, lambda: make_trainer(changed.recipe), checkpoint, display, horizon=horizon, profile=profile
-        )
+        choice, build = choose(changed.recipe), partial(make_trainer, changed.recipe)
+        return _train(directory, build, checkpoint, display, choice, horizon=horizon, profile=profile)
     finally:
         directory.unlock()
 
@@ -251,9 +250,9 @@ def _train(
     build: Callable[[], Assembly],
     checkpoint: Checkpoint | None,
     display: Display,
+    choice: Choice,
     *,
     horizon: bool = False,
-    said: str | None = None,
     profile: Profile | None = None,
 ) -> Result:
     directory.lock()
@@ -271,8 +270,7 @@ def _train(
             directory.write("resolved.yaml", dump(assembly.recipe))
         recipe, level = assembly.recipe, f"{assembly.exact} ({assembly.exact_reason})"
         display.say(f"{directory.path}: {recipe.name}, seed {recipe.seed}; resume level {level}")
-        if said is not None:
-            display.say(said)
+        display.say(_updates(choice, assembly))
         if profile is not None:
             profile.attach(session)
             profile.go_on("hooks and loop")

@@ -10,18 +10,30 @@ from typing import Any
 from rlrecipe.errors import Diverged
 from rlrecipe.hooks.base import Hook, TrainerHookBase, snake_case
 from rlrecipe.trainers.points import FURTHER, POINTS, HookError
-from rlrecipe.trainers.trainer import Trainer
+from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 
-__all__ = ["FURTHER", "POINTS", "Diverged", "Hook", "HookError", "Trainer", "TrainerHookBase"]
+__all__ = ["FURTHER", "POINTS", "Diverged", "Hook", "HookError", "RecipeTrainer", "TrainerHookBase"]
 _HOOKS = "rlrecipe.hooks"
 
 
 def __getattr__(name: str) -> Any:
-    """A hook's class, from the file that is named after it: a hook that is added is here without a line of its own."""
+    """A hook's class from the file that is named after it, ``Trainer``, or an algorithm's trainer by its name.
+
+    One more hook, and one more algorithm, is here without a line of its own; and none is imported before it is used.
+    """
     module = f"{_HOOKS}.{snake_case(name)}"
     if name[:1].isupper() and importlib.util.find_spec(module) is not None:
         return getattr(importlib.import_module(module), name)
+    if name == "Trainer":
+        return importlib.import_module("rlrecipe.trainers.trainer").Trainer
+    if name.endswith("Trainer") and (found := _algorithms().trainer_class(name)) is not None:
+        return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _algorithms() -> Any:
+    """The one thing here that stands above the loop; imported when somebody asks for an algorithm's trainer."""
+    return importlib.import_module("rlrecipe.algorithm_trainers")
 
 
 def __dir__() -> list[str]:
@@ -33,4 +45,4 @@ def __dir__() -> list[str]:
         for name, each in vars(module).items()
         if isinstance(each, type) and issubclass(each, TrainerHookBase) and each.__module__ == module.__name__
     }
-    return sorted({*__all__, *hooks})
+    return sorted({*__all__, "Trainer", *hooks, *_algorithms().trainer_classes()})

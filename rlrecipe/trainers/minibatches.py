@@ -11,10 +11,16 @@ from rlrecipe.interfaces import Batch, OnPolicy, Params, State
 
 
 class Minibatches:
-    """Gathers the rows of each update from the newest batch, in the order that the algorithm asks for."""
+    """Gathers the rows of each update from the newest batch, in the order that the algorithm asks for.
 
-    def __init__(self, algorithm: OnPolicy, rng: np.random.Generator) -> None:
-        self.algorithm, self.rng = algorithm, rng
+    Args:
+        algorithm: says which rows.
+        rng: of their order.
+        remembers: whether a memory learns from them, so that they come as sequences.
+    """
+
+    def __init__(self, algorithm: OnPolicy, rng: np.random.Generator, *, remembers: bool = False) -> None:
+        self.algorithm, self.rng, self.remembers = algorithm, rng, remembers
         self._rows: Batch = {}
         self._order: Iterator[np.ndarray] = iter(())
 
@@ -31,7 +37,11 @@ class Minibatches:
             key: tensor.reshape(-1, *tensor.shape[2:]) for key, tensor in batch.items() if key in self.algorithm.reads
         }
         frames = len(next(iter(self._rows.values())))
-        self._order = self.algorithm.sub_batches(frames, self.rng)
+        sequences = getattr(self.algorithm, "sequences", None) if self.remembers else None
+        if sequences is not None:
+            self._order = sequences(*next(iter(batch.values())).shape[:2], self.rng)
+        else:
+            self._order = self.algorithm.sub_batches(frames, self.rng)
         return self.algorithm.updates_per_batch(frames)
 
     def take(self) -> Batch:

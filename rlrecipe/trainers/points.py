@@ -13,7 +13,18 @@ Op = Callable[..., Any]
 #: A hook, whether it reads plain mappings, and further arguments.
 Registered = tuple[Op, bool, dict[str, Any]]
 
-__all__ = ["CATEGORIES", "FURTHER", "POINTS", "Category", "HookError", "Op", "Points", "Registered", "takes_batch"]
+__all__ = [
+    "CATEGORIES",
+    "FURTHER",
+    "POINTS",
+    "Category",
+    "HookError",
+    "Op",
+    "Points",
+    "Registered",
+    "keeps_batch",
+    "takes_batch",
+]
 
 #: Every point in the order of the loop, with the category of the hooks that it takes.
 POINTS: Mapping[str, Category] = {
@@ -57,6 +68,8 @@ class Points:
 
     def __init__(self) -> None:
         self.ops: dict[str, list[Registered]] = {point: [] for point in _ALL}
+        #: Whether the bound is on the joint norm of gradients, or on each of their numbers.
+        self.clip_by_norm = True
 
     def add(self, point: str, op: Op, arguments: dict[str, Any]) -> None:
         """Register ``op`` at ``point``.
@@ -78,9 +91,26 @@ class Points:
         if not callable(op):
             raise HookError(f"the hook {name} at {point} cannot be called; give a function or an object with __call__")
         if point == "optimizer" and "clip_grad_norm" in _parameters(op):
-            op = _as_torchrl_calls(op)
+            op = self._as_torchrl_calls(op)
         plain = bool(getattr(op, "reads_mapping", False) or getattr(owner, "reads_mapping", False))
         self.ops[point].append((op, plain, arguments))
+
+    def _as_torchrl_calls(self, op: Op) -> Op:
+        """An optimizer hook of torchrl's: it is told how to clip and by what, and its own place among the hooks."""
+        place = len(self.ops["optimizer"])
+
+        def call(losses: Any, clip_norm: float | None, index: int, **arguments: Any) -> None:
+            op(losses, self.clip_by_norm and clip_norm is not None, clip_norm, place, **arguments)
+
+        return call
+
+
+def keeps_batch(op: Op) -> bool:
+    """Whether a data hook says that it returns nothing (``-> None``): it looks at the batch, or changes it in place."""
+    try:
+        return inspect.signature(op).return_annotation in (None, "None")
+    except (TypeError, ValueError):
+        return False
 
 
 def _parameters(op: Op) -> Mapping[str, Any]:
@@ -89,12 +119,3 @@ def _parameters(op: Op) -> Mapping[str, Any]:
         return inspect.signature(op).parameters
     except (TypeError, ValueError):
         return {}
-
-
-def _as_torchrl_calls(op: Op) -> Op:
-    """An optimizer hook of torchrl's: it is told apart whether to clip, and by what."""
-
-    def call(losses: Any, clip_norm: float | None, index: int, **arguments: Any) -> None:
-        op(losses, clip_norm is not None, clip_norm, index, **arguments)
-
-    return call

@@ -1,295 +1,263 @@
-"""The training loop.
-
-Glossary. A *frame* is one decision of an agent: a step of one environment, after frame skip. A *batch*
-is what one collection yields, ``[T, N, ...]``; a *sub-batch* is what one update learns from, ``[B, ...]``.
-An *update* is one step of the optimizer.
-
-The loop and its ten hook points (``rlrecipe.trainers.points`` says what each takes)::
-
-    for batch in collector:
-        batch = batch_process(batch)                  # data
-        pre_steps_log(batch)                          # logging
-        pre_optim_steps()                             # operation
-        for j in range(optim_steps_per_batch):
-            sub_batch = process_optim_batch(batch)    # data
-            losses = loss(sub_batch)
-            post_loss(sub_batch)                      # operation on the sub-batch
-            optimizer(losses, clip_norm, j)           # replaces the built-in optimizer step
-            post_optim()                              # operation
-            post_optim_log(sub_batch)                 # logging
-        post_steps()                                  # operation
-        post_steps_log(batch)                         # logging
-"""
+"""A trainer over parts of torchrl's or your own: the loop of ``rlrecipe.trainers.loop`` on TensorDicts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from rlrecipe.clock import Clock
-from rlrecipe.interfaces import Algorithm, Batch, Collector, Sampler, Scalars, State, Stateful
+from rlrecipe.interfaces import State, Stateful
+from rlrecipe.recipe.values import Duration
 from rlrecipe.streams import Streams
-from rlrecipe.trainers.averages import Averages
-from rlrecipe.trainers.guard import check_batch
-from rlrecipe.trainers.points import HookError, Op, Points, takes_batch
+from rlrecipe.trainers.guard import diverged
+from rlrecipe.trainers.points import HookError, takes_batch
+from rlrecipe.trainers.seen import Episodes, ProcessRandom
+from rlrecipe.trainers.stand_alone import StandAlone
 from rlrecipe.trainers.tensordicts import from_tensordict, to_tensordict
-from rlrecipe.trainers.updates import Updates
-from rlrecipe.update import Update
 
-Schedule = Callable[[Clock], float]
-
-
-class Ending:
-    """Why a run ended before its time, if a hook ended it."""
-
-    def __init__(self) -> None:
-        self.reason: str | None = None
-
-    def state_dict(self) -> State:
-        """The reason."""
-        return {"reason": self.reason}
-
-    def load_state_dict(self, state: State) -> None:
-        """A run that was ended stays so."""
-        self.reason = state["reason"]
+#: What only the trainer of a recipe has.
+_OF_RECIPES = frozenset({"update", "lr", "sampler", "updates", "coefficients"})
 
 
-class Trainer:
-    """Collects batches and learns from them until the clock says that the run is complete.
+class Trainer(StandAlone):
+    """Trains a loss over batches that are TensorDicts, with the names and defaults of ``torchrl.trainers.Trainer``.
 
     Args:
-        collector: yields batches.
-        algorithm: pure functions over batches.
-        sampler: gives the sub-batches of updates.
-        update: turns losses into new parameters.
-        clock: counts; training goes on while it is not done.
-        streams: the run's random streams.
-        clip_norm: bound on the joint norm of each gradient; None for no bound.
-        lr: factor on the learning rates by the clock.
-        coefficients: the algorithm's schedulable numbers by the clock.
-        numbers: other components' scheduled numbers: each is called before a batch, with the clock.
+        collector: any iterable of TensorDicts ``[..., T]``, or of mappings ``[T, N, ...]``; torchrl's collectors are
+            seeded, saved and shut down as well.
+        total_frames: frames of the environment to train for, skipped ones included; whole batches are taken.
+        loss_module: from a sub-batch to a mapping whose entries ``loss*`` are added up; a torchrl LossModule.
+        optimizer: of torch's, over the loss's parameters; None where hooks at the point optimizer take the steps.
+        frame_skip: frames of the environment for each that is collected.
+        optim_steps_per_batch: updates after each batch; None: until a hook at process_optim_batch raises StopIteration.
+        logger: takes rows: of torchrl (``log_scalar``), of rlrecipe (``write``), or a list of several.
+        clip_grad_norm: with ``clip_norm``, bound the joint norm of gradients; False: each of their numbers.
+        clip_norm: the bound; None for no bound.
+        progress_bar: show progress on standard error.
+        seed: of the collector's environments and of Python's, numpy's and torch's random numbers from here on. What
+            was drawn before, such as the networks' first weights, is the caller's: ``torch.manual_seed`` comes first.
+        save_trainer_interval: frames between two checkpoints, or another duration (``{"updates": 100}``).
+        save_trainer_file: where ``save_trainer`` writes.
+        log_interval: frames between two rows, or another duration.
     """
 
     def __init__(
         self,
         *,
-        collector: Collector,
-        algorithm: Algorithm,
-        sampler: Sampler,
-        update: Update,
-        clock: Clock,
-        streams: Streams,
+        collector: Iterable[Any],
+        total_frames: int,
+        loss_module: Callable[[Any], Any],
+        optimizer: torch.optim.Optimizer | None = None,
+        frame_skip: int = 1,
+        optim_steps_per_batch: int | None = 1,
+        logger: Any = None,
+        clip_grad_norm: bool = True,
         clip_norm: float | None = None,
-        lr: Schedule | None = None,
-        coefficients: Mapping[str, Schedule] | None = None,
-        numbers: Sequence[Callable[[Clock], None]] = (),
+        progress_bar: bool = False,
+        seed: int | None = None,
+        save_trainer_interval: Any = 10_000,
+        save_trainer_file: str | Path | None = None,
+        log_interval: Any = 10_000,
     ) -> None:
-        self.collector, self.algorithm, self.update, self.clock = collector, algorithm, update, clock
-        self.sampler, self.streams, self.clip_norm, self.lr = sampler, streams, clip_norm, lr
-        self.coefficients, self.numbers = dict(coefficients or {}), numbers
-        flat = update.parameters.flat
-        self.inputs: Scalars = {
-            name: torch.zeros((), dtype=flat.dtype, device=flat.device) for name in self.coefficients
-        }
-        self.losses, self.logged, self.progress = Averages(), Averages(), dict[str, float]()
-        self.points = Points()
-        self.updates = Updates(update, algorithm, sampler.after, self.points, self.losses, self.inputs, clip_norm)
-        self.modules: dict[str, Stateful] = {}
-        own: dict[str, Stateful] = {"clock": clock, "streams": streams, "update": update, "collector": collector}
-        own["sampler"] = sampler
-        for name, module in own.items():
-            self.register_module(name, module)
-        self.register_module("losses", self.losses)
-        self.register_module("logged", self.logged)
-        #: Called at the end of every batch, in this order: rows, evaluation, checkpoint.
-        self.boundaries: list[Callable[[], None]] = []
-        #: Frames, return and length of each episode that ended in the newest batch.
-        self.episodes: list[tuple[int, float, int]] = []
-        self.ending = Ending()
-        self.register_module("ending", self.ending)
-        #: Why this session ends before the run does: a signal, a time limit. No part of the run's state.
-        self.interrupted: str | None = None
+        self.collector, self.loss_module, self.optimizer = collector, loss_module, optimizer
+        self.frame_skip, self.optim_steps_per_batch = frame_skip, optim_steps_per_batch
+        self.clip_grad_norm, self.clip_norm, self.seed = clip_grad_norm, clip_norm, seed
+        if seed is not None:
+            self._seed(seed)
+        self._ended = Episodes()
+        clock, streams, drawn = Clock(Duration.read(total_frames)), Streams(seed or 0), ProcessRandom()
+        parts: dict[str, Any] = {"clock": clock, "streams": streams, "loss_module": _Loss(loss_module)}
+        # Hooks of torchrl's are called optimizer, too.
+        parts |= {"built_in_optimizer": optimizer, "collector": collector, "episodes": self._ended, "random": drawn}
+        super().__init__(clock, streams, {name: part for name, part in parts.items() if isinstance(part, Stateful)})
+        self.points.clip_by_norm = clip_grad_norm
+        self._stand_alone(
+            logger=logger,
+            progress_bar=progress_bar,
+            log_interval=log_interval,
+            save_trainer_interval=save_trainer_interval,
+            save_trainer_file=save_trainer_file,
+        )
 
-    def restart(self) -> None:
-        """Give up the episodes at hand: the next batch starts new ones."""
-        self.collector.restart()
-        self.sampler.cut()
-
-    # -- the loop
-
-    def train(self) -> None:
-        """Run the loop until the clock is done or somebody called ``stop``."""
-        self._operate("setup")
-        try:
-            for batch in self._batches():
-                self._learn(batch)
-                for boundary in self.boundaries:
-                    boundary()
-        finally:
-            self._operate("shutdown")
-
-    def _learn(self, batch: Batch) -> None:
-        """A batch from its collection to the end of its updates."""
-        check_batch(batch)
-        collected = batch.keys() if not self.points.ops["batch_process"] else set(batch)
-        batch = self._data("batch_process", batch)
-        try:
-            self.sampler.extend(self.update.params, batch)
-        except KeyError as error:
-            if (key := error.args[0]) not in collected - batch.keys():
-                raise
-            who = type(self.algorithm).__name__
-            raise HookError(f"{who} needs the batch's entry {key!r}; no hook at batch_process may drop it") from error
-        self._log("pre_steps_log", batch, time_major=True)
-        self._operate("pre_optim_steps")
-        self._log("pre_epoch_log", batch, time_major=True)
-        batch = self._data("pre_epoch", batch)
-        for j in range(self.sampler.begin(batch)):
-            sub_batch = self._sub_batch(batch)
-            if not self.updates.take(sub_batch, j):
-                break
-            self.clock.updates += 1
-            self._operate("post_optim")
-            self._log("post_optim_log", sub_batch)
-        self._log("post_epoch_log", batch, time_major=True)
-        self._operate("post_epoch")
-        self._operate("post_steps")
-        self._log("post_steps_log", batch, time_major=True)
-
-    def stop(self, reason: str) -> None:
-        """End the run after the batch at hand; it is complete then, also when it is resumed."""
-        self.ending.reason = self.ending.reason or reason
-
-    def interrupt(self, reason: str) -> None:
-        """End this session after the batch at hand; the run can be resumed."""
-        self.interrupted = self.interrupted or reason
+    def __getattr__(self, name: str) -> Any:
+        if name in _OF_RECIPES:
+            raise HookError(
+                f"a trainer over parts of your own has no {name}, which this hook works on in a recipe's; give the "
+                "hook an object (a torch optimizer or scheduler, a SoftUpdate) in place of options, or leave it out"
+            )
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     @property
-    def complete(self) -> bool:
-        """Whether the run is at its end: it is as long as it should be, or a hook ended it."""
-        return self.clock.done or self.ending.reason is not None
+    def algorithm(self) -> Any:
+        """What has the losses."""
+        return self.loss_module
 
-    def _batches(self) -> Iterator[Batch]:
-        """Batches until the run is done; schedules stand where the run stood before each."""
-        while not self.complete and self.interrupted is None:
-            self.update.scale_lr(self.lr(self.clock) if self.lr else 1.0)
-            for name, schedule in self.coefficients.items():
-                self.inputs[name].fill_(schedule(self.clock))
-            for number in self.numbers:
-                number(self.clock)
-            batch = self.collector.collect()
-            self.clock.frames += self.collector.frames_per_batch
-            self.episodes = self.collector.episodes.take()
+    def _seed(self, seed: int) -> None:
+        ProcessRandom.seed(seed)
+        if hasattr(self.collector, "set_seed"):
+            # It returns the seed that follows those of its environments.
+            ProcessRandom.seed(int(self.collector.set_seed(seed)))
+        if hasattr(self.collector, "reset"):
+            # The episodes at hand were begun before.
+            self.collector.reset()
+
+    def train(self) -> None:
+        """Run the loop to its end, save where a file is given, and shut the collector down, also after an error.
+
+        Raises:
+            HookError: nothing would take the steps, or nothing would end a batch's updates.
+            Diverged: a loss or a gradient is not finite.
+        """
+        if self.optimizer is None and not self.points.ops["optimizer"] and self.optim_steps_per_batch != 0:
+            raise HookError(
+                "nothing takes the steps: give the trainer an optimizer, register a hook at the point optimizer, or "
+                "say optim_steps_per_batch=0 to collect only"
+            )
+        if self.optim_steps_per_batch is None and not self.points.ops["process_optim_batch"]:
+            raise HookError(
+                "nothing ends a batch's updates: with optim_steps_per_batch=None a hook at process_optim_batch has to "
+                "raise StopIteration when it has no more; or give a number"
+            )
+        super().train()
+
+    def _batches(self) -> Iterator[Any]:
+        """Batches of the collector, counted; a collector that ends before the run does is said."""
+        if self.complete:
+            return
+        for batch in self.collector:
+            if batch is None:
+                raise HookError("the collector yields None: it must not have the replay buffer; give it to a hook")
+            data = batch if hasattr(batch, "batch_size") else to_tensordict(batch, True)
+            mask = data.get(("collector", "mask"), None)
+            self.clock.frames += int(data.numel() if mask is None else mask.sum()) * self.frame_skip
+            self.episodes = self._ended.take(data, self.clock.frames)
             self.clock.episodes += len(self.episodes)
-            yield batch
+            yield data
+            if self.complete or self.interrupted is not None:
+                return
+        warnings.warn(
+            f"the collector ended after {self.clock.frames} of {self.clock.total.amount} frames; give it the "
+            "trainer's total_frames",
+            stacklevel=3,
+        )
 
-    # -- hooks
+    def _begin(self, batch: Any) -> Iterable[int]:
+        if self.clock.frames < (getattr(self.collector, "init_random_frames", None) or 0):
+            return range(0)
+        return itertools.count() if self.optim_steps_per_batch is None else range(self.optim_steps_per_batch)
 
-    def register_op(self, point: str, op: Op, **arguments: Any) -> None:
-        """Call ``op`` at a hook point, with ``arguments`` besides what the point gives it.
-
-        A hook with a state is saved and restored with the trainer, registered as a module or not.
-
-        Raises:
-            HookError: no such point, another category, or not callable.
-        """
-        self.points.add(point, op, arguments)
-        owner = getattr(op, "__self__", op)
-        if isinstance(owner, Stateful) and all(owner is not module for module in self.modules.values()):
-            self.register_module(f"hook_{type(owner).__name__}_{len(self.modules)}", owner)
-
-    def register_module(self, name: str, module: Stateful) -> None:
-        """Save and restore ``module`` under ``name``.
-
-        Raises:
-            HookError: the name is taken by another module, or the module has no state to save.
-        """
-        if not isinstance(module, Stateful):
-            raise HookError(f"the module {name!r} has no state_dict and load_state_dict, so it cannot be saved")
-        if self.modules.setdefault(name, module) is not module:
-            raise HookError(f"two modules are registered as {name!r}; their states would overwrite each other")
-
-    def _sub_batch(self, batch: Batch) -> Batch:
-        """What the sampler has drawn, or a hook that draws from the whole batch itself."""
-        sub_batch = self.sampler.take()
-        for op, plain, arguments in self.points.ops["process_optim_batch"]:
-            whole = takes_batch(op)
-            given = batch if whole else sub_batch
-            sub_batch = _changed("process_optim_batch", op, plain, arguments, given, time_major=whole, rows=True)
+    def _sub_batch(self, batch: Any) -> Any:
+        """What the hooks at process_optim_batch make of the batch, one after the other; without any, the batch."""
+        sub_batch = batch
+        for hook in self.points.ops["process_optim_batch"]:
+            given = batch if takes_batch(hook[0]) else sub_batch
+            try:
+                sub_batch = self._changed("process_optim_batch", hook, given, rows=given is not batch)
+            except StopIteration:
+                return None
         return sub_batch
 
-    def _data(self, point: str, batch: Batch) -> Batch:
-        for op, plain, arguments in self.points.ops[point]:
-            batch = _changed(point, op, plain, arguments, batch, time_major=True)
-        return batch
+    # -- an update
 
-    def _operate(self, point: str) -> None:
-        for op, _, arguments in self.points.ops[point]:
-            op(**arguments)
+    def _update(self, sub_batch: Any, j: int) -> bool:
+        losses = self.loss_module(sub_batch)
+        for op, plain, arguments in self.points.ops["post_loss"]:
+            op(self._given(sub_batch, plain, True), **arguments)
+        if hooks := self.points.ops["optimizer"]:
+            self._total(losses)
+            for op, _, _ in hooks:
+                if (backward := getattr(op, "backward", None)) is not None:
+                    backward(losses)
+            for op, _, arguments in hooks:
+                op(losses, self.clip_norm, j, **arguments)
+        else:
+            self._step(self._total(losses))
+        numbers = {name: value for name, value in losses.items() if isinstance(value, torch.Tensor)}
+        self.losses.add({name.removeprefix("loss_"): value for name, value in numbers.items() if value.numel() == 1})
+        return True
 
-    def _log(self, point: str, batch: Batch, *, time_major: bool = False) -> None:
-        for op, plain, arguments in self.points.ops[point]:
-            values = op(batch if plain else to_tensordict(batch, time_major), **arguments)
-            if values:
-                shown = bool(values.get("log_pbar", False))
-                numbers = _numbers(op, point, values)
-                self.logged.add(numbers)
-                if shown:
-                    self.progress.update({key: float(value) for key, value in numbers.items()})
+    def _total(self, losses: Any) -> torch.Tensor:
+        """The sum of the losses.
 
-    # -- state
+        Raises:
+            HookError: there are none.
+            Diverged: one is not finite.
+        """
+        own = {name: loss for name, loss in losses.items() if name.startswith("loss")}
+        if not own:
+            raise HookError(f"the loss returned no entry named loss or loss_*; it has: {', '.join(losses.keys())}")
+        total = torch.stack([loss.mean() for loss in own.values()]).sum()
+        if not torch.isfinite(total):
+            raise diverged(", ".join(name for name, loss in own.items() if not torch.isfinite(loss).all()))
+        return total
 
-    def state_dict(self) -> State:
-        """The state of every registered module, by name."""
-        return {name: module.state_dict() for name, module in self.modules.items()}
+    def _step(self, total: torch.Tensor) -> None:
+        assert self.optimizer is not None, "train looks for one"
+        self.optimizer.zero_grad()
+        total.backward()  # type: ignore[no-untyped-call]
+        leaves = [leaf for group in self.optimizer.param_groups for leaf in group["params"]]
+        if self.clip_norm is not None and not self.clip_grad_norm:
+            torch.nn.utils.clip_grad_value_(leaves, self.clip_norm)
+        norm = torch.nn.utils.clip_grad_norm_(leaves, self._norm_bound)
+        if not torch.isfinite(norm):
+            raise diverged("the gradient")
+        self.optimizer.step()
+
+    @property
+    def _norm_bound(self) -> float:
+        return self.clip_norm if self.clip_norm is not None and self.clip_grad_norm else float("inf")
+
+    # -- what hooks see
+
+    def _given(self, batch: Any, plain: bool, rows: bool) -> Any:
+        """A TensorDict as it is; or the mapping ``[T, N, ...]`` of a batch, ``[B, ...]`` of a sub-batch."""
+        if not plain:
+            return batch
+        return from_tensordict(batch.reshape(-1), False) if rows else from_tensordict(_two(batch), True)
+
+    def _taken(self, batch: Any, changed: Any, plain: bool, rows: bool) -> Any:
+        if not plain:
+            return changed
+        data = to_tensordict(changed, not rows)
+        return data.reshape(batch.batch_size) if data.numel() == batch.numel() else data
 
     def load_state_dict(self, state: State) -> None:
-        """Put every registered module back.
+        """Put every registered module back, and the collector's copy of the weights.
 
         Raises:
             KeyError: a module has no saved state, or a saved state no module.
         """
-        if state.keys() != self.modules.keys():
-            without, unknown = self.modules.keys() - state.keys(), state.keys() - self.modules.keys()
-            raise KeyError(f"modules without a saved state: {sorted(without)}; without a module: {sorted(unknown)}")
-        for name, module in self.modules.items():
-            module.load_state_dict(state[name])
-        if self.collector.anew:
-            self.sampler.cut()
+        super().load_state_dict(state)
+        if not self.is_shut_down and hasattr(self.collector, "update_policy_weights_"):
+            self.collector.update_policy_weights_()
 
 
-def _changed(
-    point: str, op: Op, plain: bool, arguments: dict[str, Any], batch: Batch, *, time_major: bool, rows: bool = False
-) -> Batch:
-    """What a data hook makes of a batch; with ``rows`` as rows ``[B, ...]``.
-
-    Raises:
-        HookError: it returned nothing.
-    """
-    changed = op(batch if plain else to_tensordict(batch, time_major), **arguments)
-    if changed is None:
-        raise HookError(f"the data hook {op!r} at {point} returned None; return the batch")
-    if plain:
-        return changed  # type: ignore[no-any-return]
-    return from_tensordict(changed.reshape(-1) if rows else changed, time_major and not rows)
+def _two(batch: Any) -> Any:
+    """A batch ``[..., T]`` as ``[N, T]``."""
+    return batch if len(batch.batch_size) == 2 else batch.reshape(-1, batch.batch_size[-1])
 
 
-def _numbers(op: Op, point: str, values: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """What a logging hook returned, as 0-dimensional tensors.
+class _Loss:
+    """State of a loss; torchrl's makes its value estimator, which has state, when it is first called."""
 
-    Raises:
-        HookError: a value is no single number, or has a name of the run's own counters.
-    """
-    numbers = {}
-    for key, value in values.items():
-        if key == "log_pbar":
-            continue
-        if key in ("frames", "updates"):
-            raise HookError(f"the logging hook {op!r} at {point} returned {key!r}, which names the run's own counter")
-        try:
-            numbers[key] = torch.as_tensor(value).reshape(())
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise HookError(f"the logging hook {op!r} at {point} returned no number as {key!r}: {error}") from None
-    return numbers
+    def __init__(self, loss: Any) -> None:
+        self.loss = loss
+
+    def state_dict(self) -> State:
+        """The loss's parameters, targets included; empty for a plain function."""
+        state: State = self.loss.state_dict() if isinstance(self.loss, Stateful) else {}
+        return state
+
+    def load_state_dict(self, state: State) -> None:
+        """Put them back into the same memory; a fresh loss gets its default value estimator first."""
+        if not state:
+            return
+        missing = any(name.startswith("_value_estimator.") for name in state.keys() - self.loss.state_dict().keys())
+        if missing and self.loss.value_estimator is None:
+            raise HookError("the saved loss has a value estimator; call make_value_estimator before loading")
+        self.loss.load_state_dict(state)

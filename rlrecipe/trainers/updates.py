@@ -41,7 +41,8 @@ class Updates:
     ) -> None:
         self.update, self.algorithm, self.after, self.points = update, algorithm, after, points
         self.losses, self.inputs, self.clip_norm = losses, inputs, clip_norm
-        self._ready = False
+        #: Whether a hook stood at post_loss, and the update's version, when it was made ready.
+        self._ready: tuple[bool, int] | None = None
         #: Seconds that went into getting ready: compiling, or finding what was compiled.
         self.preparing = 0.0
 
@@ -52,8 +53,9 @@ class Updates:
             Diverged: a gradient is not finite.
         """
         ops = self.points.ops
-        if not self._ready and not ops["optimizer"]:
+        if not ops["optimizer"] and self._ready != (wanted := (bool(ops["post_loss"]), self.update.version)):
             self._prepare(sub_batch, None if ops["post_loss"] else self.algorithm.stop)
+            self._ready = wanted
         parts = self.update.begin()
         if not ops["post_loss"] and not ops["optimizer"]:
             whole = self.update.whole(parts, sub_batch, self.inputs)
@@ -73,7 +75,6 @@ class Updates:
         begun = time.monotonic()
         self.update.engine.prepare(self.update, sub_batch, self.inputs, self.clip_norm, stop)
         self.preparing += time.monotonic() - begun
-        self._ready = True
 
     def _took(self, whole: Whole, parts: Sequence[Part], sub_batch: Batch) -> bool:
         """Account for an update in one call."""

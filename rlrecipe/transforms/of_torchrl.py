@@ -15,7 +15,7 @@ from pydantic import create_model
 
 from rlrecipe.lazy import gymnasium, torch
 from rlrecipe.recipe.options import option
-from rlrecipe.recipe.registry import refuse, register
+from rlrecipe.recipe.registry import leave_out, register
 from rlrecipe.torchrl_source import Argument, arguments, classes, exported, lineage
 from rlrecipe.transforms.base import TransformOptions
 
@@ -191,7 +191,7 @@ def _register() -> None:
         model = options_of(class_name)
         register("transform", name, wraps=True, of_torchrl=class_name)(_builder(class_name, model))
     for class_name, reason in REFUSED.items():
-        refuse("transform", snake_case(class_name), f"torchrl's {class_name}: {reason}")
+        leave_out("transform", snake_case(class_name), f"torchrl's {class_name}: {reason}")
 
 
 _register()

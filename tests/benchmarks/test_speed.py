@@ -83,7 +83,9 @@ def test_the_page_says_who_is_not_there_and_who_is_faster(rows: list[dict[str, A
     text = page.read_text()
     assert "100,096 frames, 7,820 updates of 256 rows, 9,155 parameters" in text
     assert "- rlox is not here: rlox cannot" in text
+    assert "- Not measured here: sbx, single_file, tianshou, torchrl_trainers, rltools." in text
     assert "Faster than rlrecipe here" not in text
+    assert "Faster than a cold run of rlrecipe here: sb3, 2 threads." in text
     quick = [row | {"wall_seconds": 1.0} if row["library"] == "sb3" and "undone" not in row else row for row in rows]
     write_page(quick, page)
     assert "Faster than rlrecipe here: sb3" in page.read_text()

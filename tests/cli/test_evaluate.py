@@ -9,6 +9,7 @@ import rlrecipe as package
 from rlrecipe.checkpoint.store import NoCheckpoint
 from tests import small
 from tests.cli.command import Commands
+from tests.films import frames_of
 
 NORMALISED = {
     **small.PENDULUM,
@@ -139,3 +140,19 @@ def test_discrete_actions_are_the_environments(finished_run: Path) -> None:
 def test_nothing_to_load(tmp_path: Path) -> None:
     with pytest.raises(NoCheckpoint, match="has no checkpoint"):
         package.load_policy(tmp_path)
+
+
+def test_a_video_of_the_first_episode(rlrecipe: Commands, finished_run: Path, tmp_path: Path) -> None:
+    plain = rlrecipe("evaluate", finished_run, "--json", "-n", "2").json
+    answer = rlrecipe("evaluate", finished_run, "--json", "-n", "2", "--video", tmp_path / "new/film.mp4")
+    assert answer.code == 0
+    assert answer.json == plain
+    assert len(frames_of(tmp_path / "new/film.mp4")) == plain["lengths"][0] + 1
+
+
+def test_a_video_that_cannot_be_written_is_said(rlrecipe: Commands, finished_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("no folder")
+    answer = rlrecipe("evaluate", finished_run, "-n", "1", "--video", tmp_path / "taken/film.mp4")
+    assert answer.code == 4
+    assert "no video: " in answer.err
+    assert "make room in the run directory, or write there" in answer.err

@@ -29,6 +29,17 @@ class One:
         self.acted += observation[:, 0].tolist()
         return (observation[:, 0] % 2).astype(np.int64)
 
+    def shape(self, observation: tuple[int, ...]) -> tuple[int, ...]:
+        return observation
+
+    def begin(self, observation: np.ndarray) -> np.ndarray:
+        return observation
+
+    def recall(
+        self, row: np.ndarray, following: np.ndarray, final: np.ndarray, done: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return following, final
+
     def noise(self, rng: np.random.Generator, rows: int) -> np.ndarray:
         return np.zeros(rows)
 

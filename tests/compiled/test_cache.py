@@ -33,6 +33,15 @@ def test_a_folder_that_others_can_write_to_is_refused(tmp_path: Path) -> None:
         Cache(tmp_path)
 
 
+def test_a_folder_that_others_can_put_another_in_place_of_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(UnsafeCacheError, match="others can write"):
+        Cache(tmp_path / "mine" / "compiled")
+    # Where only owners rename, as in a temporary folder, it is safe.
+    tmp_path.chmod(0o1777)
+    assert Cache(tmp_path / "mine" / "compiled")
+
+
 @pytest.mark.parametrize("damage", ["changed", "no digest", "no facts"])
 def test_a_package_that_is_not_what_was_put_is_not_taken(damage: str, tmp_path: Path) -> None:
     store = Cache(tmp_path / "compiled")

@@ -16,7 +16,8 @@ from rlrecipe.compiled import package
 from rlrecipe.compiled.cache import Cache
 from rlrecipe.errors import Diverged, StoppedError
 from rlrecipe.interfaces import Batch, Key
-from rlrecipe.trainers.trainer import Trainer
+from rlrecipe.recipe.options import Slot
+from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 from rlrecipe.update import Whole
 from tests import small
 
@@ -62,8 +63,8 @@ def cache(kept: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
 
 
 def trained(
-    *overrides: str, recipe: Any = small.CARTPOLE, change: Callable[[Trainer], None] = lambda trainer: None
-) -> tuple[Trainer, list[str]]:
+    *overrides: str, recipe: Any = small.CARTPOLE, change: Callable[[RecipeTrainer], None] = lambda trainer: None
+) -> tuple[RecipeTrainer, list[str]]:
     """The trainer at the end, and what was said on the way."""
     trainer = small.build(recipe, *overrides).trainer
     said: list[str] = []
@@ -73,7 +74,7 @@ def trained(
     return trainer, said
 
 
-def vectors(trainer: Trainer) -> list[torch.Tensor]:
+def vectors(trainer: RecipeTrainer) -> list[torch.Tensor]:
     """All that updates move."""
     update = trainer.update
     states = [tensor for part in update.parts for tensor in part.state.values()]
@@ -97,7 +98,7 @@ def test_a_compiled_update_is_the_eager_one(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["ppo", "sac"])
 def test_a_hook_between_gradient_and_step_changes_no_bit(name: str) -> None:
-    def between(trainer: Trainer) -> None:
+    def between(trainer: RecipeTrainer) -> None:
         trainer.register_op("post_loss", lambda batch: None)
 
     joined, _ = trained(ON, recipe=RECIPES[name])
@@ -106,6 +107,33 @@ def test_a_hook_between_gradient_and_step_changes_no_bit(name: str) -> None:
     assert len(said) == 2
     assert all(torch.equal(one, other) for one, other in zip(vectors(joined), vectors(split), strict=True))
     assert joined.losses.take() == split.losses.take()
+
+
+def test_an_optimizer_that_comes_later_takes_the_place_of_what_was_compiled() -> None:
+    options = Slot("optimizer").read({"name": "sgd", "lr": 0.1})
+
+    def later(trainer: RecipeTrainer) -> None:
+        def change() -> None:
+            if trainer.clock.updates and not trainer.update.version:
+                trainer.update.parts[0].optimize_with(options.component.build(options))
+
+        trainer.register_op("pre_optim_steps", change)
+
+    compiled, said = trained(ON, change=later)
+    eager, _ = trained(change=later)
+    assert compiled.update.version == 1
+    assert [line.split()[0] for line in said].count("compiled") >= 1
+    for mine, its in zip(vectors(compiled), vectors(eager), strict=True):
+        torch.testing.assert_close(mine, its, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["radam", "rprop"])
+def test_a_compiled_optimizer_of_torchs_is_the_eager_one(name: str) -> None:
+    recipe = {**RECIPES["a2c"], "optimizer": {"name": name, "groups": {"value": {"lr": 1e-3}}}}
+    (eager, _), (compiled, said) = trained(recipe=recipe), trained(ON, recipe=recipe)
+    assert [line.split()[0] for line in said] == ["compiling", "compiled"]
+    for mine, its in zip(vectors(compiled), vectors(eager), strict=True):
+        torch.testing.assert_close(mine, its, rtol=1e-4, atol=1e-5)
 
 
 def test_an_algorithm_ends_the_updates_of_a_batch_in_one_call_too() -> None:
@@ -122,9 +150,12 @@ def test_a_compiled_run_is_resumed_exactly(name: str, tmp_path: Path) -> None:
         assert small.outcome_of(run_dir) == small.outcome_of(whole), run_dir.name
 
 
-def test_without_the_private_loader_the_public_one_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("there", [None, dict], ids=["none", "one that asks for something else"])
+def test_without_the_private_loader_the_public_one_gives_the_same_bits(
+    there: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, _ = trained(ON, recipe=RECIPES["ppo"])
-    monkeypatch.setattr(package, "private_loader", lambda: None)
+    monkeypatch.setattr(package, "private_loader", lambda: there)
     again, said = trained(ON, recipe=RECIPES["ppo"])
     assert said == []
     assert torch.equal(vectors(again)[0], vectors(first)[0])
@@ -146,7 +177,7 @@ class Spoil:
 
     reads_mapping = True
 
-    def __init__(self, trainer: Trainer, key: Key, at: int) -> None:
+    def __init__(self, trainer: RecipeTrainer, key: Key, at: int) -> None:
         self.trainer, self.key, self.at = trainer, key, at
         self.before: list[torch.Tensor] = []
         trainer.register_op("process_optim_batch", self)
@@ -173,7 +204,7 @@ def test_what_is_not_finite_moves_nothing_and_is_named(compiled: str) -> None:
 
 
 def test_the_second_loss_is_named_when_it_is_not_finite() -> None:
-    def change(trainer: Trainer) -> None:
+    def change(trainer: RecipeTrainer) -> None:
         Spoil(trainer, "noise", 5)
 
     with pytest.raises(Diverged, match=r"gradient of policy\.0\.weight"):
@@ -188,7 +219,7 @@ def test_an_overflow_that_only_the_package_has_ends_the_run_too(monkeypatch: pyt
         trainer.train()
 
 
-def first_sub_batch(trainer: Trainer) -> Batch:
+def first_sub_batch(trainer: RecipeTrainer) -> Batch:
     """What the first update of a run is made with."""
     batch = trainer.collector.collect()
     trainer.sampler.extend(trainer.update.params, batch)
@@ -196,7 +227,7 @@ def first_sub_batch(trainer: Trainer) -> Batch:
     return trainer.sampler.take()
 
 
-def take(trainer: Trainer, sub_batch: Batch) -> None:
+def take(trainer: RecipeTrainer, sub_batch: Batch) -> None:
     """An update, which is made and not ended before its step."""
     before = trainer.update.parameters.flat.clone()
     assert trainer.updates.take(dict(sub_batch), 0)
@@ -288,7 +319,7 @@ def test_what_the_compiler_said_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_a_run_that_shall_stop_does_not_wait_for_the_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RLRECIPE_CACHE", str(tmp_path))
 
-    def stop(trainer: Trainer) -> None:
+    def stop(trainer: RecipeTrainer) -> None:
         trainer.update.engine.interrupted = lambda: True
 
     with pytest.raises(StoppedError):

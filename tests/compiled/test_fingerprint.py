@@ -87,3 +87,21 @@ def test_rows_that_are_chosen_by_number_are_not() -> None:
 def test_random_numbers_are_refused() -> None:
     with pytest.raises(UntraceableError, match="draws random numbers"):
         fingerprint(lambda x: x + torch.rand_like(x), [X])
+
+
+@pytest.mark.parametrize("out", ["numpy", "tolist", "__array__", "item"])
+def test_numbers_that_leave_torch_are_refused(out: str) -> None:
+    def scaled(x: torch.Tensor) -> torch.Tensor:
+        numbers = getattr(x.detach()[0, :1].squeeze(), out)()
+        return x * float(numbers)
+
+    with pytest.raises(UntraceableError, match="next time"):
+        fingerprint(scaled, [X])
+
+
+def test_a_comparison_that_ends_in_python_is_refused() -> None:
+    def either(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return x if torch.equal(x, y) else y + 1
+
+    with pytest.raises(UntraceableError, match="next time"):
+        fingerprint(either, [X, Y])

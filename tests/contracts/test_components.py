@@ -14,11 +14,12 @@ import pytest
 
 from rlrecipe.interfaces import Batch, State
 from rlrecipe.probe import probe
+from rlrecipe.recipe import registry
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import Component, find, register, search
-from rlrecipe.trainers.trainer import Trainer
-from tests import small
+from rlrecipe.trainers.recipe_trainer import RecipeTrainer
+from tests import parts, small
 from tests.envs.pictures import GAME
 from tests.envs.pictures import NAME as PICTURES
 
@@ -49,11 +50,33 @@ def learner(value: Recipe) -> Recipe:
     }
 
 
+#: Environments that observe an image, or several parts.
+PARTS: Recipe = {"name": parts.make_parts.__name__.removeprefix("make_"), "num_envs": 2}
+IMAGES: Recipe = {**PARTS, "observes": "image"}
+
+
+def of_images(recipe: Recipe, **options: Any) -> Recipe:
+    """The same recipe, its encoder's options changed, for an environment that observes an image."""
+    encoder = {**recipe["networks"]["encoder"], **options}
+    return {**recipe, "env": IMAGES, "networks": {**recipe["networks"], "encoder": encoder}}
+
+
+def networked(value: Recipe) -> Recipe:
+    """A recipe for a network, in the slots that it is made for."""
+    traits = find("network", value["name"]).traits
+    heads = {slot: {"num_cells": [8]} for slot in ("policy", "value")}
+    if traits.get("remembers"):
+        return {**BASE, "networks": {**heads, "memory": value}}
+    if traits.get("encodes"):
+        return {**BASE, "env": PARTS, "networks": {**heads, "encoder": value}}
+    return {**BASE, "networks": {"policy": value, "value": value}}
+
+
 #: Where a recipe names a component of each kind.
 PLACES: Mapping[str, Callable[[Any], Recipe]] = {
-    "env": lambda value: {**BASE, "env": {**BASE["env"], **value}},
+    "env": lambda value: {**BASE, "env": {"num_envs": 2, **value}},
     "transform": lambda value: small.changed(BASE, ("env", "transforms"), [value]),
-    "network": lambda value: {**BASE, "networks": {"policy": value, "value": value}},
+    "network": lambda value: networked(value),
     "distribution": _in("networks", "policy", "distribution"),
     "algorithm": lambda value: learner(value),
     "target": lambda value: {**short(small.DQN), "algorithm": {"name": "dqn", "target": value}},
@@ -93,6 +116,8 @@ RECIPES: Mapping[tuple[str, str], Callable[[Recipe], Recipe]] = {
         "networks": {slot: recipe["networks"][slot] for slot in ("policy", "qvalue")},
     },
     ("hook", "target_net_updater_hook"): lambda recipe: {**short(small.DQN), "hooks": recipe["hooks"]},
+    ("network", "conv"): lambda recipe: of_images(recipe, kernels=[3, 3, 3]),
+    ("network", "nature_cnn"): lambda recipe: {**of_images(recipe), "env": {**IMAGES, "size": 36}},
     ("env", "gym"): lambda recipe: small.changed(recipe, ("env", "env_name"), "CartPole-v1"),
     ("env", "torchrl"): lambda recipe: small.changed(recipe, ("env", "env"), "GymEnv"),
     **dict.fromkeys(
@@ -106,14 +131,16 @@ RECIPES: Mapping[tuple[str, str], Callable[[Recipe], Recipe]] = {
 }
 #: Tried in turn until one has the spaces that a component fits.
 ENVIRONMENTS = ("CartPole-v1", "Pendulum-v1", "FrozenLake-v1")
+PACKAGE = str(Path(registry.__file__).parents[1])
 #: Transforms of torchrl's have tests of their own, which take each of them: tests/transforms/test_of_torchrl.py.
 #: A game takes seconds to load: tests/envs/test_atari.py stops and resumes one.
 ELSEWHERE = {("transform", "atari_preprocessing")}
+#: Not what other tests have registered.
 COMPONENTS = [
-    component
+    one
     for kind in PLACES
-    for component in search(kind)
-    if "of_torchrl" not in component.traits and (kind, component.name) not in ELSEWHERE
+    for one in search(kind)
+    if one.file.startswith(PACKAGE) and "of_torchrl" not in one.traits and (kind, one.name) not in ELSEWHERE
 ]
 
 
@@ -122,9 +149,10 @@ def recipe_for(component: Component) -> Recipe:
     recipe = PLACES[component.kind](value)
     change = RECIPES.get((component.kind, component.name))
     recipe = recipe if change is None else change(recipe)
+    own = component.kind == "env" or recipe["env"].get("name", "gym") != "gym"
     chosen = recipe["env"]["env_name"] if component.kind == "transform" and change is not None else None
     for env_name in [chosen] if chosen else ENVIRONMENTS:
-        candidate = recipe if component.kind == "env" else small.changed(recipe, ("env", "env_name"), env_name)
+        candidate = recipe if own else small.changed(recipe, ("env", "env_name"), env_name)
         if not probe(load(candidate).recipe):
             return candidate
     raise AssertionError(f"give {component.kind}/{component.name} a recipe in RECIPES")
@@ -169,7 +197,7 @@ class Counting:
     def __init__(self) -> None:
         self.count = 0
 
-    def register(self, trainer: Trainer, name: str) -> None:
+    def register(self, trainer: RecipeTrainer, name: str) -> None:
         trainer.register_op("batch_process", self)
 
     def __call__(self, batch: Batch) -> Batch:

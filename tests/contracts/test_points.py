@@ -9,23 +9,25 @@ import torch
 from tensordict import TensorDict, TensorDictBase
 
 from rlrecipe.recipe import registry
-from rlrecipe.trainers import trainer as trainer_module
+from rlrecipe.trainers import loop as loop_module
 from rlrecipe.trainers.points import POINTS, HookError
-from rlrecipe.trainers.trainer import Trainer
+from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 from tests import small
 
 HOOKS = registry.search("hook")
 #: Hooks that change what updates report, or with what they are made.
 AT_NO_POINT = ("gradient_norm", "optimizer_hook")
+#: Hooks that an algorithm without a replay buffer of its own may have.
+ON_POLICY = ("replay_buffer_trainer",)
 
 
-def trainer(*overrides: str, **changes: Any) -> Trainer:
+def trainer(*overrides: str, **changes: Any) -> RecipeTrainer:
     return small.build({**small.CARTPOLE, "evaluation": {}, **changes}, *overrides).trainer
 
 
 def documented() -> list[tuple[str, tuple[str, ...]]]:
     """Points of the loop that the trainer's docstring draws, each with its arguments."""
-    drawn = (trainer_module.__doc__ or "").split("::")[1]
+    drawn = (loop_module.__doc__ or "").split("::")[1]
     calls = re.findall(r"(\w+)\(([\w, ]*)\) +# ", drawn)
     return [(name, tuple(filter(None, arguments.split(", ")))) for name, arguments in calls]
 
@@ -33,7 +35,7 @@ def documented() -> list[tuple[str, tuple[str, ...]]]:
 class Recorder:
     """Registered at every point; notes each call, and makes the optimizer's step itself."""
 
-    def __init__(self, trained: Trainer, reads_mapping: bool) -> None:
+    def __init__(self, trained: RecipeTrainer, reads_mapping: bool) -> None:
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
         self.trained = trained
         for point in POINTS:
@@ -159,7 +161,7 @@ def test_every_hook_fails_at_the_points_of_other_categories(component: registry.
 @pytest.mark.parametrize("component", HOOKS, ids=lambda component: component.name)
 def test_every_hook_registers_itself_where_it_may(component: registry.Component) -> None:
     # An algorithm with target networks, which some of them move.
-    trained = small.build(small.DQN).trainer
+    trained = small.build(small.CARTPOLE if component.name in ON_POLICY else small.DQN).trainer
     before = {point: len(ops) for point, ops in trained.points.ops.items()}
     component.build(small.options_of(component)).register(trained, component.name)
     grown = [point for point, ops in trained.points.ops.items() if len(ops) > before[point]]

@@ -15,7 +15,16 @@ from rlrecipe.cli import commands
 from tests.docs.documents import GAP, KEY, NUMBER, Command, File, same, steps, without_numbers
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = ("README.md", "docs/tutorial.md", "docs/hooks.md", "docs/environments.md")
+#: Those that promise it.
+PROMISE = "run by the project's tests"
+DOCUMENTS = (
+    "README.md",
+    *(
+        f"docs/{file.name}"
+        for file in sorted((ROOT / "docs").glob("*.md"))
+        if PROMISE in file.read_text(encoding="utf-8")
+    ),
+)
 #: Commands that install something or take the whole project.
 SKIPPED = ("pip", "make")
 #: Commands whose numbers are the same on every machine.

@@ -12,8 +12,8 @@ import gymnasium
 import numpy as np
 import pytest
 
+from rlrecipe.builders.environments import make_env
 from rlrecipe.capture import METHODS, Tape, choose
-from rlrecipe.environments import make_env
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.load import load
 from rlrecipe.state import Arrays, join, split

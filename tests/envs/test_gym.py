@@ -4,7 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from rlrecipe.environments import make_env
+from rlrecipe.builders.environments import make_env
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Slot

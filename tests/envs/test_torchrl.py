@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from rlrecipe.builders.environments import make_env
 from rlrecipe.capture import choose
-from rlrecipe.environments import make_env
 from rlrecipe.envs.torchrl import REFUSED, environments
 from rlrecipe.recipe.options import Slot
 from rlrecipe.runs.evaluate import evaluate

@@ -171,3 +171,9 @@ def test_average_gae_has_mean_0_and_deviation_1() -> None:
     trainer.train()
     for advantage in seen:
         assert (float(advantage.mean()), float(advantage.std())) == pytest.approx((0.0, 1.0), abs=1e-4)
+
+
+def test_the_name_of_nested_entries_selects_all_of_them() -> None:
+    batch = {key: torch.zeros(2, 1) for key in ("observation", "action", ("next", "reward"), ("next", "done"))}
+    kept = SelectKeys(["action", "next"])(batch)
+    assert list(kept) == ["action", ("next", "reward"), ("next", "done")]

@@ -5,11 +5,11 @@ import torch
 
 from rlrecipe.errors import Diverged
 from rlrecipe.recipe.options import Slot
-from rlrecipe.trainers.trainer import Trainer
+from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 from tests import small
 
 
-def with_hook(name: str, **options: Any) -> Trainer:
+def with_hook(name: str, **options: Any) -> RecipeTrainer:
     return small.build({**small.CARTPOLE, "hooks": [{"name": name, **options}]}).trainer
 
 

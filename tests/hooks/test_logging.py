@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from rlrecipe.trainers import CountFramesLog, LogScalar, LogTiming, UTDRHook
-from rlrecipe.trainers.trainer import Trainer
+from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 from tests import small
 
 
-def trained(*hooks: dict[str, Any], recipe: Any = small.CARTPOLE) -> Trainer:
+def trained(*hooks: dict[str, Any], recipe: Any = small.CARTPOLE) -> RecipeTrainer:
     trainer = small.build({**recipe, "hooks": list(hooks)}).trainer
     trainer.train()
     return trainer
@@ -26,6 +26,7 @@ OBSERVERS = [
     {"name": "time_limit", "seconds": 1e6},
     {"name": "update_weights"},
     {"name": "nan_guard"},
+    {"name": "log_validation_reward", "record_interval": 3, "episodes": 2, "exploration_type": "random"},
 ]
 
 

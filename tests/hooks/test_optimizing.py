@@ -7,13 +7,13 @@ import torch
 
 from rlrecipe.hooks.lr_scheduler_hook import schedulers
 from rlrecipe.trainers import HookError, LRSchedulerHook, OptimizerHook, TargetNetUpdaterHook, TimeLimit, UpdateWeights
-from rlrecipe.trainers.trainer import Trainer
+from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 from tests import small
 
 SGD = {**small.CARTPOLE, "optimizer": {"name": "sgd", "lr": 0.05}, "trainer": {"total_frames": 256, "clip_norm": 0.5}}
 
 
-def flat(trainer: Trainer) -> torch.Tensor:
+def flat(trainer: RecipeTrainer) -> torch.Tensor:
     trainer.train()
     return trainer.update.parameters.flat
 

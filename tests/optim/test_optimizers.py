@@ -1,14 +1,19 @@
+import copy
+import inspect
+import re
 from typing import Any
 
 import pytest
 import torch
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from rlrecipe.interfaces import Objective
 from rlrecipe.optim.base import OptimizerOptions
 from rlrecipe.parameters import Parameters
 from rlrecipe.recipe.options import Slot
-from rlrecipe.recipe.registry import search
+from rlrecipe.recipe.registry import find, left_out, search
 from rlrecipe.update import Update
+from tests import small
 
 #: Each optimizer, its options, and torch's with the same.
 CASES: list[tuple[str, dict[str, Any], Any]] = [
@@ -18,9 +23,31 @@ CASES: list[tuple[str, dict[str, Any], Any]] = [
     ("adamw", {"weight_decay": 0.3, "eps": 1e-5}, torch.optim.AdamW),
     ("sgd", {}, torch.optim.SGD),
     ("sgd", {"momentum": 0.9, "weight_decay": 0.1}, torch.optim.SGD),
+    ("sgd", {"momentum": 0.9, "nesterov": True}, torch.optim.SGD),
     ("rmsprop", {}, torch.optim.RMSprop),
     ("rmsprop", {"alpha": 0.9, "eps": 1e-5, "weight_decay": 0.1}, torch.optim.RMSprop),
+    ("rmsprop", {"centered": True, "momentum": 0.5, "alpha": 0.9}, torch.optim.RMSprop),
+    ("adagrad", {}, torch.optim.Adagrad),
+    ("adagrad", {"lr_decay": 0.1, "initial_accumulator_value": 0.5, "weight_decay": 0.1}, torch.optim.Adagrad),
+    ("adadelta", {}, torch.optim.Adadelta),
+    ("adadelta", {"rho": 0.5, "eps": 1e-3, "weight_decay": 0.1}, torch.optim.Adadelta),
+    ("adamax", {}, torch.optim.Adamax),
+    ("adamax", {"betas": [0.8, 0.99], "eps": 1e-5, "weight_decay": 0.1}, torch.optim.Adamax),
+    ("nadam", {}, torch.optim.NAdam),
+    ("nadam", {"betas": [0.8, 0.99], "momentum_decay": 0.1, "weight_decay": 0.1}, torch.optim.NAdam),
+    ("nadam", {"weight_decay": 0.3, "decoupled_weight_decay": True}, torch.optim.NAdam),
+    ("radam", {}, torch.optim.RAdam),
+    ("radam", {"betas": [0.8, 0.9], "eps": 1e-5, "weight_decay": 0.1}, torch.optim.RAdam),
+    ("radam", {"weight_decay": 0.3, "decoupled_weight_decay": True}, torch.optim.RAdam),
+    ("rprop", {}, torch.optim.Rprop),
+    ("rprop", {"etas": [0.3, 1.5], "step_sizes": [1e-4, 1e-2]}, torch.optim.Rprop),
+    ("asgd", {}, torch.optim.ASGD),
+    ("asgd", {"lambd": 0.1, "alpha": 0.5, "t0": 20.0, "weight_decay": 0.1}, torch.optim.ASGD),
 ]
+#: Arguments of torch's classes that say how to compute, not what, and those that have a meaning only without a recipe.
+HOW = {"params", "foreach", "fused", "capturable", "differentiable", "maximize"}
+#: Of torch's options: a variant that its fused kernel takes further state for, what AdamW is, and a first step apart.
+NOT_OFFERED = {"adam": {"amsgrad", "decoupled_weight_decay"}, "adamw": {"amsgrad"}, "sgd": {"dampening"}}
 LR, STEPS = 3e-3, 50
 
 
@@ -57,8 +84,11 @@ def updated(name: str, options: dict[str, Any], groups: dict[str, float], factor
 def updated_by_torch(kind: Any, options: dict[str, Any], groups: dict[str, float], factor: float) -> Parameters:
     parameters = Parameters(tensors())
     leaves = parameters.by_slot([view.clone().requires_grad_() for view in parameters.views(parameters.flat)])
-    slots = [{"params": list(named.values()), "lr": groups.get(slot, LR)} for slot, named in leaves.items()]
-    torchs = kind(slots, lr=LR, **{**options, **({"betas": tuple(options["betas"])} if "betas" in options else {})})
+    rates = {slot: groups.get(slot, LR) for slot in leaves}
+    # Torch's Rprop moves what has a rate of zero by its smallest step.
+    slots = [{"params": list(named.values()), "lr": rates[slot]} for slot, named in leaves.items() if rates[slot]]
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+    torchs = kind(slots, lr=LR, **given)
     flat = [leaf for named in leaves.values() for leaf in named.values()]
     for step in range(STEPS):
         for leaf, gradient in zip(flat, gradients(step), strict=True):
@@ -74,7 +104,7 @@ def updated_by_torch(kind: Any, options: dict[str, Any], groups: dict[str, float
 @pytest.mark.parametrize(("name", "options", "kind"), CASES, ids=lambda value: str(value))
 def test_fifty_steps_equal_torchs(name: str, options: dict[str, Any], kind: Any, groups: dict[str, float]) -> None:
     ours, theirs = updated(name, options, groups, 0.5), updated_by_torch(kind, options, groups, 0.5)
-    torch.testing.assert_close(ours.flat, theirs.flat, rtol=0, atol=1e-6)
+    torch.testing.assert_close(ours.flat, theirs.flat, rtol=1e-6, atol=1e-6)
     start = Parameters(tensors())
     moved = ours.flat != start.flat
     frozen = groups.get("policy") == 0.0
@@ -84,6 +114,102 @@ def test_fifty_steps_equal_torchs(name: str, options: dict[str, Any], kind: Any,
 
 def test_every_optimizer_is_compared() -> None:
     assert {component.name for component in search("optimizer")} == {name for name, _, _ in CASES}
+
+
+@pytest.mark.parametrize(("name", "kind"), sorted({(name, kind) for name, _, kind in CASES}, key=str))
+def test_options_are_torchs(name: str, kind: Any) -> None:
+    """Names and defaults; the learning rate's is the recipe's own for those that were here from the beginning."""
+    theirs = {key: each.default for key, each in inspect.signature(kind).parameters.items() if key not in HOW}
+    fields = find("optimizer", name).options.model_fields
+    ours = {key: field.default for key, field in fields.items() if key not in ("schedule", "groups")}
+    lr = ours.pop("lr"), theirs.pop("lr")
+    ours = {key: tuple(value) if isinstance(value, list) else value for key, value in ours.items()}
+    assert {key: theirs.get(key) for key in ours} == ours
+    assert theirs.keys() - ours.keys() == NOT_OFFERED.get(name, set())
+    assert lr[0] == (3e-4 if name in ("adam", "adamw", "sgd", "rmsprop") else lr[1])
+
+
+def test_every_optimizer_of_torchs_is_offered_or_left_out_with_a_reason() -> None:
+    classes = {each for each in vars(torch.optim).values() if isinstance(each, type)}
+    names = {each.__name__.lower() for each in classes if issubclass(each, torch.optim.Optimizer)} - {"optimizer"}
+    offered = {component.name for component in search("optimizer")}
+    assert len(names) >= 15
+    assert names - offered == left_out("optimizer")
+
+
+@pytest.mark.parametrize("name", ["muon", "Adafactor", "LBFGS", "sparse_adam", "SparseAdam"])
+def test_one_that_is_left_out_is_refused_with_its_reason(name: str) -> None:
+    recipe = {**small.CARTPOLE, "optimizer": {"name": name, "lr": 1e-3}}
+    ((code, path, message, _),) = small.problems(recipe)
+    assert (code, path) == ("E201", "optimizer.name")
+    assert re.fullmatch(f"no optimizer is named '{name}'; it .* adam.*; expected one of adadelta, .*", message)
+
+
+def test_nesterov_without_momentum_is_refused() -> None:
+    recipe = {**small.CARTPOLE, "optimizer": {"name": "sgd", "nesterov": True}}
+    ((code, path, message, cure),) = small.problems(recipe)
+    assert (code, path, cure) == ("E302", "optimizer.nesterov", "add momentum: 0.9, or remove nesterov")
+    assert message == "nesterov looks ahead along the momentum, which is 0"
+
+
+def test_rprop_refuses_a_schedule() -> None:
+    recipe = {**small.CARTPOLE, "optimizer": {"name": "rprop", "schedule": "linear"}}
+    ((code, path, message, cure),) = small.problems(recipe)
+    assert (code, path) == ("E302", "optimizer.schedule")
+    assert "first step only" in message
+    assert cure == "remove it, or take another optimizer"
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _, _ in CASES}))
+def test_a_saved_state_goes_on_with_the_same_bits(name: str) -> None:
+    whole = updated(name, {}, {"value": 1e-2}, 0.5)
+    parameters = Parameters(tensors())
+    objective = Objective(lambda *_: (torch.zeros(()), {}))
+    saved: dict[str, Any] = {}
+    for stretch in (range(20), range(20, STEPS)):
+        update = Update([objective], parameters, optimizer(name, {}), {"value": 1e-2})
+        if saved:
+            update.load_state_dict(saved)
+        for step in stretch:
+            update.scale_lr(1.0 if step < STEPS // 2 else 0.5)
+            update.parts[0].apply(torch.cat([g.reshape(-1) for g in gradients(step)]), None)
+        saved = copy.deepcopy(update.state_dict())
+    assert torch.equal(parameters.flat, whole.flat)
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _, _ in CASES}))
+def test_a_rate_for_each_element_is_the_same_step(name: str) -> None:
+    """Compiled updates always have one: what they trace is this."""
+    made = optimizer(name, {})
+    one, each = (torch.linspace(-1, 1, 5) for _ in range(2))
+    states = made.init(one), made.init(each)
+    for step in range(10):
+        gradient = torch.randn(5, generator=torch.Generator().manual_seed(step))
+        made.step(one, gradient, states[0], torch.tensor(0.1))
+        made.step(each, gradient, states[1], torch.full((5,), 0.1))
+    torch.testing.assert_close(one, each)
+
+
+@pytest.mark.parametrize(("name", "options"), [(name, options) for name, options, _ in CASES], ids=str)
+def test_what_is_traced_for_compiling_is_the_step(name: str, options: dict[str, Any]) -> None:
+    made = optimizer(name, options)
+    names = list(made.init(torch.zeros(5)))
+
+    def step(flat: torch.Tensor, gradient: torch.Tensor, lr: torch.Tensor, *state: torch.Tensor) -> torch.Tensor:
+        made.step(flat, gradient, dict(zip(names, state, strict=True)), lr)
+        return flat
+
+    def drawn(seed: int) -> torch.Tensor:
+        return torch.randn(5, generator=torch.Generator().manual_seed(seed))
+
+    flat, lr = drawn(0), torch.full((5,), 0.01)
+    traced = make_fx(step)(flat.clone(), drawn(1), lr, *made.init(flat).values())
+    expected, state, its = flat.clone(), made.init(flat), made.init(flat)
+    # Once traced with one step's numbers, it has to be right for those of others.
+    for seed in range(1, 8):
+        made.step(expected, drawn(seed), state, lr)
+        traced(flat, drawn(seed), lr, *its.values())
+        torch.testing.assert_close(flat, expected)
 
 
 @pytest.mark.parametrize("name", sorted({name for name, _, _ in CASES}))

@@ -10,13 +10,9 @@ from rlrecipe.recipe.yaml import read
 
 FIXTURES = Path(__file__).parent.parent / "fixtures/recipes"
 TODAY: dict[str, list[tuple[str, str]]] = {
-    "ppo_atari": [("E201", "networks.encoder.name")],
+    "ppo_atari": [],
     "sac_three_rates": [],
-    "ppo_recurrent": [
-        ("E201", "networks.encoder.name"),
-        ("E201", "networks.memory.name"),
-        ("E101", "algorithm.sequence_length"),
-    ],
+    "ppo_recurrent": [],
     "dqn_prioritized": [],
     "ppo_own_env": [],
     "cql_offline": [("E101", "dataset"), ("E201", "algorithm.name")],

@@ -245,10 +245,10 @@ def problems(tmp_path: Path, changed: str, *options: str) -> tuple[PlacedProblem
         # Unknown components.
         ("algorithm: pop", "E201", "algorithm", "no algorithm is named 'pop'; expected one of", "ppo"),
         (
-            "optimizer: {name: adma}",
+            "optimizer: {name: adm}",
             "E201",
             "optimizer.name",
-            "no optimizer is named 'adma'; expected one of adam",
+            "no optimizer is named 'adm'; expected one of adadelta",
             "adam",
         ),
         ("loggers: [cvs]", "E201", "loggers.0", "no logger is named 'cvs'; expected one of", "csv"),

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def test_a_failing_last_evaluation_does_not_cost_the_policy(tmp_path: Path) -> N
     def fail() -> Any:
         raise RuntimeError("no display")
 
-    session.evaluation.evaluator.make = fail
+    session.evaluation.evaluator.stage = replace(session.evaluation.evaluator.stage, make=fail)
     assert session.train().code == 1
     assert session.store.names() == ["000000000512-0000000032"]
 

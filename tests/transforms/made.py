@@ -6,7 +6,7 @@ from typing import Any
 
 import gymnasium
 
-from rlrecipe.environments import make_env
+from rlrecipe.builders.environments import make_env
 from rlrecipe.recipe.options import Slot
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from rlrecipe.builders.environments import make_env
 from rlrecipe.capture import choose
-from rlrecipe.environments import make_env
 from rlrecipe.errors import UnbuildableError
 from rlrecipe.recipe.describe import describe
 from rlrecipe.recipe.registry import find

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
 
-from rlrecipe.environments import make_transforms, spaces_of
+from rlrecipe.builders.environments import make_transforms, spaces_of
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.load import load
 from rlrecipe.rollout import random_rollout
+from rlrecipe.runs.policy import load_policy
 from rlrecipe.streams import Streams
 from tests import small
 from tests.transforms.made import options
@@ -93,3 +95,25 @@ def test_other_statistics_are_refused(statistics: Any) -> None:
     recipe = small.changed(small.CARTPOLE, ("env", "transforms"), [{**NORM, "statistics": statistics}])
     with pytest.raises(RecipeError, match="statistics"):
         load(recipe)
+
+
+def test_a_run_measures_once_and_its_policy_carries_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rolled: list[int] = []
+
+    def counted(make: Any, frames: int, seed: int) -> Any:
+        rolled.append(frames)
+        return random_rollout(make, frames, seed)
+
+    monkeypatch.setattr("rlrecipe.builders.environments.random_rollout", counted)
+    recipe = small.changed(small.CARTPOLE, ("env", "transforms"), [NORM])
+    small.train(recipe, tmp_path / "whole")
+    code = small.train(recipe, tmp_path / "stopped", "trainer.time_limit=1").outcome.code
+    assert rolled == [300, 300]
+    while code == 75:
+        code = small.go_on(tmp_path / "stopped").outcome.code
+    assert rolled == [300, 300], "a resumed run has them in its checkpoint"
+    assert small.outcome_of(tmp_path / "stopped") == small.outcome_of(tmp_path / "whole")
+    (loaded,) = load_policy(tmp_path / "whole").transforms
+    saved = loaded.state_dict()["statistics"]
+    assert saved["count"] > 300
+    assert rolled == [300, 300], "a loaded policy needs no environment"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+import importlib.util
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,16 +13,23 @@ from typing import Any
 import gymnasium
 
 from rlrecipe.errors import UnbuildableError
+from rlrecipe.evaluation import Stage
 from rlrecipe.interfaces import Transform
+from rlrecipe.observations import as_rows
+from rlrecipe.policy import Policy
+from rlrecipe.recipe.errors import Path, Problem
+from rlrecipe.recipe.evaluation import evaluation_env
 from rlrecipe.recipe.options import Options
+from rlrecipe.recipe.schema import Recipe
 from rlrecipe.rollout import random_rollout
 from rlrecipe.streams import Stream, Streams
 
 Env = gymnasium.Env[Any, Any]
+ATARI = "pip install 'rlrecipe[atari]'"
 
 
 def make_env(options: Any, phase: str = "train", render_mode: str | None = None) -> Env:
-    """One environment with its frame skip and the transforms that wrap it.
+    """One environment with its frame skip and the transforms that wrap it; it observes one array.
 
     Args:
         options: of ``env``.
@@ -35,7 +45,7 @@ def make_env(options: Any, phase: str = "train", render_mode: str | None = None)
     for i, transform in enumerate(options.transforms):
         if transform.component.traits.get("wraps") and transform.phase in (phase, "both"):
             env = _wrapped(env, transform, i)
-    return env
+    return as_rows(env)
 
 
 def _wrapped(env: Env, options: Any, index: int) -> Env:
@@ -69,6 +79,15 @@ class _FrameSkip(gymnasium.Wrapper):
             if terminated or truncated:
                 break
         return observation, total, terminated, truncated, info
+
+
+def make_stage(recipe: Recipe, policy: Policy, transforms: Mapping[str, Transform]) -> Stage:
+    """Where a recipe's policy is evaluated, with the transforms that ``make_transforms`` made for training."""
+    return Stage(
+        partial(make_env, evaluation_env(recipe), "eval"),
+        policy,
+        [transforms[name] for name in in_phase(recipe.env, "eval")],
+    )
 
 
 @dataclass(frozen=True)
@@ -126,3 +145,25 @@ def named(components: Sequence[Options]) -> dict[str, Any]:
         same = sum(other.split(".")[0] == name for other in named)
         named[f"{name}.{same}" if same else name] = options
     return named
+
+
+def environment_problem(options: Any, error: Exception, path: Path) -> Problem:
+    """Why an environment cannot be built, as a problem at ``path`` or below."""
+    if isinstance(error, UnbuildableError):
+        return Problem("E301", (*path, *error.path), str(error), error.cure)
+    name = getattr(options, "env_name", options.component.name)
+    where = (*path, "env_name") if hasattr(options, "env_name") else path
+    text = str(error).split("\n")[0]
+    extra = re.search(r"gymnasium\[([a-z0-9-]+)\]", text)
+    if isinstance(error, gymnasium.error.DependencyNotInstalled | ModuleNotFoundError):
+        package = "rlrecipe" if extra and extra[1] in ("box2d", "mujoco", "atari") else "gymnasium"
+        cure = f"pip install '{package}[{extra[1]}]'" if extra else f"install what it needs: {text}"
+        return Problem("E401", where, f"{name} needs a package that is not installed: {text}", cure)
+    if str(name).startswith("ALE/") and importlib.util.find_spec("ale_py") is None:
+        return Problem("E401", where, f"{name} needs the Atari emulator, which is not installed", ATARI)
+    if isinstance(error, gymnasium.error.UnregisteredEnv | gymnasium.error.DeprecatedEnv):
+        near = difflib.get_close_matches(str(name), list(gymnasium.registry), n=1, cutoff=0.5)
+        return Problem("E102", where, f"no environment is registered as {name!r}", near[0] if near else None)
+    if getattr(options, "kwargs", None):
+        where = (*path, "kwargs")
+    return Problem("E102", where, f"{name} cannot be built: {type(error).__name__}: {text}", "check env.kwargs")

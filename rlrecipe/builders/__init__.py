@@ -1,0 +1,54 @@
+"""From a section of a recipe, or its options as keywords, to what it describes; what a recipe is built with, too.
+
+Importing this package costs neither torch nor torchrl: a name is loaded when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rlrecipe.build import make_trainer
+    from rlrecipe.builders.collecting import make_collector_offpolicy, make_collector_onpolicy, make_replay_buffer
+    from rlrecipe.builders.constructors import transformed_env_constructor
+    from rlrecipe.builders.frames import correct_for_frame_skip
+    from rlrecipe.builders.learning import make_target_updater
+    from rlrecipe.builders.losses import make_dqn_loss, make_loss
+    from rlrecipe.builders.statistics import get_stats_random_rollout
+
+#: The file of each name; ``make_trainer`` is the page that joins what the others make, one row above them.
+_FILES = {
+    "correct_for_frame_skip": "rlrecipe.builders.frames",
+    "get_stats_random_rollout": "rlrecipe.builders.statistics",
+    "make_collector_offpolicy": "rlrecipe.builders.collecting",
+    "make_collector_onpolicy": "rlrecipe.builders.collecting",
+    "make_dqn_loss": "rlrecipe.builders.losses",
+    "make_loss": "rlrecipe.builders.losses",
+    "make_replay_buffer": "rlrecipe.builders.collecting",
+    "make_target_updater": "rlrecipe.builders.learning",
+    "make_trainer": "rlrecipe.build",
+    "transformed_env_constructor": "rlrecipe.builders.constructors",
+}
+__all__ = [
+    "correct_for_frame_skip",
+    "get_stats_random_rollout",
+    "make_collector_offpolicy",
+    "make_collector_onpolicy",
+    "make_dqn_loss",
+    "make_loss",
+    "make_replay_buffer",
+    "make_target_updater",
+    "make_trainer",
+    "transformed_env_constructor",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FILES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_FILES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,232 @@
+"""Where experience comes from and where it is kept: exploration, collector, replay buffer, sampler."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from functools import partial, reduce
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+
+from rlrecipe.builders.constructors import EnvConstructor
+from rlrecipe.builders.environments import Spaces, in_phase, make_env, make_transforms, spaces_of
+from rlrecipe.builders.learning import Learner
+from rlrecipe.builders.numbers import Numbers
+from rlrecipe.builders.sections import Section, check, read, refuse
+from rlrecipe.clock import Clock
+from rlrecipe.interfaces import Collector, Exploration, Key, ReplayBuffer, Sampler, Transform
+from rlrecipe.observations import dtype_of
+from rlrecipe.policy import Policy
+from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.options import Options
+from rlrecipe.recipe.schema import Recipe
+from rlrecipe.replay.base import Transitions
+from rlrecipe.streams import Stream, Streams
+from rlrecipe.trainers.minibatches import Minibatches
+from rlrecipe.trainers.replay import Ratio, Replay
+from rlrecipe.vector import Vector
+
+
+def make_exploration(options: Any, space: Any, num_envs: int, numbers: Numbers) -> Exploration | None:
+    """What makes the policy try other actions in ``space``."""
+    if options is None:
+        return None
+    exploration: Exploration = options.component.build(options, space, num_envs, numbers)
+    return exploration
+
+
+def make_collector_onpolicy(
+    env: Section | EnvConstructor,
+    policy: Policy,
+    collector: Section | None = "sync",
+    *,
+    exploration: Exploration | None = None,
+    transforms: Mapping[str, Transform] | None = None,
+    streams: Streams | None = None,
+    frames: Callable[[], int] | None = None,
+    capture: str | None = None,
+    **options: Any,
+) -> Collector:
+    """A collector whose batches show observations and rewards as the policy sees them.
+
+    Args:
+        env: the environments: an id, the section, or a constructor of ``transformed_env_constructor``.
+        policy: what acts.
+        collector: the section.
+        exploration: changes the policy's actions, for an algorithm that allows it.
+        transforms: of ``env``, by name; by default new ones, with a discount of 0.99.
+        streams: random streams; by default those of seed 0.
+        frames: the run's frames before a batch, asked once for each; by default the collector's own.
+        capture: the method that saves an environment in the middle of its episode (``rlrecipe.capture.choose``);
+            without one, a collector that is restored starts new episodes.
+        options: single options of ``collector``, such as ``frames_per_batch``.
+
+    Raises:
+        RecipeError: the options are wrong, or do not fit one another.
+    """
+    given = Surroundings(exploration, transforms, streams or Streams(0), frames, capture)
+    return _make_collector(env, policy, read("collector", collector, options), given, raw=False)
+
+
+def make_collector_offpolicy(
+    env: Section | EnvConstructor,
+    policy: Policy,
+    collector: Section | None = "sync",
+    *,
+    exploration: Exploration | Section | None = None,
+    transforms: Mapping[str, Transform] | None = None,
+    streams: Streams | None = None,
+    frames: Callable[[], int] | None = None,
+    capture: str | None = None,
+    **options: Any,
+) -> Collector:
+    """A collector whose batches are for a replay buffer: raw, to be normalised when they are drawn.
+
+    Args and errors are those of ``make_collector_onpolicy``; ``exploration`` may be a section, too, and
+    ``init_random_frames`` of ``options`` says how many frames have random actions first.
+    """
+    if isinstance(exploration, str | Mapping | Options):
+        chosen, vector = read("exploration", exploration), options_of(env)
+        space = spaces_of(vector).action
+        misfit = chosen.component.traits["fits"](space)
+        if misfit is not None:
+            refuse([Problem("E301", ("exploration",), misfit)])
+        exploration = make_exploration(chosen, space, vector.num_envs, Numbers())
+    given = Surroundings(exploration, transforms, streams or Streams(0), frames, capture)
+    return _make_collector(env, policy, read("collector", collector, options), given, raw=True)
+
+
+class Surroundings(NamedTuple):
+    """What a collector is given besides its options."""
+
+    exploration: Exploration | None
+    transforms: Mapping[str, Transform] | None
+    streams: Streams
+    frames: Callable[[], int] | None
+    capture: str | None
+
+
+def _make_collector(
+    env: Section | EnvConstructor, policy: Policy, options: Any, given: Surroundings, *, raw: bool
+) -> Collector:
+    vector, streams, transforms = options_of(env), given.streams, given.transforms
+    check(env=vector, collector=options)
+    seed = partial(streams.integer, Stream.ENVIRONMENT)
+    envs = Vector([partial(make_env, vector)] * vector.num_envs, seed, given.capture)
+    if transforms is None:
+        transforms = make_transforms(vector, envs.single_observation_space, 0.99, streams)
+    collector: Collector = options.component.build(
+        options,
+        envs,
+        policy,
+        [transforms[name] for name in in_phase(vector, "train")],
+        streams.generator(Stream.ACTION),
+        given.frames or itertools.count(0, options.frames_per_batch).__next__,
+        given.exploration,
+        raw=raw,
+    )
+    return collector
+
+
+def options_of(env: Section | EnvConstructor) -> Any:
+    """Options of ``env`` from whatever says them."""
+    return env.options if isinstance(env, EnvConstructor) else read("env", env)
+
+
+def columns(spaces: Spaces, action: np.ndarray) -> dict[Key, tuple[tuple[int, ...], np.dtype[Any]]]:
+    """Shape and type of one row of each key of a transition.
+
+    Args:
+        spaces: of the environment.
+        action: one row of actions as they are stored, ``[1, ...]``.
+    """
+    observation = (tuple(spaces.observation.shape), dtype_of(spaces.observation))
+    flag = ((), np.dtype(np.bool_))
+    return {
+        "observation": observation,
+        "action": (action.shape[1:], action.dtype),
+        ("next", "observation"): observation,
+        ("next", "reward"): ((), np.dtype(np.float32)),
+        ("next", "terminated"): flag,
+        ("next", "truncated"): flag,
+    }
+
+
+def stored_action(spaces: Spaces, policy: Policy | None = None) -> np.ndarray:
+    """One row of actions as a policy stores them; without one, as all of this package's do."""
+    if policy is not None:
+        return policy.act(np.zeros((1, *policy.shape(spaces.observation.shape)), np.float32), None)
+    kind = np.int64 if isinstance(spaces.action, gymnasium.spaces.Discrete) else np.float32
+    return np.zeros((1, *spaces.action.shape), kind)
+
+
+def make_replay_buffer(
+    replay_buffer: Section | None = "uniform",
+    *,
+    env: Section | EnvConstructor,
+    spaces: Spaces | None = None,
+    policy: Policy | None = None,
+    n_steps: int = 1,
+    gamma: float = 0.99,
+    transforms: Mapping[str, Transform] | None = None,
+    streams: Streams | None = None,
+    numbers: Numbers | None = None,
+    include_content: bool = True,
+    **options: Any,
+) -> ReplayBuffer:
+    """A buffer of transitions.
+
+    Args:
+        replay_buffer: the section.
+        env: the environments whose batches it takes.
+        spaces: theirs; by default one is built to see them.
+        policy: whose actions are stored; without one they are taken to be whole numbers in Discrete spaces, and
+            as the space has them in others.
+        n_steps: steps of an n-step return.
+        gamma: discount of each of them.
+        transforms: of ``env``, by name: what rewards are seen through when they are drawn.
+        streams: random streams; by default those of seed 0.
+        numbers: makes the numbers that follow a schedule; by default none may.
+        include_content: whether its state holds the rows.
+        options: single options of the section, such as ``batch_size``.
+
+    Raises:
+        RecipeError: the options are wrong, or do not fit one another.
+    """
+    chosen, vector = read("replay_buffer", replay_buffer, options), options_of(env)
+    check(env=vector, replay_buffer=chosen)
+    spaces, streams = spaces or spaces_of(vector), streams or Streams(0)
+    seen = [transforms[name].apply_reward for name in in_phase(vector, "train")] if transforms else []
+    reward = partial(reduce, lambda reward, apply: apply(reward), seen) if seen else None
+    held = Transitions(columns(spaces, stored_action(spaces, policy)), vector.num_envs, n_steps, gamma, reward)
+    rng = streams.generator(Stream.SAMPLER)
+    buffer: ReplayBuffer = chosen.component.build(chosen, held, rng, numbers or Numbers())
+    buffer.include_content = include_content
+    return buffer
+
+
+def make_sampler(
+    recipe: Recipe,
+    learner: Learner,
+    buffer: ReplayBuffer | None,
+    transforms: Mapping[str, Transform],
+    streams: Streams,
+    clock: Clock,
+) -> Sampler:
+    """Where the sub-batches of updates come from: the newest batch, or the buffer."""
+    if buffer is None:
+        remembers = learner.policy.front is not None
+        return Minibatches(learner.algorithm, streams.generator(Stream.PERMUTATION), remembers=remembers)
+    trainer = recipe.trainer
+    starts = getattr(recipe.collector, "init_random_frames", 0)
+    return Replay(
+        buffer,
+        learner.algorithm,
+        [transforms[name] for name in in_phase(recipe.env, "train")],
+        Ratio(starts, trainer.updates_per_frame, trainer.optim_steps_per_batch),
+        clock,
+        streams.generator(Stream.NOISE),
+        learner.parameters.flat.device,
+    )

@@ -1,0 +1,172 @@
+"""What acts and what learns: networks, distribution, losses and their parameters, and the update that moves them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import torch
+
+from rlrecipe.builders.environments import Spaces
+from rlrecipe.builders.networks import make_networks, move_shared, shared_slots
+from rlrecipe.builders.sections import Section, plain, read
+from rlrecipe.clock import Clock
+from rlrecipe.compiled import make_engine
+from rlrecipe.errors import UnbuildableError
+from rlrecipe.interfaces import Algorithm, Distribution, Network, Target
+from rlrecipe.parameters import Parameters
+from rlrecipe.policy import Policy
+from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.options import Slot
+from rlrecipe.recipe.registry import search
+from rlrecipe.recipe.schema import Recipe
+from rlrecipe.recipe.values import Duration
+from rlrecipe.streams import Stream, Streams
+from rlrecipe.targets import Targets
+from rlrecipe.update import Update
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What acts, what it learns by, and the parameters of both."""
+
+    policy: Policy
+    algorithm: Any
+    parameters: Parameters
+
+
+def acting_slot(recipe: Recipe) -> str:
+    """The slot of the network that acts."""
+    slot: str = recipe.algorithm.component.traits.get("acts", "policy")
+    return slot
+
+
+def distribution_options(recipe: Recipe, action_space: Any) -> Any:
+    """Options of the distribution that acts: the recipe's, or the algorithm's for this kind of space."""
+    given = getattr(recipe.networks[acting_slot(recipe)], "distribution", None)
+    if given is not None:
+        return given
+    usual = recipe.algorithm.component.traits["acts_in"][type(action_space).__name__]
+    return Slot("distribution").read(usual(recipe.algorithm) if callable(usual) else usual)
+
+
+def observation_problems(recipe: Recipe, space: Any) -> list[Problem]:
+    """Why no network can read what the environment observes."""
+    if isinstance(space, gymnasium.spaces.Box):
+        return []
+    message = f"{recipe.algorithm.component.name} reads numbers, but the environment observes {space}"
+    return [Problem("E301", ("env",), message, "wrap the environment so that it observes arrays")]
+
+
+def network_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
+    """Why one of the recipe's networks cannot read what the environment observes; its actions are known to fit."""
+    options = distribution_options(recipe, spaces.action)
+    try:
+        make_networks(recipe, spaces, options.component.build(options, spaces.action))
+    except UnbuildableError as error:
+        return [Problem("E301", error.path, str(error), error.cure)]
+    return []
+
+
+def action_problems(recipe: Recipe, space: Any) -> list[Problem]:
+    """Why the algorithm, its distribution or its exploration cannot act in a space."""
+    algorithm, kind = recipe.algorithm.component, type(space).__name__
+    if kind not in algorithm.traits["acts_in"]:
+        others = [c.name for c in search("algorithm") if kind in c.traits.get("acts_in", {})]
+        kinds = " and ".join(algorithm.traits["acts_in"])
+        message = f"{algorithm.name} acts in {kinds} spaces, but the environment takes {space}"
+        cure = f"use {', '.join(others)}" if others else "wrap the environment so that it takes Discrete or Box actions"
+        return [Problem("E301", ("algorithm",), message, cure)]
+    slot = acting_slot(recipe)
+    given = getattr(recipe.networks[slot], "distribution", None)
+    distribution, path = distribution_options(recipe, space), ("networks", slot, "distribution")
+    found = [(distribution, ("env",) if given is None else path)]
+    if recipe.exploration is not None:
+        found.append((recipe.exploration, ("exploration",)))
+    problems = []
+    for options, place in found:
+        misfit = options.component.traits["fits"](space)
+        if misfit is not None:
+            problems.append(Problem("E301", place, misfit, None))
+    return problems
+
+
+def make_loss(recipe: Recipe, networks: Mapping[str, Any], distribution: Distribution) -> Any:
+    """The algorithm: its losses and the pure functions around them."""
+    return recipe.algorithm.component.build(recipe.algorithm, networks, distribution)
+
+
+def make_parameters(
+    networks: Mapping[str, Network], own: Mapping[str, Any], algorithm: Algorithm, generator: torch.Generator
+) -> Parameters:
+    """Initial parameters of every network; slots that an objective moves lie side by side.
+
+    Args:
+        networks: by slot.
+        own: further parameters by slot, such as a distribution's.
+        algorithm: whose objectives say what is moved together, and which may have parameters, too.
+        generator: of the networks' first weights.
+    """
+    tensors = {slot: network.init(generator) for slot, network in networks.items()}
+    for slot, further in (*own.items(), *algorithm.init().items()):
+        tensors[slot] = {**tensors.get(slot, {}), **further}
+    shared = shared_slots(networks)
+    move_shared(algorithm, tuple(slot for slot in shared if tensors[slot]))
+    order = dict.fromkeys([*(slot for objective in algorithm.objectives for slot in objective.slots), *tensors])
+    return Parameters({slot: tensors[slot] for slot in order}, shared=shared)
+
+
+def make_learner(recipe: Recipe, spaces: Spaces, streams: Streams, device: torch.device) -> Learner:
+    """Policy, algorithm and their parameters, as they are before training."""
+    slot, options = acting_slot(recipe), distribution_options(recipe, spaces.action)
+    distribution: Distribution = options.component.build(options, spaces.action)
+    networks = make_networks(recipe, spaces, distribution)
+    algorithm = make_loss(recipe, networks, distribution)
+    generator = streams.torch(Stream.INITIALISATION)
+    parameters = make_parameters(networks, {slot: distribution.init()}, algorithm, generator)
+    parameters.flat = parameters.flat.to(device)
+    return Learner(Policy(networks[slot], distribution, parameters, slot), algorithm, parameters)
+
+
+def make_target_updater(
+    target: Section | None = None, *, learner: Learner, clock: Clock | None = None, **options: Any
+) -> Targets:
+    """Copies of the networks that an algorithm has targets of, and how they follow.
+
+    Args:
+        target: how they follow, as ``algorithm.target`` says it; by default as the algorithm was told.
+        learner: what they are copies of.
+        clock: what says when, where they follow at intervals.
+        options: single options of ``target``, such as ``tau``.
+
+    Returns:
+        The copies: ``params`` under ``target_<slot>``, beside the learner's own; ``follow()`` moves them.
+
+    Raises:
+        RecipeError: the options are wrong.
+        ValueError: the algorithm has no target networks, or there is no clock for their interval.
+    """
+    algorithm = learner.algorithm
+    if not algorithm.targets:
+        raise ValueError(f"{type(algorithm).__name__} has no target networks: leave make_target_updater out")
+    follows: Target = algorithm.target
+    if target is not None or options:
+        # The slot is the same in every algorithm that has one.
+        written = plain(Slot("target"), target, options)
+        chosen = read("algorithm", {"name": "ddpg", "target": written}).target
+        follows = chosen.component.build(chosen)
+    if follows.every is not None and clock is None:
+        raise ValueError("these targets follow at intervals, which are read on a clock: give clock=Clock(...)")
+    return Targets(learner.parameters, algorithm.targets, follows, clock or Clock(Duration(1)))
+
+
+def make_update(recipe: Recipe, learner: Learner, clock: Clock) -> Update:
+    """Gradients, clipping and optimizer steps of the algorithm's losses, and its target networks."""
+    options: Any = recipe.optimizer
+    groups = {slot: group.lr for slot, group in options.groups.items()}
+    algorithm, parameters = learner.algorithm, learner.parameters
+    targets = make_target_updater(learner=learner, clock=clock) if algorithm.targets else None
+    engine = make_engine(recipe.runtime.compile)
+    return Update(algorithm.objectives, parameters, options.component.build(options), groups, targets, engine)

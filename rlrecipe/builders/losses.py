@@ -1,0 +1,72 @@
+"""Losses from their options: an algorithm with its networks and their first parameters, as a recipe has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from rlrecipe.builders.environments import environment_problem, spaces_of
+from rlrecipe.builders.learning import Learner, action_problems, make_learner, network_problems, observation_problems
+from rlrecipe.builders.sections import Section, plain, slot_of
+from rlrecipe.recipe.load import load
+from rlrecipe.recipe.options import Slot
+from rlrecipe.streams import Streams
+
+#: A loss has no length, a recipe must: longer than anything that an algorithm's defaults ask for.
+LONG = 10**12
+
+
+def make_loss(
+    algorithm: Section,
+    *,
+    env: Section,
+    networks: Mapping[str, Section] | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    **options: Any,
+) -> Learner:
+    """An algorithm's losses over networks that fit an environment.
+
+    Args:
+        algorithm: its name, or the section.
+        env: the environment whose spaces give all sizes; it is built once, and closed.
+        networks: by slot; what is not given is as in a recipe of this algorithm.
+        seed: of the networks' first weights, as a recipe's.
+        device: where the parameters lie.
+        options: single options of the algorithm.
+
+    Returns:
+        ``algorithm`` with its pure losses, ``parameters``, and the ``policy`` that acts by them.
+
+    Raises:
+        RecipeError: options are wrong, or do not fit the environment.
+    """
+    sections = {
+        "env": plain(slot_of("env"), env),
+        "algorithm": plain(slot_of("algorithm"), algorithm, options),
+        "networks": {name: plain(Slot("network"), network) for name, network in (networks or {}).items()},
+    }
+    loaded = load({**sections, "trainer": {"total_frames": LONG}, "seed": seed})
+    recipe = loaded.recipe
+    try:
+        spaces = spaces_of(recipe.env)
+    except Exception as error:
+        raise loaded.error([environment_problem(recipe.env, error, ("env",))]) from error
+    problems = observation_problems(recipe, spaces.observation) + action_problems(recipe, spaces.action)
+    if problems := problems or network_problems(recipe, spaces):
+        raise loaded.error(problems)
+    return make_learner(recipe, spaces, Streams(recipe.seed), torch.device(device))
+
+
+def make_dqn_loss(
+    *,
+    env: Section,
+    networks: Mapping[str, Section] | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    **options: Any,
+) -> Learner:
+    """Deep Q-learning's loss; ``options`` are those of ``algorithm/dqn``: ``double``, ``dueling``, ``gamma``, ..."""
+    return make_loss("dqn", env=env, networks=networks, seed=seed, device=device, **options)

@@ -1,0 +1,66 @@
+"""Statistics of an environment under random actions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rlrecipe.builders.environments import make_env
+from rlrecipe.builders.sections import Section, read
+from rlrecipe.streams import Stream, Streams
+
+#: What of a random rollout statistics can be taken of, by its key in a batch.
+KEYS = ("observation", "action", ("next", "observation"), ("next", "reward"))
+
+
+def get_stats_random_rollout(
+    env: Section, key: str | tuple[str, ...] = "observation", steps: int = 1000, *, seed: int = 0, **options: Any
+) -> dict[str, np.ndarray]:
+    """Mean and deviation of what a random rollout shows, the same for the same seed.
+
+    Args:
+        env: the id of an environment, or the section. Transforms that wrap it apply; those that would normalise
+            with statistics of their own do not.
+        key: "observation", "action", ("next", "observation") or ("next", "reward").
+        steps: frames; episodes follow one another.
+        seed: of environment and actions.
+        options: single options of ``env``.
+
+    Returns:
+        "loc" and "scale", each of the shape of one observation (float64). A number that never changes has
+        loc 0 and scale 1, which leave it as it is.
+
+    Raises:
+        RecipeError: the options are wrong.
+        ValueError: the key is none of a rollout's, or there are fewer than two steps.
+    """
+    if key not in KEYS:
+        raise ValueError(f"a random rollout has no {key!r}; expected one of {', '.join(map(repr, KEYS))}")
+    if steps < 2:
+        raise ValueError(f"a deviation takes 2 steps or more, got steps={steps}")
+    rows = _rollout(read("env", env, options), key, steps, seed)
+    loc, scale = rows.mean(0), rows.std(0, ddof=1)
+    constant = rows.min(0) == rows.max(0)
+    return {"loc": np.where(constant, 0.0, loc), "scale": np.where(constant, 1.0, scale)}
+
+
+def _rollout(options: Any, key: Any, steps: int, seed: int) -> np.ndarray:
+    """What stands under ``key`` in each step ``[steps, ...]``."""
+    env, seeds = make_env(options), Streams(seed)
+    try:
+        env.action_space.seed(seeds.integer(Stream.ACTION))
+        observation, _ = env.reset(seed=seeds.integer(Stream.ENVIRONMENT))
+        rows = []
+        for _ in range(steps):
+            action = env.action_space.sample()
+            following, reward, terminated, truncated, _ = env.step(action)
+            # Copies: an environment may hand out the same array at every step.
+            shown = {"observation": observation, "action": action, ("next", "observation"): following}
+            rows.append(np.array(shown.get(key, reward), float))
+            observation = following
+            if terminated or truncated:
+                observation, _ = env.reset()
+        return np.stack(rows)
+    finally:
+        env.close()

@@ -1,0 +1,216 @@
+"""Evaluation: whole episodes, frozen statistics, raw rewards, the same fixed seeds each time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from rlrecipe.capture import METHODS, renewal
+from rlrecipe.interfaces import Key, State, Transform
+from rlrecipe.policy import Policy
+from rlrecipe.streams import Stream, Streams
+
+#: Environments stepped side by side; more only cost memory.
+WIDTH = 16
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Returns and lengths of the episodes, in the order of their seeds."""
+
+    returns: list[float]
+    lengths: list[int]
+
+    @property
+    def mean(self) -> float:
+        """Mean return."""
+        return float(np.mean(self.returns))
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the returns, over the episodes themselves."""
+        return float(np.std(self.returns))
+
+    def interval(self, samples: int = 2000) -> tuple[float, float]:
+        """95 % bootstrap interval of the mean return, percentile method; the same at every call."""
+        rng = np.random.default_rng(0)
+        returns = np.asarray(self.returns)
+        means = returns[rng.integers(0, len(returns), (samples, len(returns)))].mean(1)
+        low, high = np.percentile(means, [2.5, 97.5])
+        return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What episodes of a policy need besides their seeds.
+
+    Attributes:
+        make: builds one environment; it may be given gymnasium's ``render_mode``.
+        policy: what acts.
+        transforms: what stands before it, with frozen statistics.
+    """
+
+    make: Callable[..., Any]
+    policy: Policy
+    transforms: Sequence[Transform]
+
+
+class Camera(Protocol):
+    """Takes pictures of the first environment (``rlrecipe.video`` has one)."""
+
+    def make(self, make: Callable[..., Any]) -> Any:
+        """An environment that can be seen."""
+
+    def take(self, episode: int, env: Any) -> None:
+        """A picture, after a reset or a step."""
+
+
+class Evaluator:
+    """Runs episodes with a policy, each time in environments without a past.
+
+    What an environment remembers of earlier episodes would make an evaluation depend on how often the
+    run was resumed.
+
+    Args:
+        stage: environments, and what acts in them.
+        streams: episode i is seeded by the evaluation stream i, whatever training has drawn.
+        interrupted: asked at every step; an evaluation that is cut short returns None.
+        keep: keep environments open between evaluations, put back to the state in which they were built;
+            where no method is found that makes a used one as good as a new one, new ones are built all the same.
+        camera: takes pictures of the first environment.
+        width: environments stepped side by side.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        streams: Streams,
+        interrupted: Callable[[], bool] = lambda: False,
+        *,
+        keep: bool = False,
+        camera: Camera | None = None,
+        width: int = WIDTH,
+    ) -> None:
+        self.stage, self.streams, self.interrupted = stage, streams, interrupted
+        self.keep, self.camera, self.width = keep, camera, width
+        self.envs: list[Any] = []
+        #: What a policy with a memory remembers of each environment's episode.
+        self.carry: dict[int, np.ndarray] = {}
+        self._built: list[State] = []
+        self._method: str | None = None
+
+    def run(
+        self,
+        episodes: int,
+        deterministic: bool = True,
+        *,
+        frames: int | None = None,
+        watch: Callable[[Mapping[Key, Any]], None] | None = None,
+    ) -> Evaluation | None:
+        """Run ``episodes`` episodes, shared among the environments beforehand.
+
+        Args:
+            episodes: how many.
+            deterministic: the most probable actions rather than drawn ones.
+            frames: most frames of each; None for whole episodes.
+            watch: called with every transition, under the keys of a batch.
+        """
+        width = min(episodes, self.width)
+        self._open(width)
+        try:
+            return self._run(episodes, width, deterministic, frames, watch)
+        finally:
+            if self._method is None:
+                self.close()
+
+    def _open(self, width: int) -> None:
+        """Environments as they are when they are built."""
+        if len(self.envs) == width and self._method is not None:
+            for env, built in zip(self.envs, self._built, strict=True):
+                METHODS[self._method](env).load(built)
+            return
+        self.close()
+        if self.keep:
+            # Probed once: what cannot be put back today cannot be tomorrow.
+            self._method, self.keep = renewal(self.stage.make), False
+        self.envs = [self._make(k) for k in range(width)]
+        if self._method is not None:
+            self._built = [METHODS[self._method](env).save() for env in self.envs]
+
+    def _make(self, k: int) -> Any:
+        return self.stage.make() if k or self.camera is None else self.camera.make(self.stage.make)
+
+    def _run(
+        self,
+        episodes: int,
+        width: int,
+        deterministic: bool,
+        frames: int | None,
+        watch: Callable[[Mapping[Key, Any]], None] | None,
+    ) -> Evaluation | None:
+        noise = None if deterministic else self.streams.fresh(Stream.EVALUATION, 2**31)
+        returns, lengths = [0.0] * episodes, [0] * episodes
+        # Environment k lives episodes k, k + width, ...: which one ends first changes nothing.
+        at = {k: k for k in range(width)}
+        shown = {k: self._reset(k, k) for k in range(width)}
+        while at:
+            if self.interrupted():
+                return None
+            active = list(at)
+            observation = np.stack([shown[k] for k in active])
+            for k, action in zip(active, self._act(active, observation, noise), strict=True):
+                seen, reward, terminated, truncated, _ = self.envs[k].step(action)
+                if watch is not None:
+                    watch(_transition(shown[k], action, seen, reward, terminated, truncated))
+                shown[k] = np.array(seen)
+                returns[at[k]] += float(reward)
+                lengths[at[k]] += 1
+                self._picture(k, at[k])
+                if terminated or truncated or lengths[at[k]] == frames:
+                    at[k] += width
+                    if at[k] < episodes:
+                        shown[k] = self._reset(k, at[k])
+                    else:
+                        del at[k]
+        return Evaluation(returns, lengths)
+
+    def _reset(self, k: int, episode: int) -> np.ndarray:
+        self.carry.pop(k, None)
+        observation, _ = self.envs[k].reset(seed=self.streams.integer(Stream.EVALUATION, episode))
+        self._picture(k, episode)
+        return np.array(observation)
+
+    def _picture(self, k: int, episode: int) -> None:
+        if k == 0 and self.camera is not None:
+            self.camera.take(episode, self.envs[0])
+
+    def _act(self, active: list[int], observation: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+        for transform in self.stage.transforms:
+            observation = transform.apply(observation)
+        policy, rows = self.stage.policy, np.asarray(observation, np.float32)
+        if policy.front is not None:
+            nothing = policy.nothing(1)[0]
+            rows = policy.go_on(rows, np.stack([self.carry.get(k, nothing) for k in active]))
+            self.carry.update(zip(active, policy.remember(rows), strict=True))
+        noise = None if rng is None else policy.noise(rng, len(rows))
+        return policy.to_env(policy.act(rows, noise))
+
+    def close(self) -> None:
+        """Close the environments."""
+        for env in self.envs:
+            env.close()
+        self.envs.clear()
+
+
+def _transition(shown: Any, action: Any, seen: Any, reward: Any, terminated: Any, truncated: Any) -> dict[Key, Any]:
+    return {
+        "observation": shown,
+        "action": action,
+        ("next", "observation"): np.array(seen),
+        ("next", "reward"): float(reward),
+        ("next", "terminated"): bool(terminated),
+        ("next", "truncated"): bool(truncated),
+    }

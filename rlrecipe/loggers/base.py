@@ -1,0 +1,149 @@
+"""What all loggers have in common: torchrl's interface, and rows."""
+
+from __future__ import annotations
+
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rlrecipe.lazy import np
+
+#: Of a row, what says where it stands and is no measurement.
+COUNTERS = ("frames", "updates")
+
+
+class Logger(ABC):
+    """Where numbers, videos and options go: torchrl's parts can call it as one of their own.
+
+    Args:
+        exp_name: the experiment's name.
+        log_dir: where files go.
+    """
+
+    def __init__(self, exp_name: str, log_dir: str | Path) -> None:
+        self.exp_name, self.log_dir = exp_name, str(log_dir)
+        self._next: dict[str, int] = {}
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Write a run's row, its numbers at its frames."""
+        self._log(numbers(row), row["frames"])
+
+    def log_scalar(self, name: str, value: float, step: int | None = None) -> None:
+        """Write a number at a step, usually frames; without one, at the step after the name's last."""
+        self.log_metrics({name: value}, step)
+
+    def log_metrics(self, metrics: Any, step: int | None = None, *, keys_sep: str = "/") -> dict[str, float]:
+        """Write several numbers at once: a mapping of numbers or tensors, or a TensorDict.
+
+        Returns:
+            The numbers as they were written.
+        """
+        if hasattr(metrics, "flatten_keys"):
+            metrics = metrics.flatten_keys(keys_sep).to_dict()
+        plain = {str(name): float(value) for name, value in metrics.items()}
+        step = max((self._next.get(name, 0) for name in plain), default=0) if step is None else int(step)
+        self._next |= dict.fromkeys(plain, step + 1)
+        self._log(plain, step)
+        return plain
+
+    @abstractmethod
+    def _log(self, metrics: Mapping[str, float], step: int) -> None: ...
+
+    @abstractmethod
+    def log_video(self, name: str, video: Any, step: int | None = None, *, fps: float | None = None) -> None:
+        """Write a video ``[T, C, H, W]`` or ``[1, T, C, H, W]``: bytes, or floats from 0 to 1."""
+
+    @abstractmethod
+    def log_histogram(self, name: str, data: Any, step: int | None = None, *, bins: Any = 10) -> None:
+        """Write how numbers are spread; ``bins`` as ``numpy.histogram`` takes them."""
+
+    @abstractmethod
+    def log_hparams(self, cfg: Any) -> None:
+        """Write the options of an experiment: a mapping, or what has ``items``."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finish what is being written."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(exp_name={self.exp_name!r}, log_dir={self.log_dir!r})"
+
+
+def numbers(row: Mapping[str, Any]) -> dict[str, float]:
+    """The measurements of a row."""
+    return {key: value for key, value in row.items() if key not in COUNTERS and isinstance(value, int | float)}
+
+
+def folder_of(log_dir: str | Path, exp_name: str | None) -> Path:
+    """The folder of an experiment, made if it is new."""
+    folder = Path(log_dir).expanduser() / (exp_name or "")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def file_of(folder: Path, name: str, step: int | None, ending: str) -> Path:
+    """Where something of a name and step goes, its folder made."""
+    path = folder / f"{name}{'' if step is None else f'_{step}'}{ending}"
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"the name {name!r} leads out of the logger's folder; use another")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def histogram(data: Any, bins: Any) -> dict[str, list[float]]:
+    """Counts and the edges between them."""
+    counts, edges = np.histogram(np.asarray(data, dtype=np.float64), bins)
+    return {"counts": counts.tolist(), "edges": edges.tolist()}
+
+
+def flat(cfg: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Options as dotted names and texts; a list of plain values is one text."""
+    if hasattr(cfg, "items"):
+        pairs = [(str(key), value) for key, value in cfg.items()]
+    elif isinstance(cfg, Sequence) and not isinstance(cfg, str) and any(hasattr(each, "items") for each in cfg):
+        pairs = [(str(index), value) for index, value in enumerate(cfg)]
+    else:
+        yield prefix, cfg if isinstance(cfg, str) else json.dumps(cfg, default=str)
+        return
+    for key, value in pairs:
+        yield from flat(value, f"{prefix}.{key}" if prefix else key)
+
+
+def recipe_of(run_dir: Path) -> dict[str, Any]:
+    """The recipe of a run, every option in it; nothing where there is none."""
+    import yaml
+
+    try:
+        text = (run_dir / "resolved.yaml").read_text()
+    except FileNotFoundError:
+        return {}
+    return dict(yaml.safe_load(text))
+
+
+class Note:
+    """A small JSON file beside what a logger writes, by which a resumed run finds it again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> dict[str, Any]:
+        """What was noted; nothing if there is no note."""
+        try:
+            return dict(json.loads(self.path.read_bytes()))
+        except (FileNotFoundError, ValueError):
+            return {}
+
+    def write(self, content: Mapping[str, Any]) -> None:
+        """Note something, by one rename."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        staged = self.path.with_name(f".{self.path.name}")
+        staged.write_text(json.dumps(content))
+        staged.replace(self.path)
+
+
+def last_frames(rows: Sequence[Mapping[str, Any]]) -> float:
+    """Frames of the newest row."""
+    return max((row["frames"] for row in rows), default=-math.inf)
