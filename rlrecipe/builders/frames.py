@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 #: Options that count frames and nothing else.
-FRAMES = frozenset({"total_frames", "frames_per_batch", "init_random_frames"})
+FRAMES = frozenset({"total_frames", "frames_per_batch", "init_random_frames", "max_frames", "record_frames"})
 #: Options that hold a duration: a bare number counts frames, {unit: N} may count something else.
 DURATIONS = frozenset({"every", "keep_every", "log_interval", "time_limit", "until"})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rlrecipe.interfaces import Batch, Collector, Exploration, State, Transform
 from rlrecipe.lazy import np, torch
@@ -104,14 +104,14 @@ class SyncCollector:
         for key in ("reward", "terminated", "truncated", "done"):
             self._batch["next", key] = tensors[key]
 
-    def _dtypes(self) -> tuple[np.dtype, np.dtype]:
+    def _dtypes(self) -> tuple[np.dtype[Any], np.dtype[Any]]:
         """Of what the policy sees, and of what the environments give: bytes of an image stay bytes until it is read."""
-        given = np.zeros((1, *(self.envs.single_observation_space.shape or ())), self.envs.observation_dtype)
-        shown = given
-        for transform in self.transforms:
-            shown = transform.apply(shown)
-        seen = self.policy.begin(shown).dtype
-        return np.dtype(seen if seen == np.uint8 else np.float32), given.dtype
+        given = self.envs.observation_dtype
+        # Numbers that a transform changes, or a row that also holds what is remembered, are no bytes any more.
+        changed = any(getattr(transform, "observes", True) for transform in self.transforms)
+        shape = self.envs.single_observation_space.shape or ()
+        rows = self.policy.shape(shape) != shape
+        return np.dtype(np.float32) if changed or rows else given, given
 
     @property
     def anew(self) -> bool:

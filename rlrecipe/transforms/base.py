@@ -29,6 +29,9 @@ class RewardFunction:
         function: of rewards ``[N]``.
     """
 
+    #: It leaves observations as they are.
+    observes = False
+
     def __init__(self, function: Callable[[np.ndarray], np.ndarray]) -> None:
         self.apply_reward = function
 

@@ -22,6 +22,9 @@ class RewardNormOptions(TransformOptions):
 class RewardNorm:
     """Discounts with the algorithm's gamma; an episode's last step counts, then its return resets."""
 
+    #: It leaves observations as they are.
+    observes = False
+
     def __init__(self, options: RewardNormOptions, num_envs: int, gamma: float) -> None:
         self.clip, self.eps, self.gamma = options.clip, options.eps, gamma
         self.moments = RunningMoments(())

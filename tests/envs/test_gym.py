@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from rlrecipe.builders.environments import make_env
+from rlrecipe.observations import AsRows
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Slot
@@ -17,8 +18,8 @@ def make(env_name: str, **options: Any) -> gymnasium.Env[Any, Any]:
 
 def test_it_is_gymnasiums_environment_with_its_arguments() -> None:
     env = make("FrozenLake-v1", kwargs={"map_name": "8x8", "is_slippery": False})
-    assert isinstance(env.observation_space, gymnasium.spaces.Discrete)
-    assert env.observation_space.n == 64
+    assert isinstance(env, AsRows)
+    assert env.rows.origin == gymnasium.spaces.Discrete(64)
     assert env.spec is not None
     assert env.spec.max_episode_steps == gymnasium.spec("FrozenLake-v1").max_episode_steps
 

@@ -13,6 +13,7 @@ from gymnasium.utils.env_checker import check_env
 from rlrecipe.builders.environments import make_env
 from rlrecipe.capture import choose
 from rlrecipe.envs.torchrl import REFUSED, environments
+from rlrecipe.observations import AsRows
 from rlrecipe.recipe.options import Slot
 from rlrecipe.runs.evaluate import evaluate
 from rlrecipe.runs.policy import load_policy
@@ -26,7 +27,8 @@ def options(env: str, *transforms: Any, **more: Any) -> Any:
 
 
 def made(env: str, *transforms: Any, **more: Any) -> Any:
-    return make_env(options(env, *transforms, **more))
+    built = make_env(options(env, *transforms, **more))
+    return built.env if isinstance(built, AsRows) else built
 
 
 def recipe(env: str, *transforms: Any, **more: Any) -> small.Recipe:

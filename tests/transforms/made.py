@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium
 
 from rlrecipe.builders.environments import make_env
+from rlrecipe.observations import AsRows
 from rlrecipe.recipe.options import Slot
 
 
@@ -15,4 +16,6 @@ def options(env_name: str, *transforms: Any, **more: Any) -> Any:
 
 
 def made(env_name: str, *transforms: Any, phase: str = "train", **more: Any) -> gymnasium.Env[Any, Any]:
-    return make_env(options(env_name, *transforms, **more), phase)
+    """The environment as its last transform left it, before its observation becomes a row."""
+    env = make_env(options(env_name, *transforms, **more), phase)
+    return env.env if isinstance(env, AsRows) else env
