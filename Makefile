@@ -3,9 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 RECIPE ?= ppo/cartpole
 PEERS ?= sb3 sbx tianshou torchrl rlox rltools
+TORCH ?= 2.13.0 2.14.1
 
 .PHONY: help train install test lint docs results results-report bench-learning bench-report bench-install bench \
-        bench-speed bench-page kills clean
+        bench-speed bench-page kills versions clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,8 +59,16 @@ bench-report: results-report
 kills: .venv/installed  ## 50 random SIGKILLs over several recipes: each resumed run ends as if there was none
 	$(BIN)/python -m benchmarks.kills
 
+versions:  ## the package with each of TORCH: imported, PPO, SAC and DQN trained for a moment, in .versions
+	@for version in $(TORCH); do \
+	  at=.versions/$$version; \
+	  test -x $$at/bin/python || $(PYTHON) -m venv $$at; \
+	  $$at/bin/python -m pip install -q "torch==$$version" -e . || exit 1; \
+	  $$at/bin/python -m tests.versions $$version || exit 1; \
+	done
+
 clean:  ## remove what these targets made (runs/ stays)
-	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .versions dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:

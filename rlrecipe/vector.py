@@ -106,5 +106,6 @@ class Vector:
         return True
 
     def close(self) -> None:
-        """Close every environment."""
+        """Close every environment, and let it go: an emulator that is still held when the process ends complains."""
         self.inner.close()
+        self.inner.envs, self.envs, self.captures, self._goes_on = [], [], None, []

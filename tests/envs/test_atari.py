@@ -12,10 +12,13 @@ import gymnasium
 import numpy as np
 import pytest
 
+from rlrecipe import load_policy
 from rlrecipe.builders.environments import make_env
 from rlrecipe.capture import METHODS, Tape, choose
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.load import load
+from rlrecipe.runs.progress import Display
+from rlrecipe.runs.start import run
 from rlrecipe.state import Arrays, join, split
 from tests import small
 from tests.transforms.made import made, options
@@ -127,3 +130,19 @@ def test_what_is_no_game_is_told() -> None:
     recipe = small.changed(small.CARTPOLE, ("env", "transforms"), ["atari_preprocessing"])
     ((code, path, *_),) = small.problems(recipe)
     assert (code, path) == ("E301", "env.transforms.0")
+
+
+@pytest.mark.parametrize("name", ["ppo/atari", "dqn/atari"])
+def test_a_short_run_of_the_bundled_recipe(name: str, tmp_path: Path) -> None:
+    """A smoke test: pictures go in, updates are made, bytes are kept as bytes; nothing is claimed to be learned."""
+    shorter = ["trainer.total_frames=128", "collector.frames_per_batch=64", "evaluation.episodes=1"]
+    shorter += ["evaluation.env={kwargs: {frameskip: 1, max_num_frames_per_episode: 200}}", "checkpoint.every=64"]
+    own = (
+        ["env.num_envs=2", "algorithm.minibatch_size=32"]
+        if name == "ppo/atari"
+        else ["collector.init_random_frames=64"]
+    )
+    result = run(name, [*shorter, *own, "runtime.compile=off"], run_dir=tmp_path / "run", display=Display(quiet=True))
+    assert result.outcome.code == 0
+    assert result.outcome.summary["updates"] > 0
+    assert load_policy(tmp_path / "run").observation_space.shape == (4, 84, 84)
