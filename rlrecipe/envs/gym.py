@@ -56,6 +56,8 @@ def make_gym(options: GymOptions, render_mode: str | None) -> gymnasium.Env[Any,
     # Passed only when asked for: a constructor of one's own may not know the word.
     kwargs = options.kwargs if render_mode is None else {**options.kwargs, "render_mode": render_mode}
     env = gymnasium.make(options.env_name, disable_env_checker=True, **kwargs)
+    if render_mode is not None and not any("camera" in name for name in options.kwargs):
+        _follow(env.unwrapped)
     if type(env.unwrapped).__name__ == "BipedalWalker":
         _renew_world(env.unwrapped)
     return env
@@ -68,6 +70,18 @@ def _silence_atari() -> None:
     except ModuleNotFoundError:
         return  # the recipe's check says what to install
     ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
+
+
+def _follow(env: Any) -> None:
+    """Have MuJoCo's pictures taken by the model's own camera that follows its body, where it has one.
+
+    gymnasium 1.4 takes a free one, so that a configuration of it takes effect; HalfCheetah's does not follow, and
+    what runs leaves the picture.
+    """
+    renderer = getattr(env, "mujoco_renderer", None)
+    if renderer is not None and renderer.camera_id == -1:
+        names = [env.model.camera(i).name for i in range(env.model.ncam)]
+        renderer.camera_id = names.index("track") if "track" in names else -1
 
 
 def _renew_world(env: Any) -> None:

@@ -68,3 +68,13 @@ def test_a_skip_on_top_of_the_emulators_is_refused() -> None:
         load(recipe)
     assert [problem.code for problem in caught.value.problems] == ["E302"]
     assert "makes 16" in str(caught.value)
+
+
+def test_a_picture_follows_what_runs_unless_somebody_chose_a_camera() -> None:
+    options = Slot("env", default="gym").read
+    env = make_env(options({"env_name": "HalfCheetah-v5"}), render_mode="rgb_array")
+    renderer = env.unwrapped.mujoco_renderer  # type: ignore[attr-defined]
+    assert env.unwrapped.model.camera(renderer.camera_id).name == "track"  # type: ignore[attr-defined]
+    chosen = options({"env_name": "HalfCheetah-v5", "kwargs": {"default_camera_config": {"distance": 9.0}}})
+    free = make_env(chosen, render_mode="rgb_array").unwrapped.mujoco_renderer  # type: ignore[attr-defined]
+    assert free.camera_id == -1
