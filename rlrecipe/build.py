@@ -20,6 +20,7 @@ from rlrecipe.builders.collecting import (
     make_exploration,
     make_replay_buffer,
     make_sampler,
+    width_of,
 )
 from rlrecipe.builders.environments import Spaces, make_env, make_stage, make_transforms, named, spaces_of
 from rlrecipe.builders.learning import make_learner, make_update
@@ -120,6 +121,7 @@ def _assemble(recipe: Recipe) -> Assembly:
             gamma=algorithm.gamma,
             numbers=numbers,
             include_content=recipe.checkpoint.include_buffer,
+            num_envs=width_of(recipe.collector, recipe.env),
             **shared,
         )
     make_collector: Any = make_collector_onpolicy if buffer is None else make_collector_offpolicy
@@ -130,6 +132,7 @@ def _assemble(recipe: Recipe) -> Assembly:
         exploration=exploration,
         frames=lambda: clock.frames,
         capture=capture.method,
+        imports=recipe.imported,
         **shared,
     )
     optimizer: Any = recipe.optimizer
@@ -166,6 +169,9 @@ def _exactness(recipe: Recipe, capture: Choice, device: torch.device) -> tuple[s
         return "continue", f"sums on {device.type} have no fixed order"
     if recipe.replay_buffer is not None and not recipe.checkpoint.include_buffer:
         return "continue", "checkpoints leave out the replay buffer (checkpoint.include_buffer: false)"
+    level: tuple[str, str] | None = recipe.collector.component.traits.get("level")
+    if level is not None:
+        return level
     durations = {"trainer.log_interval": recipe.trainer.log_interval, "evaluation.every": recipe.evaluation.every}
     for path, options in components(recipe):
         durations |= {".".join(map(str, (*path, key))): value for key, value in options if isinstance(value, Duration)}

@@ -323,6 +323,8 @@ class Transform(Stateful, Protocol):
     def apply_reward(self, reward: np.ndarray) -> np.ndarray:
         """Rewards as the loss sees them, with the statistics as they stand."""
 
+    # One that keeps something of each environment has ``part(rows)``: itself for some of them, statistics shared.
+
 
 class Collector(Stateful, Protocol):
     """Yields batches of frames, forever; what it yields is overwritten by the next."""

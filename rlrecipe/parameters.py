@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from typing import Any
 
 from rlrecipe.interfaces import Params
 from rlrecipe.lazy import np, torch
@@ -94,6 +95,10 @@ class Parameters:
 
     def numpy(self) -> dict[str, dict[str, np.ndarray]]:
         """The named views as numpy arrays over the same memory; only on the CPU."""
+        flat: Any = self.flat
+        if isinstance(flat, np.ndarray):
+            arrays: Any = [flat[part.start : part.stop].reshape(part.shape) for part in self.parts]
+            return self.by_slot(arrays)  # type: ignore[return-value]
         return {slot: {name: tensor.numpy() for name, tensor in named.items()} for slot, named in self.params.items()}
 
     def range(self, slot: str) -> tuple[int, int]:

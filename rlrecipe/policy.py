@@ -19,16 +19,31 @@ class Policy:
     def __init__(
         self, network: Network, distribution: Distribution, parameters: Parameters, slot: str = "policy"
     ) -> None:
-        self.network, self.distribution, self.parameters = network, distribution, parameters
+        self.network, self.distribution, self.parameters, self.slot = network, distribution, parameters, slot
         #: What feeds a network that remembers, or None.
         self.front: Any = front if (front := getattr(network, "front", None)) is not None and front.carry else None
-        # Views: what training moves is seen here without another look-up.
-        self._params = parameters.params[slot]
         self._forward: Callable[[np.ndarray], np.ndarray] | None = None
         self._arrays: dict[str, np.ndarray] = {}
+        if isinstance(parameters.flat, np.ndarray):
+            self._arrays = parameters.numpy()[slot]
+            self._forward = network.numpy(self._arrays)
+            if self._forward is not None:
+                return
+            self.parameters = parameters = parameters.over(torch.from_numpy(parameters.flat))
+        # Views: what training moves is seen here without another look-up.
+        self._params = parameters.params[slot]
         if parameters.flat.device.type == "cpu" and parameters.flat.dtype == torch.float32:
             self._arrays = parameters.numpy()[slot]
             self._forward = network.numpy(self._arrays)
+
+    def __reduce__(self) -> tuple[type[Policy], tuple[Network, Distribution, Parameters, str]]:
+        # Views and closures over the parameters are made anew.
+        return type(self), (self.network, self.distribution, self.parameters, self.slot)
+
+    def over(self, flat: np.ndarray) -> Policy:
+        """The same policy over a vector in numpy; where the network allows it, without torch ever being loaded."""
+        vector: Any = flat
+        return type(self)(self.network, self.distribution, self.parameters.over(vector), self.slot)
 
     def act(self, observation: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
         """Actions ``[N, ...]`` as they are stored; without noise the most probable ones."""

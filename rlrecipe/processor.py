@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
@@ -18,3 +19,9 @@ def cpu_facts(*names: str) -> list[str]:
 def cpu_model() -> str:
     """The processor's name, or nothing."""
     return next((fact.partition(": ")[2] for fact in cpu_facts("model name")), "")
+
+
+def cores() -> int:
+    """How many this process may use: two threads on one core wait for each other."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1

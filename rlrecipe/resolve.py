@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
+from rlrecipe.builders.collecting import with_workers
 from rlrecipe.builders.environments import spaces_of
 from rlrecipe.builders.learning import acting_slot, distribution_options
 from rlrecipe.compiled.choice import choose
+from rlrecipe.processor import cores
 from rlrecipe.recipe.schema import Recipe
 
 #: From this width on, one operation is worth the cost of a second thread.
@@ -27,16 +28,11 @@ def resolve(recipe: Recipe) -> Recipe:
         runtime["compile"] = choose(recipe).compile
     changed = {
         "networks": networks,
+        "collector": with_workers(recipe.collector, recipe.env),
         "trainer": _trainer(recipe),
         "runtime": recipe.runtime.model_copy(update=runtime),
     }
     return recipe.model_copy(update=changed)
-
-
-def cores() -> int:
-    """How many this process may use: two threads on one core wait for each other."""
-    allowed = getattr(os, "sched_getaffinity", None)
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def _networks(recipe: Recipe) -> dict[str, Any]:

@@ -26,8 +26,10 @@ class Vector:
 
     Args:
         makes: builds each environment.
-        seed: of an environment's own generator, by index; every start takes N new ones.
+        seed: of an environment's own generator, by index; every start takes as many new ones as there are.
         capture: name of the method that saves an environment, or None if none can.
+        first: where these environments stand among all that are stepped together.
+        total: how many those are; by default these alone.
     """
 
     def __init__(
@@ -35,11 +37,14 @@ class Vector:
         makes: Sequence[Callable[[], gymnasium.Env[Any, Any]]],
         seed: Callable[[int], int],
         capture: str | None = None,
+        first: int = 0,
+        total: int | None = None,
     ) -> None:
         if capture == "replay":
             makes = [partial(_taped, make) for make in makes]
         self.inner = SyncVectorEnv(list(makes), autoreset_mode=AutoresetMode.SAME_STEP)
         self.num_envs, self.seed, self.starts = len(makes), seed, 0
+        self.first, self.total = first, len(makes) if total is None else total
         self.envs: Sequence[gymnasium.Env[Any, Any]] = self.inner.envs
         self.single_observation_space = self.inner.single_observation_space
         self.single_action_space = self.inner.single_action_space
@@ -51,7 +56,7 @@ class Vector:
 
     def start(self) -> np.ndarray:
         """First observations ``[N, ...]``, each environment seeded; another start has other seeds."""
-        first = self.starts * self.num_envs
+        first = self.starts * self.total + self.first
         seeds: list[int | None] = [self.seed(first + i) for i in range(self.num_envs)]
         for env, seed in zip(self.envs, seeds, strict=True):
             # An environment may sample its own spaces; unseeded, they draw from the system's entropy.

@@ -14,10 +14,11 @@ from rlrecipe.builders.numbers import make_schedule
 from rlrecipe.clock import Clock
 from rlrecipe.envs.base import EnvOptions
 from rlrecipe.observations import Rows
+from rlrecipe.processor import cores
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Slot
 from rlrecipe.recipe.values import Duration
-from rlrecipe.resolve import cores, resolve
+from rlrecipe.resolve import resolve
 from rlrecipe.streams import Streams
 from tests import small
 

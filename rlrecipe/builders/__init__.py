@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rlrecipe.builders.frames import correct_for_frame_skip
     from rlrecipe.builders.learning import make_target_updater
     from rlrecipe.builders.losses import make_dqn_loss, make_loss
+    from rlrecipe.builders.processes import parallel_env_constructor, sync_async_collector, sync_sync_collector
     from rlrecipe.builders.statistics import get_stats_random_rollout
 
 #: The file of each name; ``make_trainer`` is the page that joins what the others make, one row above them.
@@ -28,6 +29,9 @@ _FILES = {
     "make_replay_buffer": "rlrecipe.builders.collecting",
     "make_target_updater": "rlrecipe.builders.learning",
     "make_trainer": "rlrecipe.build",
+    "parallel_env_constructor": "rlrecipe.builders.processes",
+    "sync_async_collector": "rlrecipe.builders.processes",
+    "sync_sync_collector": "rlrecipe.builders.processes",
     "transformed_env_constructor": "rlrecipe.builders.constructors",
 }
 __all__ = [
@@ -40,6 +44,9 @@ __all__ = [
     "make_replay_buffer",
     "make_target_updater",
     "make_trainer",
+    "parallel_env_constructor",
+    "sync_async_collector",
+    "sync_sync_collector",
     "transformed_env_constructor",
 ]
 

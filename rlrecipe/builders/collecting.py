@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 
 from rlrecipe.builders.constructors import EnvConstructor
-from rlrecipe.builders.environments import Spaces, in_phase, make_env, make_transforms, spaces_of
+from rlrecipe.builders.environments import Environments, Spaces, in_phase, make_transforms, spaces_of
 from rlrecipe.builders.learning import Learner
 from rlrecipe.builders.numbers import Numbers
 from rlrecipe.builders.sections import Section, check, read, refuse
@@ -19,14 +19,15 @@ from rlrecipe.clock import Clock
 from rlrecipe.interfaces import Collector, Exploration, Key, ReplayBuffer, Sampler, Transform
 from rlrecipe.observations import dtype_of
 from rlrecipe.policy import Policy
+from rlrecipe.processor import cores
 from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.imports import Imported
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.replay.base import Transitions
 from rlrecipe.streams import Stream, Streams
 from rlrecipe.trainers.minibatches import Minibatches
 from rlrecipe.trainers.replay import Ratio, Replay
-from rlrecipe.vector import Vector
 
 
 def make_exploration(options: Any, space: Any, num_envs: int, numbers: Numbers) -> Exploration | None:
@@ -47,6 +48,7 @@ def make_collector_onpolicy(
     streams: Streams | None = None,
     frames: Callable[[], int] | None = None,
     capture: str | None = None,
+    imports: Sequence[Imported] | None = None,
     **options: Any,
 ) -> Collector:
     """A collector whose batches show observations and rewards as the policy sees them.
@@ -61,12 +63,13 @@ def make_collector_onpolicy(
         frames: the run's frames before a batch, asked once for each; by default the collector's own.
         capture: the method that saves an environment in the middle of its episode (``rlrecipe.capture.choose``);
             without one, a collector that is restored starts new episodes.
+        imports: user's files and modules that worker processes have to load; by default what ``Sent`` says.
         options: single options of ``collector``, such as ``frames_per_batch``.
 
     Raises:
         RecipeError: the options are wrong, or do not fit one another.
     """
-    given = Surroundings(exploration, transforms, streams or Streams(0), frames, capture)
+    given = Surroundings(exploration, transforms, streams or Streams(0), frames, capture, imports)
     return _make_collector(env, policy, read("collector", collector, options), given, raw=False)
 
 
@@ -80,6 +83,7 @@ def make_collector_offpolicy(
     streams: Streams | None = None,
     frames: Callable[[], int] | None = None,
     capture: str | None = None,
+    imports: Sequence[Imported] | None = None,
     **options: Any,
 ) -> Collector:
     """A collector whose batches are for a replay buffer: raw, to be normalised when they are drawn.
@@ -94,7 +98,7 @@ def make_collector_offpolicy(
         if misfit is not None:
             refuse([Problem("E301", ("exploration",), misfit)])
         exploration = make_exploration(chosen, space, vector.num_envs, Numbers())
-    given = Surroundings(exploration, transforms, streams or Streams(0), frames, capture)
+    given = Surroundings(exploration, transforms, streams or Streams(0), frames, capture, imports)
     return _make_collector(env, policy, read("collector", collector, options), given, raw=True)
 
 
@@ -106,6 +110,7 @@ class Surroundings(NamedTuple):
     streams: Streams
     frames: Callable[[], int] | None
     capture: str | None
+    imports: Sequence[Imported] | None
 
 
 def _make_collector(
@@ -113,13 +118,14 @@ def _make_collector(
 ) -> Collector:
     vector, streams, transforms = options_of(env), given.streams, given.transforms
     check(env=vector, collector=options)
-    seed = partial(streams.integer, Stream.ENVIRONMENT)
-    envs = Vector([partial(make_env, vector)] * vector.num_envs, seed, given.capture)
+    environments = Environments(vector, partial(streams.integer, Stream.ENVIRONMENT), given.capture, given.imports)
+    options = with_workers(options, vector)
     if transforms is None:
-        transforms = make_transforms(vector, envs.single_observation_space, 0.99, streams)
+        transforms = make_transforms(vector, spaces_of(vector).observation, 0.99, streams)
     collector: Collector = options.component.build(
         options,
-        envs,
+        # Worker processes build their own.
+        environments if options.component.traits.get("processes") else environments(),
         policy,
         [transforms[name] for name in in_phase(vector, "train")],
         streams.generator(Stream.ACTION),
@@ -128,6 +134,18 @@ def _make_collector(
         raw=raw,
     )
     return collector
+
+
+def with_workers(collector: Any, env: Any) -> Any:
+    """Options of a collector with a number of workers, where it has some and they leave it to the machine."""
+    share_out = collector.component.traits.get("shared_out")
+    return collector if share_out is None else share_out(collector, getattr(env, "num_envs", 1), cores())
+
+
+def width_of(collector: Any, env: Any) -> int:
+    """Environments in each batch of a collector."""
+    width, num_envs = collector.component.traits.get("width"), getattr(env, "num_envs", 1)
+    return num_envs if width is None else width(collector, num_envs)
 
 
 def options_of(env: Section | EnvConstructor) -> Any:
@@ -174,6 +192,7 @@ def make_replay_buffer(
     streams: Streams | None = None,
     numbers: Numbers | None = None,
     include_content: bool = True,
+    num_envs: int | None = None,
     **options: Any,
 ) -> ReplayBuffer:
     """A buffer of transitions.
@@ -190,6 +209,7 @@ def make_replay_buffer(
         streams: random streams; by default those of seed 0.
         numbers: makes the numbers that follow a schedule; by default none may.
         include_content: whether its state holds the rows.
+        num_envs: environments in each batch (``width_of`` a collector), where those are not all of ``env``.
         options: single options of the section, such as ``batch_size``.
 
     Raises:
@@ -200,7 +220,8 @@ def make_replay_buffer(
     spaces, streams = spaces or spaces_of(vector), streams or Streams(0)
     seen = [transforms[name].apply_reward for name in in_phase(vector, "train")] if transforms else []
     reward = partial(reduce, lambda reward, apply: apply(reward), seen) if seen else None
-    held = Transitions(columns(spaces, stored_action(spaces, policy)), vector.num_envs, n_steps, gamma, reward)
+    width = vector.num_envs if num_envs is None else num_envs
+    held = Transitions(columns(spaces, stored_action(spaces, policy)), width, n_steps, gamma, reward)
     rng = streams.generator(Stream.SAMPLER)
     buffer: ReplayBuffer = chosen.component.build(chosen, held, rng, numbers or Numbers())
     buffer.include_content = include_content

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,10 +19,12 @@ from rlrecipe.observations import as_rows
 from rlrecipe.policy import Policy
 from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.evaluation import evaluation_env
+from rlrecipe.recipe.imports import Imported
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.rollout import random_rollout
 from rlrecipe.streams import Stream, Streams
+from rlrecipe.vector import Vector
 
 Env = gymnasium.Env[Any, Any]
 ATARI = "pip install 'rlrecipe[atari]'"
@@ -88,6 +90,35 @@ def make_stage(recipe: Recipe, policy: Policy, transforms: Mapping[str, Transfor
         policy,
         [transforms[name] for name in in_phase(recipe.env, "eval")],
     )
+
+
+@dataclass(frozen=True)
+class Environments:
+    """Builds the environments of a run, or some of them; plain data, so that it can be sent to another process.
+
+    Attributes:
+        options: of ``env``.
+        seed: of each environment, by index.
+        capture: the method that saves one in the middle of its episode, or None.
+        imports: what another process has to load for them; by default what ``Sent`` says.
+    """
+
+    options: Any
+    seed: Callable[[int], int]
+    capture: str | None = None
+    imports: Sequence[Imported] | None = None
+
+    @property
+    def num_envs(self) -> int:
+        """How many there are."""
+        n: int = self.options.num_envs
+        return n
+
+    def __call__(self, rows: range | None = None) -> Vector:
+        """Those of a range, or all, stepped in turn in this process."""
+        chosen = range(self.num_envs) if rows is None else rows
+        makes = [partial(make_env, self.options)] * len(chosen)
+        return Vector(makes, self.seed, self.capture, chosen.start, self.num_envs)
 
 
 @dataclass(frozen=True)

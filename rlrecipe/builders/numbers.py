@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlrecipe.clock import Clock
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.values import Duration, Value
-from rlrecipe.trainers.recipe_trainer import Schedule
+
+if TYPE_CHECKING:
+    from rlrecipe.trainers.recipe_trainer import Schedule
 
 
 def make_schedule(value: Value) -> Schedule:
@@ -55,6 +57,10 @@ class _Scheduled:
 
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
+
+    def __getstate__(self) -> dict[str, float]:
+        # A copy in another process has no clock to read: it is told its value.
+        return {"value": self.value}
 
     def __call__(self, clock: Clock) -> None:
         self.value = self.schedule(clock)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rlrecipe.interfaces import Batch, Collector, Exploration, State, Transform
@@ -51,6 +51,20 @@ class EpisodeCounter:
         return taken
 
 
+#: Arrays that a collector records.
+RECORDED = ("observation", "next_observation", "action", "reward", "terminated", "truncated", "done")
+
+
+def as_batch(arrays: Mapping[str, np.ndarray]) -> Batch:
+    """Arrays ``[T, N, ...]`` of a collection as a batch over the same memory."""
+    tensors = {name: torch.from_numpy(arrays[name]) for name in RECORDED}
+    batch: Batch = {"observation": tensors["observation"], "action": tensors["action"]}
+    batch["next", "observation"] = tensors["next_observation"]
+    for key in ("reward", "terminated", "truncated", "done"):
+        batch["next", key] = tensors[key]
+    return batch
+
+
 class SyncCollector:
     """Steps a vector of environments with same-step autoreset into preallocated arrays.
 
@@ -79,6 +93,8 @@ class SyncCollector:
         self.envs, self.policy, self.transforms, self.rng, self.frames = envs, policy, transforms, rng, frames
         self.exploration, self.raw, self.random_frames = exploration, raw, options.init_random_frames
         self.frames_per_batch = options.frames_per_batch
+        #: Frames of one step of all environments that are stepped together.
+        self.stride = envs.num_envs
         self.episodes: EpisodeCounter = EpisodeCounter(envs.num_envs)
         #: What the policy sees next, and what of it is recorded.
         self.observation: np.ndarray | None = None
@@ -88,7 +104,7 @@ class SyncCollector:
         seen, kept = self._dtypes()
         self.seen, self.kept = seen, kept if raw else seen
         action = policy.act(np.zeros((n, *shape), seen), None)
-        self.arrays = {
+        arrays = {
             "observation": np.zeros((steps, n, *shape), self.kept),
             "next_observation": np.zeros((steps, n, *shape), self.kept),
             "action": np.zeros((steps, *action.shape), action.dtype),
@@ -97,12 +113,11 @@ class SyncCollector:
             "truncated": np.zeros((steps, n), np.bool_),
             "done": np.zeros((steps, n), np.bool_),
         }
+        self.record_into(arrays)
 
-        tensors = {name: torch.from_numpy(array) for name, array in self.arrays.items()}
-        self._batch: Batch = {"observation": tensors["observation"], "action": tensors["action"]}
-        self._batch["next", "observation"] = tensors["next_observation"]
-        for key in ("reward", "terminated", "truncated", "done"):
-            self._batch["next", key] = tensors[key]
+    def record_into(self, arrays: dict[str, np.ndarray]) -> None:
+        """Let batches be these arrays."""
+        self.arrays, self._batch = arrays, dict[Any, Any]()
 
     def _dtypes(self) -> tuple[np.dtype[Any], np.dtype[Any]]:
         """Of what the policy sees, and of what the environments give: bytes of an image stay bytes until it is read."""
@@ -120,12 +135,17 @@ class SyncCollector:
 
     def collect(self) -> Batch:
         """The next batch, ``[T, N, ...]`` over this collector's own arrays."""
+        self.record()
+        self._batch = self._batch or as_batch(self.arrays)
+        return dict(self._batch)
+
+    def record(self) -> None:
+        """Fill the arrays with the next batch."""
         if self.anew:
             self._start()
-        start, n = self.frames(), self.envs.num_envs
+        start = self.frames()
         for t in range(len(self.arrays["reward"])):
-            self._step(t, start + t * n)
-        return dict(self._batch)
+            self._step(t, start + t * self.stride)
 
     def _start(self) -> None:
         shown = first = self.envs.start()
@@ -148,7 +168,7 @@ class SyncCollector:
         following, reward, terminated, truncated, final = self.envs.advance(self.policy.to_env(action))
         done = terminated | truncated
         # Not done: a life that was lost ends what is learned from, but not the game.
-        self.episodes.step(reward, self.envs.over, frames + len(done))
+        self.episodes.step(reward, self.envs.over, frames + self.stride)
         if self.exploration is not None and done.any():
             self.exploration.reset(done)
         arrays["observation"][t], arrays["action"][t] = self.recorded, action

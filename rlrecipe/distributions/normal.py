@@ -37,7 +37,7 @@ class Normal:
     def sample(self, params: Mapping[str, Any], outputs: Any, noise: Any) -> Any:
         """Mean plus deviation times noise."""
         log_std = params["log_std"]
-        return outputs + noise * (log_std.exp() if isinstance(log_std, torch.Tensor) else np.exp(log_std))
+        return outputs + noise * (np.exp(log_std) if isinstance(log_std, np.ndarray) else log_std.exp())
 
     def mode(self, outputs: Any) -> Any:
         """The means."""

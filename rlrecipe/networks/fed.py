@@ -7,6 +7,7 @@ that its features depend on, and nothing else in the loop has to know of memorie
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from rlrecipe.interfaces import Encoder, Memory, Network
 from rlrecipe.lazy import np, torch
@@ -40,6 +41,10 @@ class Front:
         #: Of a row as networks get it: the observation, and what belongs to a memory.
         self.width = columns + (self.carry + 1 if memory is not None else 0)
         self._last: tuple[object, torch.Tensor | None, torch.Tensor | None] = (None, None, None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The last features belong to this process.
+        return {**vars(self), "_last": (None, None, None)}
 
     def __call__(self, params: Named, x: torch.Tensor) -> torch.Tensor:
         """Features ``[B, features]`` of rows ``[B, width]``, or of all ``L * M`` rows of sequences ``[L, M, width]``.

@@ -57,7 +57,33 @@ def load_import(name: str, folder: Path) -> Imported:
         ImportProblem: it does not exist, or its own code fails.
     """
     with contextlib.redirect_stdout(sys.stderr):
-        return _load_file(name, (folder / name).resolve()) if is_file(name) else _load_module(name)
+        one = _load_file(name, (folder / name).resolve()) if is_file(name) else _load_module(name)
+    _loaded[one.module] = one
+    return one
+
+
+#: Everything that was loaded with consent in this process, by module.
+_loaded: dict[str, Imported] = {}
+
+
+def loaded() -> tuple[Imported, ...]:
+    """What this process has loaded, in its order: what a process that it starts may load, too."""
+    return tuple(_loaded.values())
+
+
+def load_again(one: Imported) -> None:
+    """Load what the process that started this one has loaded.
+
+    Raises:
+        ImportProblem: it fails, or is not the same file any more.
+    """
+    if one.file is None or one.sha256 is None:
+        load_import(one.name, Path.cwd())
+        return
+    # Before its code is run: consent was for what it was.
+    if not one.file.is_file() or hashlib.sha256(one.file.read_bytes()).hexdigest() != one.sha256:
+        raise ImportProblem(f"{one.file} has changed since the run loaded it; start again, or restore the file")
+    load_import(str(one.file), Path.cwd())
 
 
 def _load_file(name: str, file: Path) -> Imported:

@@ -87,7 +87,8 @@ def load(
     placed += [tree.place(root, problem, layers.name) for problem in found + problems]
     if placed or recipe is None:
         raise RecipeError(dict.fromkeys(placed))
-    return Loaded(recipe, layers.text, layers.file, layers.name, (*loaded, *declared), root)
+    recipe._imported = (*loaded, *declared)
+    return Loaded(recipe, layers.text, layers.file, layers.name, recipe.imported, root)
 
 
 def _imports(layers: Layers, given: Sequence[str], trust: bool) -> tuple[list[Imported], list[Problem]]:

@@ -7,13 +7,16 @@ component, whose own options stand in the component's file.
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PrivateAttr
 from pydantic_core import PydanticCustomError
 
 from rlrecipe.recipe.options import Options, Slot, option
 from rlrecipe.recipe.values import Duration
+
+if TYPE_CHECKING:
+    from rlrecipe.recipe.imports import Imported
 
 #: Words kept for later versions of the format; a recipe that uses one is refused as such.
 RESERVED = ("seeds", "sweep", "execution", "dataset", "groups", "model")
@@ -120,3 +123,9 @@ class Recipe(Options):
     loggers: list[Annotated[Options, Slot("logger")]] = option(["csv"], "Where rows go besides metrics.jsonl.")
     hooks: list[Annotated[Options, Slot("hook")]] = option([], "Functions called at points of the loop.")
     runtime: RuntimeOptions = option({}, "Device, threads and compilation.")
+    _imported: tuple[Imported, ...] = PrivateAttr(())
+
+    @property
+    def imported(self) -> tuple[Imported, ...]:
+        """The user's files and modules that were loaded for it, as worker processes have to load them, too."""
+        return self._imported

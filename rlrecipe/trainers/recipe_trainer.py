@@ -98,6 +98,8 @@ class RecipeTrainer(Loop):
                 raise
             who = type(self.algorithm).__name__
             raise HookError(f"{who} needs the batch's entry {key!r}; no hook at batch_process may drop it") from error
+        if self.collector.anew:
+            self.sampler.cut()
         return batch
 
     def _begin(self, batch: Batch) -> range:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Literal
 
 from rlrecipe.interfaces import State, Transform
@@ -32,18 +33,26 @@ class RewardNorm:
 
     def reset(self, observation: np.ndarray) -> np.ndarray:
         """Observations as they are; every environment's return starts from nothing."""
-        self.returns = np.zeros_like(self.returns)
+        self.returns[:] = 0.0
         return observation
 
     def step(
         self, observation: np.ndarray, final: np.ndarray, reward: np.ndarray, done: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rewards ``[N]`` scaled; observations as they are."""
-        self.returns = self.returns * self.gamma + reward
+        # In place: a part of the environments has a view.
+        self.returns *= self.gamma
+        self.returns += reward
         self.moments.update(self.returns)
         scaled = self.apply_reward(reward)
         self.returns[done] = 0.0
         return observation, final, scaled
+
+    def part(self, rows: slice) -> RewardNorm:
+        """The same statistics, and the returns of some environments only."""
+        other = copy(self)
+        other.returns = self.returns[rows]
+        return other
 
     def apply(self, observation: np.ndarray) -> np.ndarray:
         """Observations as they are."""
@@ -56,12 +65,12 @@ class RewardNorm:
 
     def state_dict(self) -> State:
         """The running moments and each environment's discounted return."""
-        return {"statistics": self.moments.state_dict(), "returns": self.returns}
+        return {"statistics": self.moments.state_dict(), "returns": self.returns.copy()}
 
     def load_state_dict(self, state: State) -> None:
         """Go on from saved moments and returns."""
         self.moments.load_state_dict(state["statistics"])
-        self.returns = state["returns"]
+        self.returns[:] = state["returns"]
 
 
 @register("transform", "reward_norm")
