@@ -23,11 +23,11 @@ from rlrecipe.builders.collecting import (
     width_of,
 )
 from rlrecipe.builders.environments import Spaces, make_env, make_stage, make_transforms, named, spaces_of
-from rlrecipe.builders.learning import make_learner, make_update
+from rlrecipe.builders.learning import Learner, make_learner, make_update
 from rlrecipe.builders.numbers import Numbers, make_schedule
 from rlrecipe.capture import Choice, choose
 from rlrecipe.clock import Clock
-from rlrecipe.interfaces import Collector, Transform
+from rlrecipe.interfaces import ReplayBuffer, Transform
 from rlrecipe.policy import Policy
 from rlrecipe.probe import probe
 from rlrecipe.recipe.load import load
@@ -96,71 +96,95 @@ def complete(source: str | Path | Mapping[str, Any], sections: Mapping[str, Any]
 
 
 def _assemble(recipe: Recipe) -> Assembly:
+    device = _machine(recipe)
+    streams, clock = Streams(recipe.seed), Clock(total_of(recipe))
+    spaces, numbers = spaces_of(recipe.env), Numbers(clock)
+    learner = make_learner(recipe, spaces, streams, device)
+    transforms = make_transforms(recipe.env, spaces.observation, getattr(recipe.algorithm, "gamma", 1.0), streams)
+    capture = choose(partial(make_env, recipe.env))
+    shared: dict[str, Any] = {"transforms": transforms, "streams": streams}
+    buffer = _buffer(recipe, learner, spaces, numbers, shared)
+    make_collector: Any = make_collector_onpolicy if buffer is None else make_collector_offpolicy
+    trainer = _trainer(
+        recipe,
+        learner,
+        collector=make_collector(
+            recipe.env,
+            learner.policy,
+            recipe.collector,
+            exploration=make_exploration(
+                recipe.exploration, spaces.action, getattr(recipe.env, "num_envs", 1), numbers
+            ),
+            frames=lambda: clock.frames,
+            capture=capture.method,
+            imports=recipe.imported,
+            **shared,
+        ),
+        sampler=make_sampler(recipe, learner, buffer, transforms, streams, clock),
+        clock=clock,
+        streams=streams,
+        numbers=numbers.scheduled,
+    )
+    modules: dict[str, Any] = {} if buffer is None else {"replay_buffer": buffer}
+    for name, module in {**modules, **transforms}.items():
+        trainer.register_module(name, module)
+    trainer.stage = make_stage(recipe, learner.policy, transforms)
+    _register_hooks(recipe, trainer)
+    exact, reason = _exactness(recipe, capture, device)
+    return Assembly(recipe, trainer, learner.policy, transforms, spaces, exact, reason)
+
+
+def _machine(recipe: Recipe) -> torch.device:
+    """Threads and arithmetic as the recipe asks for, and the device."""
     torch.set_num_threads(int(recipe.runtime.threads))
     device = torch.device(recipe.runtime.device)
     if recipe.runtime.deterministic and device.type != "cpu":
         # cuBLAS asks for it, before its first call.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-    streams, clock = Streams(recipe.seed), Clock(total_of(recipe))
-    spaces, numbers = spaces_of(recipe.env), Numbers(clock)
-    learner = make_learner(recipe, spaces, streams, device)
-    algorithm, policy = learner.algorithm, learner.policy
-    transforms = make_transforms(recipe.env, spaces.observation, getattr(recipe.algorithm, "gamma", 1.0), streams)
-    capture = choose(partial(make_env, recipe.env))
-    exploration = make_exploration(recipe.exploration, spaces.action, getattr(recipe.env, "num_envs", 1), numbers)
-    shared: dict[str, Any] = {"transforms": transforms, "streams": streams}
-    buffer = None
-    if recipe.replay_buffer is not None:
-        buffer = make_replay_buffer(
-            recipe.replay_buffer,
-            env=recipe.env,
-            spaces=spaces,
-            policy=policy,
-            n_steps=algorithm.n_steps,
-            gamma=algorithm.gamma,
-            numbers=numbers,
-            include_content=recipe.checkpoint.include_buffer,
-            num_envs=width_of(recipe.collector, recipe.env),
-            **shared,
-        )
-    make_collector: Any = make_collector_onpolicy if buffer is None else make_collector_offpolicy
-    collector: Collector = make_collector(
-        recipe.env,
-        policy,
-        recipe.collector,
-        exploration=exploration,
-        frames=lambda: clock.frames,
-        capture=capture.method,
-        imports=recipe.imported,
+    return device
+
+
+def _buffer(
+    recipe: Recipe, learner: Learner, spaces: Spaces, numbers: Numbers, shared: Mapping[str, Any]
+) -> ReplayBuffer | None:
+    """The replay buffer, of a recipe that has one."""
+    if recipe.replay_buffer is None:
+        return None
+    return make_replay_buffer(
+        recipe.replay_buffer,
+        env=recipe.env,
+        spaces=spaces,
+        policy=learner.policy,
+        n_steps=learner.algorithm.n_steps,
+        gamma=learner.algorithm.gamma,
+        numbers=numbers,
+        include_content=recipe.checkpoint.include_buffer,
+        num_envs=width_of(recipe.collector, recipe.env),
         **shared,
     )
+
+
+def _trainer(recipe: Recipe, learner: Learner, **parts: Any) -> RecipeTrainer:
+    """The loop over its parts, with the schedules of the recipe's numbers."""
     optimizer: Any = recipe.optimizer
-    trainer = RecipeTrainer(
-        collector=collector,
-        algorithm=algorithm,
-        sampler=make_sampler(recipe, learner, buffer, transforms, streams, clock),
-        update=make_update(recipe, learner, clock),
-        clock=clock,
-        streams=streams,
+    return RecipeTrainer(
+        algorithm=learner.algorithm,
+        update=make_update(recipe, learner, parts["clock"]),
         clip_norm=recipe.trainer.clip_norm,
         lr=None if optimizer.schedule is None else make_schedule(optimizer.schedule),
-        coefficients={name: make_schedule(value) for name, value in algorithm.coefficients.items()},
-        numbers=numbers.scheduled,
+        coefficients={name: make_schedule(value) for name, value in learner.algorithm.coefficients.items()},
+        **parts,
     )
-    if buffer is not None:
-        trainer.register_module("replay_buffer", buffer)
-    for name, transform in transforms.items():
-        trainer.register_module(name, transform)
-    trainer.stage = make_stage(recipe, policy, transforms)
+
+
+def _register_hooks(recipe: Recipe, trainer: RecipeTrainer) -> None:
     for i, (name, options) in enumerate(named(recipe.hooks).items()):
         try:
             options.component.build(options).register(trainer, name)
         except HookError as error:
             error.path = ("hooks", i)
             raise
-    exact, reason = _exactness(recipe, capture, device)
-    return Assembly(recipe, trainer, policy, transforms, spaces, exact, reason)
 
 
 def _exactness(recipe: Recipe, capture: Choice, device: torch.device) -> tuple[str, str]:

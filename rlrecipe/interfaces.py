@@ -59,14 +59,9 @@ class Head:
 
 @dataclass(frozen=True)
 class Entry:
-    """Where one entry of an observation lies in a row of numbers, and what it was.
+    """Where one entry of an observation lies in a row of numbers, from which column on, and what it was.
 
-    Attributes:
-        start: its first column.
-        shape: of the entry itself; a row holds its numbers in order.
-        dtype: of the entry itself.
-        choices: how many values a discrete one has, which the row holds one-hot; None for an array.
-        pixels: whether it is an image of bytes from 0 to 255.
+    ``choices`` is how many values a discrete one has, which a row holds one-hot; ``pixels`` an image of bytes.
     """
 
     start: int

@@ -15,7 +15,7 @@ from rlrecipe.errors import Refusal
 from rlrecipe.trainers import SelectKeys
 from rlrecipe.trainers.trainer import Trainer
 from tests.trainers import parts
-from tests.trainers.test_trainer import simple
+from tests.trainers.simple import simple
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 BACKENDS = ("torch", "safetensors", "dcp")
