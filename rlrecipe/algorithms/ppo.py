@@ -179,18 +179,30 @@ def check(recipe: Recipe) -> Iterable[Problem]:
             f"make collector.frames_per_batch {max(1, round(frames / size)) * size}, or choose a minibatch_size "
             f"that divides {frames}",
         )
-    length = options.sequence_length
+    yield from _check_sequences(recipe, options, frames)
+    yield from check_on_policy(recipe)
+
+
+def _check_sequences(recipe: Recipe, options: PPOOptions, frames: int | None) -> Iterable[Problem]:
+    """Whether a memory has sequences of several steps to learn from, and only a memory has."""
+    length, size = options.sequence_length, options.minibatch_size
     if length is not None and "memory" not in recipe.networks:
         message = f"sequences of {length} steps are for a memory, and there is none"
         yield Problem("E302", ("algorithm", "sequence_length"), message, "add networks.memory: lstm, or remove it")
-    elif length is not None and frames is not None:
+    elif "memory" in recipe.networks and frames is not None:
         steps = frames // getattr(recipe.env, "num_envs", 1)
+        if usual_length(steps, size) == 1:
+            message = f"a batch's {steps} steps of an environment and minibatches of {size} share no sequence: steps of"
+            message += " one alone teach a memory nothing"
+            cure = "make both multiples of 16: frames_per_batch 16 x num_envs, minibatch_size 64"
+            yield Problem("E302", ("algorithm", "minibatch_size"), message, cure)
+            return
+        length = length or usual_length(steps, size)
         for what, count in (("a batch's steps of an environment", steps), ("minibatch_size", size)):
             if count % length:
                 message = f"sequences of {length} steps do not divide {what}: {count} = {count // length} x {length} + "
                 cure = f"make it {usual_length(steps, size)}"
                 yield Problem("E302", ("algorithm", "sequence_length"), message + str(count % length), cure)
-    yield from check_on_policy(recipe)
 
 
 @register(

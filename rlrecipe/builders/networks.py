@@ -36,7 +36,21 @@ def make_networks(recipe: Recipe, spaces: Spaces, distribution: Distribution) ->
     }
     if front is not None:
         networks |= {slot: part for slot in SHARED if (part := getattr(front, slot)) is not None}
+        _refuse_unread(networks, heads)
     return networks
+
+
+def _refuse_unread(networks: Mapping[str, Any], heads: Mapping[str, Head]) -> None:
+    """Raise where what feeds networks feeds none, or none of those whose loss moves it."""
+    for shared, users in shared_slots(networks).items():
+        critic = "qvalue" if "qvalue" in heads else None
+        if not users:
+            message = f"no network reads the {shared}: each has inputs or an encoder of its own"
+            raise UnbuildableError(("networks", shared), message, "remove it, or the inputs of one that should read it")
+        if critic is not None and critic not in users:
+            message = f"the critics' loss moves a shared {shared}, and {critic} does not read it"
+            cure = f"remove networks.{critic}.inputs, or give policy the {shared} as its own: policy: conv"
+            raise UnbuildableError(("networks", critic), message, cure)
 
 
 def shared_slots(networks: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -85,7 +99,12 @@ def _shared(recipe: Recipe, entries: Entries) -> Front | None:
 def _network(slot: str, options: Any, head: Head, actions: int, entries: Entries, front: Front | None) -> Any:
     """The network of a slot; actions follow what it reads of the observation."""
     build, columns = options.component.build, _columns(entries)
-    if options.component.traits.get("encodes"):
+    own = bool(options.component.traits.get("encodes"))
+    if front is not None and front.memory is not None and (own or getattr(options, "inputs", None) is not None):
+        message = "with a memory, every network reads what it remembers"
+        path = ("networks", slot) if own else ("networks", slot, "inputs")
+        raise UnbuildableError(path, message, "move it to networks.encoder, or remove networks.memory")
+    if own:
         encoder = _encoder(slot, options, entries)
         # Its features, and one layer to what the slot is asked for.
         layer = MLP(MLPOptions(num_cells=[]), [encoder.features + actions, head.features], head.gain)

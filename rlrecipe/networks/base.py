@@ -14,5 +14,5 @@ class NetworkOptions(Options):
         None, "How a policy's outputs become actions; null chooses by the action space."
     )
     inputs: list[str] | None = option(
-        None, "Keys of a dict observation that it reads; null reads the whole observation."
+        None, "Keys of a dict observation that it reads; null reads the whole observation.", min_length=1
     )

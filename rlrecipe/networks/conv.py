@@ -102,21 +102,27 @@ class Conv:
         return features
 
 
-def image_of(entries: Mapping[str, Entry]) -> Entry:
+def image_of(entries: Mapping[str, Entry], options: NetworkOptions) -> Entry:
     """The only image among an observation's entries.
 
     Raises:
-        UnbuildableError: there is none, or more than one.
+        UnbuildableError: there is none, or more than one, or others would be left out and nobody said so.
     """
     images = {name: entry for name, entry in entries.items() if len(entry.shape) in (2, 3) and entry.choices is None}
     if len(images) != 1:
         there = ", ".join(f"{name} {entry.shape}" for name, entry in entries.items())
         message = f"expected one image, but the observation has {len(images)}: {there}"
         raise UnbuildableError(("inputs",), message, "name one with inputs: [KEY], or use per_key")
+    left_out = [name for name in entries if name not in images]
+    if left_out and options.inputs is None:
+        image = next(iter(images))
+        message = f"of the observation's entries it would read {image} alone, and not {', '.join(left_out)}"
+        cure = f"say so: inputs: [{image}]; or use per_key for all of them"
+        raise UnbuildableError(("inputs",), message, cure)
     return next(iter(images.values()))
 
 
 @register("network", "conv", encodes=True)
 def make_conv(options: ConvOptions, entries: Mapping[str, Entry]) -> Encoder:
     """Convolutions over the image among ``entries``."""
-    return Conv(options, image_of(entries))
+    return Conv(options, image_of(entries, options))

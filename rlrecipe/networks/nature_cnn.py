@@ -21,4 +21,4 @@ class NatureCNNOptions(NetworkOptions):
 def make_nature_cnn(options: NatureCNNOptions, entries: Mapping[str, Entry]) -> Encoder:
     """32 8x8, 64 4x4 and 64 3x3 kernels with strides of 4, 2 and 1, then a layer, each with relu."""
     layers = ConvOptions(channels=[32, 64, 64], kernels=[8, 4, 3], strides=[4, 2, 1], features=options.features)
-    return Conv(layers, image_of(entries))
+    return Conv(layers, image_of(entries, options))

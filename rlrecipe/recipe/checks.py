@@ -33,6 +33,7 @@ def check_recipe(recipe: Recipe) -> Iterator[Problem]:
     yield from _updates(recipe)
     yield from _runtime(recipe)
     yield from _evaluation_env(recipe)
+    yield from _loggers(recipe)
     for path, options in components(recipe):
         yield from check_extras([(path, options)])
         if options.component.check is not None:
@@ -106,6 +107,14 @@ def _runtime(recipe: Recipe) -> Iterator[Problem]:
     elif recipe.runtime.compile == "on" and device not in ("auto", "cpu"):
         message = f"updates are compiled for the CPU only so far, and this recipe's device is {device}"
         yield Problem("E302", ("runtime", "compile"), message, "use auto or off")
+
+
+def _loggers(recipe: Recipe) -> Iterator[Problem]:
+    """Two loggers of one kind would write to one place."""
+    for i, options in enumerate(recipe.loggers):
+        if any(options == other and options.component is other.component for other in recipe.loggers[:i]):
+            message = f"the logger {options.component.name} stands here twice with the same options"
+            yield Problem("E302", ("loggers", i), message, "remove one of them, or give it another exp_name")
 
 
 def _evaluation_env(recipe: Recipe) -> Iterator[Problem]:

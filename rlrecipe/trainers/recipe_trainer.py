@@ -12,7 +12,7 @@ from rlrecipe.interfaces import Algorithm, Batch, Collector, Sampler, Scalars, S
 from rlrecipe.streams import Streams
 from rlrecipe.trainers.guard import check_batch
 from rlrecipe.trainers.loop import Loop
-from rlrecipe.trainers.points import HookError, takes_batch
+from rlrecipe.trainers.points import HookError, Op, takes_batch
 from rlrecipe.trainers.tensordicts import from_tensordict, to_tensordict
 from rlrecipe.trainers.updates import Updates
 from rlrecipe.update import Update
@@ -125,6 +125,19 @@ class RecipeTrainer(Loop):
         if plain:
             return changed  # type: ignore[no-any-return]
         return from_tensordict(changed.reshape(-1) if rows else changed, not rows)
+
+    def register_op(self, point: str, op: Op, **arguments: Any) -> None:
+        """Call ``op`` at a hook point.
+
+        Raises:
+            HookError: besides what a loop refuses, rows of its own choice where a memory learns from sequences.
+        """
+        if point == "process_optim_batch" and takes_batch(op) and getattr(self.sampler, "remembers", False):
+            raise HookError(
+                f"the hook {getattr(op, '__qualname__', type(op).__name__)} draws rows of its own, and a memory "
+                "(networks.memory) learns from sequences of them; leave out one of the two"
+            )
+        super().register_op(point, op, **arguments)
 
     def loss_names(self) -> list[str]:
         """Names of the algorithm's losses."""

@@ -12,6 +12,7 @@ from rlrecipe.build import Assembly
 from rlrecipe.probe import probe
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.load import load
+from rlrecipe.recipe.registry import find
 from rlrecipe.runs.evaluate import evaluate
 from tests import parts, small
 
@@ -166,6 +167,32 @@ PLAIN = {**PPO, "networks": HEADS}
             "a kernel of 20 does not fit",
         ),
         (
+            {**PPO, "networks": {**HEADS, "encoder": CONV}},
+            ("networks", "encoder", "inputs"),
+            "it would read image alone, and not direction, speed",
+        ),
+        (
+            {**PPO, "networks": {**RECIPES["inputs"]["networks"], "encoder": PER_KEY}},
+            ("networks", "encoder"),
+            "no network reads the encoder",
+        ),
+        (
+            {**SAC, "networks": {**SAC["networks"], "qvalue": {"num_cells": [8], "inputs": ["speed"]}}},
+            ("networks", "qvalue"),
+            "the critics' loss moves a shared encoder, and qvalue does not read it",
+        ),
+        (
+            {
+                **RECIPES["gru behind an encoder"],
+                "networks": {
+                    **RECIPES["gru behind an encoder"]["networks"],
+                    "value": {"num_cells": [8], "inputs": ["speed"]},
+                },
+            },
+            ("networks", "value", "inputs"),
+            "with a memory, every network reads what it remembers",
+        ),
+        (
             {**PPO, "networks": {**HEADS, "encoder": {**CONV, "inputs": ["speed"]}}},
             ("networks", "encoder", "inputs"),
             "expected one image",
@@ -194,6 +221,10 @@ def test_networks_that_cannot_read_the_observation(recipe: Any, path: tuple[Any,
         ({**small.CARTPOLE, "algorithm": {"name": "ppo", "minibatch_size": 32, "sequence_length": 4}},
          "algorithm.sequence_length", "are for a memory"),
         (small.changed(RECURRENT, ("algorithm", "sequence_length"), 5), "algorithm.sequence_length", "do not divide"),
+        (
+            {**small.changed(RECURRENT, ("env", "num_envs"), 64), "evaluation": {"episodes": 1}},
+            "algorithm.minibatch_size", "share no sequence",
+        ),
     ],
 )  # fmt: skip
 def test_networks_in_the_wrong_place(recipe: Any, path: str, said: str) -> None:
@@ -202,3 +233,10 @@ def test_networks_in_the_wrong_place(recipe: Any, path: str, said: str) -> None:
     problem = next(one for one in raised.value.problems if one.path == path)
     assert problem.code == "E302"
     assert said in str(problem)
+
+
+@pytest.mark.parametrize("hook", [{"name": "batch_sub_sampler", "batch_size": 8}, {"name": "replay_buffer_trainer"}])
+def test_a_hook_that_draws_rows_of_its_own_is_refused_with_a_memory(hook: Any, tmp_path: Path) -> None:
+    recipe = {**RECURRENT, "hooks": [{**small.required_of(find("hook", hook["name"])), **hook}]}
+    with pytest.raises(RecipeError, match="learns from sequences of them"):
+        small.train(recipe, tmp_path / "run")

@@ -65,7 +65,7 @@ def test_what_does_not_fit_is_said(options: ConvOptions, entry: Entry, said: str
 def test_one_image_is_needed(images: int) -> None:
     entries = {f"camera {i}": Entry(64 * i, (8, 8)) for i in range(images)}
     with pytest.raises(UnbuildableError, match=f"the observation has {images}"):
-        image_of({**entries, "speed": Entry(200, (2,))})
+        image_of({**entries, "speed": Entry(200, (2,))}, SMALL)
 
 
 def test_features_of_several_entries_stand_side_by_side() -> None:
@@ -78,3 +78,10 @@ def test_features_of_several_entries_stand_side_by_side() -> None:
     features = both(params, x)
     assert features.shape == (3, both.features) == (3, 7 + 4)
     assert torch.equal(features[:, 7:], x[:, 64:])
+
+
+def test_other_entries_are_left_out_only_if_somebody_says_so() -> None:
+    entries = {"camera": Entry(0, (8, 8)), "speed": Entry(64, (2,))}
+    with pytest.raises(UnbuildableError, match="it would read camera alone, and not speed"):
+        image_of(entries, SMALL)
+    assert image_of(entries, ConvOptions(inputs=["camera"])) is entries["camera"]
