@@ -4,6 +4,7 @@ BIN := .venv/bin
 RECIPE ?= ppo/cartpole
 PEERS ?= sb3 sbx tianshou torchrl rlox rltools
 TORCH ?= 2.13.0 2.14.1
+CORES ?= $(shell nproc 2>/dev/null || echo 2)
 
 .PHONY: help train install test lint docs results results-report bench-learning bench-report bench-install bench \
         bench-speed bench-page kills versions clean
@@ -16,8 +17,8 @@ train: .venv/installed  ## train RECIPE (ppo/cartpole) to the end
 
 install: .venv/installed  ## the package, editable, with what the bundled recipes need
 
-test: .venv/installed-dev  ## every test
-	$(BIN)/python -m pytest
+test: .venv/installed-dev  ## every test, as many files at a time as there are cores
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile
 
 lint: .venv/installed-dev  ## ruff and mypy
 	$(BIN)/ruff check .

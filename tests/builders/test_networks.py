@@ -162,7 +162,7 @@ PLAIN = {**PPO, "networks": HEADS}
             "mlp is no encoder",
         ),
         (
-            {**PPO, "networks": {**HEADS, "encoder": {**CONV, "kernels": [20]}}},
+            {**PPO, "env": IMAGES, "networks": {**HEADS, "encoder": {**CONV, "kernels": [20]}}},
             ("networks", "encoder", "kernels"),
             "a kernel of 20 does not fit",
         ),
