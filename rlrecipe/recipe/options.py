@@ -43,8 +43,6 @@ class Options(BaseModel):
         allow_inf_nan=False,
         validate_default=True,
         arbitrary_types_allowed=True,
-        # A model's validator is made when it is first needed: most commands need few of them.
-        defer_build=True,
     )
     _component: Component | None = PrivateAttr(None)
 

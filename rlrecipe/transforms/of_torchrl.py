@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Literal
 
-from pydantic import create_model
+from pydantic import ConfigDict, create_model
 
 from rlrecipe.lazy import gymnasium, torch
 from rlrecipe.recipe.options import option
@@ -124,6 +124,12 @@ def _meaning_of(argument: Argument) -> str:
     return words[0].upper() + words[1:]
 
 
+class OfTorchRLOptions(TransformOptions):
+    """Base of the options of torchrl's transforms: there are many, so each one's validator is made when it is needed."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
 def options_of(name: str) -> type[TransformOptions]:
     """The options model of one of torchrl's classes."""
     known = classes(*PACKAGE)
@@ -135,7 +141,7 @@ def options_of(name: str) -> type[TransformOptions]:
     if name in _REWARDS:
         meaning += " Training's returns are of the changed rewards."
         fields["phase"] = (Literal["train"], option("train", "Evaluation reports raw rewards."))
-    return create_model(f"{name}Options", __base__=TransformOptions, __doc__=meaning, __module__=__name__, **fields)
+    return create_model(f"{name}Options", __base__=OfTorchRLOptions, __doc__=meaning, __module__=__name__, **fields)
 
 
 def _value(argument: Argument, value: Any) -> Any:

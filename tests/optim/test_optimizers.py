@@ -142,7 +142,7 @@ def test_one_that_is_left_out_is_refused_with_its_reason(name: str) -> None:
     recipe = {**small.CARTPOLE, "optimizer": {"name": name, "lr": 1e-3}}
     ((code, path, message, _),) = small.problems(recipe)
     assert (code, path) == ("E201", "optimizer.name")
-    assert re.fullmatch(f"no optimizer is named '{name}'; it .* adam.*; expected one of adadelta, .*", message)
+    assert re.fullmatch(f"no optimizer is named '{name}': it .*adam.*", message)
 
 
 def test_nesterov_without_momentum_is_refused() -> None:
