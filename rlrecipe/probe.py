@@ -34,7 +34,8 @@ def probe(recipe: Recipe) -> list[Problem]:
     problems += misfits
     if not misfits:
         problems += memory_problems(recipe, spaces)
-        if isinstance(spaces.observation, gymnasium.spaces.Box):
+        # One that is fragile is built as a whole, below.
+        if isinstance(spaces.observation, gymnasium.spaces.Box) and not fragile:
             problems += network_problems(recipe, spaces)
     if fragile and not problems:
         problems += _building_problems(recipe, spaces)

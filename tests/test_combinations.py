@@ -37,7 +37,7 @@ SQUASHED, PLAIN = (f"{{name: tanh_normal, state_dependent: {word}}}" for word in
         ("td3", "CartPole-v1", [], "E301", "algorithm", "Discrete(2)", "dqn"),
         ("dqn", "Pendulum-v1", [], "E301", "algorithm", "Box", "sac"),
         ("discrete_sac", "Pendulum-v1", [], "E301", "algorithm", "Box", "sac"),
-        ("dqn", "Blackjack-v1", [], "E301", "env", "Tuple", "flatten_observation"),
+        ("ppo", "CarRacing-v3", [], "E301", "networks.policy", "image", "nature_cnn"),
         ("ppo", "CartPole-v1", ["replay_buffer=uniform"], "E302", "replay_buffer", "newest batch", "remove"),
         ("a2c", "CartPole-v1", ["exploration=egreedy"], "E302", "exploration", "newest batch", "remove"),
         ("a2c", "CartPole-v1", ["trainer.updates_per_frame=1"], "E302", "trainer.updates_per_frame", "a2c", "remove"),

@@ -125,7 +125,7 @@ def _meaning_of(argument: Argument) -> str:
 
 
 class OfTorchRLOptions(TransformOptions):
-    """Base of the options of torchrl's transforms: there are many, so each one's validator is made when it is needed."""
+    """Base of the options of torchrl's transforms: there are many, so validators are made when they are needed."""
 
     model_config = ConfigDict(defer_build=True)
 

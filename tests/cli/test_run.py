@@ -117,10 +117,10 @@ def test_an_empty_folder_is_taken(rlrecipe: Commands) -> None:
         ("algorithm=pppo", 3, "E201"),
         ("collector.frames_per_batch=63", 3, "E302"),
         ("env.env_name=CartPole-v9", 3, "CartPole-v1"),
-        ("env.env_name=Blackjack-v1", 3, "E301"),
+        ("env.env_name=CarRacing-v3", 3, "E301"),
         ("networks.policy.distribution=normal", 3, "E301"),
         ("runtime.device=cuda:99", 4, "E402"),
-        ("env.env_name=ALE/Pong-v5", None, "ALE/Pong-v5"),
+        ("env.env_name=ALE/Nope-v5", None, "ALE/Nope-v5"),
     ],
 )
 def test_recipes_that_are_refused_leave_nothing_behind(
