@@ -37,6 +37,7 @@ SQUASHED, PLAIN = (f"{{name: tanh_normal, state_dependent: {word}}}" for word in
         ("td3", "CartPole-v1", [], "E301", "algorithm", "Discrete(2)", "dqn"),
         ("dqn", "Pendulum-v1", [], "E301", "algorithm", "Box", "sac"),
         ("discrete_sac", "Pendulum-v1", [], "E301", "algorithm", "Box", "sac"),
+        ("ppo", "CartPole-v1", ["loggers=[csv, csv]"], "E302", "loggers.1", "twice", "exp_name"),
         ("ppo", "CarRacing-v3", [], "E301", "networks.policy", "image", "nature_cnn"),
         ("ppo", "CartPole-v1", ["replay_buffer=uniform"], "E302", "replay_buffer", "newest batch", "remove"),
         ("a2c", "CartPole-v1", ["exploration=egreedy"], "E302", "exploration", "newest batch", "remove"),
