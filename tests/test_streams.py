@@ -29,7 +29,7 @@ def test_the_numbers_of_the_streams_never_change() -> None:
     """They are part of a run's identity: another number here makes every old checkpoint another run."""
     assert {stream.name: int(stream) for stream in Stream} == {
         "ENVIRONMENT": 1, "ACTION": 2, "SAMPLER": 3, "PERMUTATION": 4, "INITIALISATION": 5, "EVALUATION": 6, "HOOK": 7,
-        "NOISE": 8,
+        "NOISE": 8, "ROLLOUT": 9,
     }  # fmt: skip
     assert Streams(0).integer(Stream.ENVIRONMENT) == np.random.SeedSequence([0, 1, 0]).generate_state(1)[0] >> 1
 
