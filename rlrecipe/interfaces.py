@@ -21,6 +21,8 @@ Key: TypeAlias = "str | tuple[str, ...]"
 Batch: TypeAlias = "dict[Key, torch.Tensor]"
 #: Parameters by slot and name: ``params["policy"]["0.weight"]``.
 Params: TypeAlias = "Mapping[str, Mapping[str, torch.Tensor]]"
+#: Parameters of one slot, or of a part of a network.
+Named: TypeAlias = "Mapping[str, torch.Tensor]"
 #: Named numbers as 0-dimensional tensors: what a loss reports, and what it is given besides a batch.
 Scalars: TypeAlias = "dict[str, torch.Tensor]"
 State: TypeAlias = dict[str, Any]
@@ -95,9 +97,7 @@ class Memory(Protocol):
     def read(self, params: Mapping[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
         """What of a step depends on its inputs ``[..., in]`` alone."""
 
-    def step(
-        self, params: Mapping[str, torch.Tensor], read: torch.Tensor, carry: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def step(self, params: Named, read: torch.Tensor, carry: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Features ``[B, features]`` and what is remembered next ``[B, carry]``."""
 
 
@@ -130,9 +130,7 @@ class Distribution(Protocol):
     def mode(self, outputs: Any) -> Any:
         """The most probable actions."""
 
-    def log_prob(
-        self, params: Mapping[str, torch.Tensor], outputs: torch.Tensor, action: torch.Tensor
-    ) -> torch.Tensor: ...
+    def log_prob(self, params: Named, outputs: torch.Tensor, action: torch.Tensor) -> torch.Tensor: ...
 
     def entropy(self, params: Mapping[str, torch.Tensor], outputs: torch.Tensor) -> torch.Tensor: ...
 

@@ -52,6 +52,7 @@ class Rows(spaces.Box):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Rows) and bool(self.origin == other.origin)
 
+    # As gymnasium's Box: equal spaces hold arrays, which have no hash.
     __hash__ = None  # type: ignore[assignment]
 
 

@@ -98,7 +98,8 @@ class Parameters:
         flat: Any = self.flat
         if isinstance(flat, np.ndarray):
             arrays: Any = [flat[part.start : part.stop].reshape(part.shape) for part in self.parts]
-            return self.by_slot(arrays)  # type: ignore[return-value]
+            named: Any = self.by_slot(arrays)
+            return dict(named)
         return {slot: {name: tensor.numpy() for name, tensor in named.items()} for slot, named in self.params.items()}
 
     def range(self, slot: str) -> tuple[int, int]:

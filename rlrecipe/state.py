@@ -146,7 +146,7 @@ def _generator(value: Any, arrays: Mapping[str, torch.Tensor], _: Any) -> np.ran
 def _described(value: Any, arrays: Mapping[str, torch.Tensor], pieces: Any) -> OrderedDict[str, Any]:
     items, described = (join(part, arrays, pieces) for part in value)
     state = OrderedDict(items)
-    state._metadata = OrderedDict(described)  # type: ignore[attr-defined]
+    state._metadata = OrderedDict(described)  # type: ignore[attr-defined] # where torch keeps it
     return state
 
 

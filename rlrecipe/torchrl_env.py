@@ -145,6 +145,7 @@ class TorchRLEnv(gymnasium.Env[Any, Any]):
         """
         render = getattr(self.played.inner, "render", None)
         if render is None:
+            # What gymnasium's own environments raise; recorders of videos say it once and go on.
             raise NotImplementedError(f"{self.played.inner} shows no pictures")
         return np.asarray(render())
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import settings
 
 # Registers an environment that several tests use.
-from tests import parts as _parts  # noqa: F401
+from tests import parts as _parts  # noqa: F401 - importing registers it
 from tests import small
 
 # A slow minute of the machine is no failure: what is bounded is counted work.

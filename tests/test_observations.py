@@ -17,7 +17,7 @@ NESTED = spaces.Dict(
 @pytest.mark.parametrize(
     "space", [PARTS, NESTED, spaces.Discrete(6), spaces.Tuple([IMAGE, spaces.Discrete(2)])], ids=str
 )
-def test_a_row_holds_every_entry_in_its_columns(space: spaces.Space) -> None:  # type: ignore[type-arg]
+def test_a_row_holds_every_entry_in_its_columns(space: spaces.Space[Any]) -> None:
     rows = Rows(space)
     space.seed(0)
     observation: Any = space.sample()

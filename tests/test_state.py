@@ -139,7 +139,7 @@ def test_what_a_state_of_torchs_says_of_itself_besides() -> None:
     state = torch.nn.BatchNorm1d(2).state_dict()
     back = round_trip({"norm": state})["norm"]
     assert list(back) == list(state)
-    assert back._metadata == {"": {"version": 2}} == state._metadata  # type: ignore[attr-defined]
+    assert back._metadata == {"": {"version": 2}} == state._metadata  # type: ignore[attr-defined] # where torch keeps it
 
 
 class Unknown:

@@ -65,7 +65,7 @@ class OptimizerHook(Hook, options=OptimizerHookOptions, point="optimizer"):
     def backward(self, losses: Mapping[str, torch.Tensor]) -> None:
         """Take the gradients before anybody steps: the losses' graphs hold the parameters as they are now."""
         # A TensorDict is iterated by rows, not by names.
-        found = [name for name in losses.keys() if name.startswith("loss")]  # noqa: SIM118
+        found = [name for name in losses.keys() if name.startswith("loss")]  # noqa: SIM118 - a TensorDict iterates over rows
         chosen = [losses[name] for name in (found if self.components is None else self.components)]
         total = torch.stack([loss.reshape(()) for loss in chosen]).sum()
         leaves = self._leaves()

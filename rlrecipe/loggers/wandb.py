@@ -85,7 +85,7 @@ class WandbLogger(Logger):
             name=exp_name,
             id=id,
             dir=self.log_dir,
-            mode=self.mode,  # type: ignore[arg-type]
+            mode=self.mode,  # type: ignore[arg-type] # options have checked it
             resume="allow" if self.mode == "online" else None,
             reinit="create_new",
             settings=quiet,

@@ -115,7 +115,9 @@ class Fed:
 
     def first(self, params: Named, x: torch.Tensor) -> torch.Tensor:
         """Outputs of the first of several copies alone."""
-        return self.network.first(params, self._inputs(params, x))  # type: ignore[attr-defined, no-any-return]
+        copies: Any = self.network
+        first: torch.Tensor = copies.first(params, self._inputs(params, x))
+        return first
 
     def _inputs(self, params: Named, x: torch.Tensor) -> torch.Tensor:
         width = self.front.width

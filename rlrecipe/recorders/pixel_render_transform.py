@@ -15,7 +15,7 @@ from rlrecipe.video import cure_of
 SIZE = (64, 64, 3)
 
 
-class PixelRenderTransform(TorchRLPixelRenderTransform):  # type: ignore[misc]
+class PixelRenderTransform(TorchRLPixelRenderTransform):  # type: ignore[misc] # torchrl has no types
     """torchrl's transform, which draws without a display and without settings, and survives a failing renderer.
 
     Where rendering fails, that is said once, and pictures are black from then on.

@@ -13,7 +13,7 @@ from rlrecipe.lazy import torch
 from rlrecipe.recorders.files import write_tensordict
 
 
-class TensorDictRecorder(Transform):  # type: ignore[misc]
+class TensorDictRecorder(Transform):  # type: ignore[misc] # torchrl has no types
     """Keeps transitions until ``dump`` writes them to ``<out_file_base>_<suffix or number>_tensordict.t``.
 
     ``read_tensordict`` reads a file back, ``[T, ...]`` with ``next``.

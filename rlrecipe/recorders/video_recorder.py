@@ -12,7 +12,7 @@ from torchrl.record import VideoRecorder as TorchRLVideoRecorder
 from rlrecipe.video import Video, cure_of
 
 
-class VideoRecorder(TorchRLVideoRecorder):  # type: ignore[misc]
+class VideoRecorder(TorchRLVideoRecorder):  # type: ignore[misc] # torchrl has no types
     """torchrl's recorder, with mp4 by imageio, where torchrl's needs torchcodec and the system's FFmpeg.
 
     A picture or a file that cannot be made is said once, and the environment goes on without a video.

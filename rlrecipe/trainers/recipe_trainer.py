@@ -123,7 +123,8 @@ class RecipeTrainer(Loop):
 
     def _taken(self, batch: Batch, changed: Any, plain: bool, rows: bool) -> Batch:
         if plain:
-            return changed  # type: ignore[no-any-return]
+            plainly: Batch = changed
+            return plainly
         return from_tensordict(changed.reshape(-1) if rows else changed, not rows)
 
     def register_op(self, point: str, op: Op, **arguments: Any) -> None:

@@ -199,7 +199,7 @@ class Trainer(StandAlone):
     def _step(self, total: torch.Tensor) -> None:
         assert self.optimizer is not None, "train looks for one"
         self.optimizer.zero_grad()
-        total.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(total)
         leaves = [leaf for group in self.optimizer.param_groups for leaf in group["params"]]
         if self.clip_norm is not None and not self.clip_grad_norm:
             torch.nn.utils.clip_grad_value_(leaves, self.clip_norm)

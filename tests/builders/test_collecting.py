@@ -46,7 +46,7 @@ def test_actions_are_random_until_the_collector_has_its_frames() -> None:
     collector = make_collector_offpolicy(PENDULUM, LEARNER.policy, frames_per_batch=4, init_random_frames=4)
     even = LEARNER.policy.random(Streams(0).generator(Stream.ACTION), 2)
     np.testing.assert_array_equal(collector.collect()["action"][0], even)
-    collector.exploration = _Zeros()  # type: ignore[attr-defined]
+    collector.exploration = _Zeros()  # type: ignore[attr-defined] # a collector in this process has one
     assert not collector.collect()["action"].any()
 
 

@@ -34,4 +34,4 @@ def test_the_names_and_their_files_are_the_same() -> None:
 
 def test_another_name_is_refused() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'make_nothing'"):
-        rlrecipe.builders.make_nothing  # noqa: B018
+        rlrecipe.builders.make_nothing  # noqa: B018 - asking is the test

@@ -32,7 +32,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str, str, str]] = {
         lambda: make_replay_buffer(storage={"name": "memory", "max_size": 0}, env=ENV),
         "E102", "replay_buffer.storage.max_size", "",
     ),
-    "no section": (lambda: make_replay_buffer(7, env=ENV), "E102", "replay_buffer", ""),  # type: ignore[arg-type]
+    "no section": (lambda: make_replay_buffer(7, env=ENV), "E102", "replay_buffer", ""),  # type: ignore[arg-type] # wrong on purpose
     "a name": (lambda: make_replay_buffer("unifrom", env=ENV), "E201", "replay_buffer.name", "uniform"),
     "an environment's option": (
         lambda: transformed_env_constructor("CartPole-v1", num_env=2), "E101", "env.num_env", "num_envs",

@@ -13,7 +13,7 @@ NAME, GAME = "tests/Pictures-v0", "tests/Lives-v0"
 class Pictures(gymnasium.Env[Any, Any]):
     """Observes bytes ``(8, 6, channels)`` drawn anew at each step; pays the step's number; ends after ``length``."""
 
-    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012 - as gymnasium declares it
 
     def __init__(self, channels: int = 3, length: int = 10, render_mode: str | None = None) -> None:
         shape = (8, 6, channels) if channels else (8, 6)

@@ -72,9 +72,8 @@ def test_a_skip_on_top_of_the_emulators_is_refused() -> None:
 
 def test_a_picture_follows_what_runs_unless_somebody_chose_a_camera() -> None:
     options = Slot("env", default="gym").read
-    env = make_env(options({"env_name": "HalfCheetah-v5"}), render_mode="rgb_array")
-    renderer = env.unwrapped.mujoco_renderer  # type: ignore[attr-defined]
-    assert env.unwrapped.model.camera(renderer.camera_id).name == "track"  # type: ignore[attr-defined]
+    env: Any = make_env(options({"env_name": "HalfCheetah-v5"}), render_mode="rgb_array").unwrapped
+    assert env.model.camera(env.mujoco_renderer.camera_id).name == "track"
     chosen = options({"env_name": "HalfCheetah-v5", "kwargs": {"default_camera_config": {"distance": 9.0}}})
-    free = make_env(chosen, render_mode="rgb_array").unwrapped.mujoco_renderer  # type: ignore[attr-defined]
-    assert free.camera_id == -1
+    free: Any = make_env(chosen, render_mode="rgb_array").unwrapped
+    assert free.mujoco_renderer.camera_id == -1

@@ -14,7 +14,7 @@ def broken() -> GymWrapper:
     def render() -> None:
         raise RuntimeError("no GL context")
 
-    env.unwrapped.render = render  # type: ignore[method-assign]
+    env.unwrapped.render = render  # type: ignore[method-assign] # a broken renderer
     return GymWrapper(env)
 
 

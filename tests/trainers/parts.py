@@ -101,7 +101,7 @@ def _actor(features: int, actions: int, distribution: Any, bounds: dict[str, Any
 
 def weights(trainer: Trainer) -> torch.Tensor:
     """Every number of the loss, targets included."""
-    state = trainer.loss_module.state_dict()  # type: ignore[attr-defined]
+    state = trainer.loss_module.state_dict()  # type: ignore[attr-defined] # any object may be one
     return torch.cat([state[name].reshape(-1).float() for name in sorted(state) if "value_estimator" not in name])
 
 

@@ -23,9 +23,10 @@ def simple(batches: int = 3, **options: Any) -> Trainer:
 
     options.setdefault("optimizer", torch.optim.SGD([weight], lr=0.1))
     options.setdefault("total_frames", 8 * batches)
-    trainer = Trainer(collector=[batch() for _ in range(batches)], loss_module=loss, **options)
-    trainer.weight = weight  # type: ignore[attr-defined]
-    return trainer
+    trainer: Any = Trainer(collector=[batch() for _ in range(batches)], loss_module=loss, **options)
+    trainer.weight = weight
+    made: Trainer = trainer
+    return made
 
 
 def moved(weight: float, steps: int) -> float:

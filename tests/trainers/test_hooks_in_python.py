@@ -70,9 +70,9 @@ def test_the_pages_mistakes_are_said() -> None:
         def load_state_dict(self, state: Any) -> None: ...
 
     with pytest.raises(TypeError, match="state_dict"):
-        NoState()  # type: ignore[abstract]
+        NoState()  # type: ignore[abstract] # the mistake that is tested
     with pytest.raises(HookError, match="register_module takes the name first"):
-        simple().register_module(object(), "logging_hook")  # type: ignore[arg-type]
+        simple().register_module(object(), "logging_hook")  # type: ignore[arg-type] # wrong on purpose
 
 
 @pytest.mark.parametrize("component", registry.search("hook"), ids=lambda component: component.name)

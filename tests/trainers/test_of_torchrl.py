@@ -138,7 +138,7 @@ def update_weights(trainer: Trainer, made: parts.Parts) -> Any:
 @hook("UTDRHook")
 def utdr_hook(trainer: Trainer, made: parts.Parts) -> Any:
     replay_buffer_trainer(trainer, made)
-    trainer.replay_buffer = made.replay_buffer  # type: ignore[attr-defined]
+    trainer.replay_buffer = made.replay_buffer  # type: ignore[attr-defined] # any object may be one
     return registered(theirs.UTDRHook(trainer), trainer)
 
 
@@ -195,7 +195,7 @@ def test_data_hooks_change_what_is_learned() -> None:
         trainer.register_op("post_loss", lambda batch, found=found: found.append(batch.copy()))
         trainer.train()
     assert [tuple(batch.shape) for batch in seen["BatchSubSampler"]] == [(16,)] * 4
-    assert "step_count" not in seen["SelectKeys"][0].keys()  # noqa: SIM118 - a TensorDict
+    assert "step_count" not in seen["SelectKeys"][0].keys()  # noqa: SIM118 - a TensorDict iterates over rows
     # CartPole pays 1 at every step: the normalised reward is 0.
     assert all(float(batch["next", "reward"].abs().max()) < 1e-3 for batch in seen["RewardNormalizer"])
 
@@ -210,10 +210,10 @@ def test_rates_and_targets_move() -> None:
     trainer, _ = trained("LRSchedulerHook")
     assert trainer.optimizer is not None
     assert trainer.optimizer.param_groups[0]["lr"] == pytest.approx(1e-2 / 8)
-    names = [name for name in trainer.loss_module.state_dict() if name.startswith("target_")]  # type: ignore[attr-defined]
+    names = [name for name in trainer.loss_module.state_dict() if name.startswith("target_")]  # type: ignore[attr-defined] # any object may be one
     for hook_name, moves in (("TargetNetUpdaterHook", True), ("ClearCudaCache", False)):
         trainer, _ = trained(hook_name)
-        state, fresh = trainer.loss_module.state_dict(), parts.dqn()  # type: ignore[attr-defined]
+        state, fresh = trainer.loss_module.state_dict(), parts.dqn()  # type: ignore[attr-defined] # any object may be one
         before = fresh.loss_module.state_dict()
         assert moves is not all(torch.equal(state[name], before[name]) for name in names)
         fresh.collector.shutdown()

@@ -81,10 +81,10 @@ def test_a_trained_loss_is_loaded_into_a_fresh_trainer(
     assert other.load_from_file(file) is other
     assert torch.equal(parts.weights(one), parts.weights(other))
     assert one.clock.state_dict() == other.clock.state_dict()
-    theirs, mine = (each.optimizer.state_dict()["state"] for each in (one, other))  # type: ignore[union-attr]
+    theirs, mine = (each.optimizer.state_dict()["state"] for each in (one, other))  # type: ignore[union-attr] # both have an optimizer
     assert theirs.keys() == mine.keys()
     assert all(torch.equal(theirs[key]["exp_avg"], mine[key]["exp_avg"]) for key in theirs)
-    buffers = (each.modules["replay_buffer"].replay_buffer for each in (one, other))  # type: ignore[attr-defined]
+    buffers = (each.modules["replay_buffer"].replay_buffer for each in (one, other))  # type: ignore[attr-defined] # any object may be one
     first, second = ([buffer[:]["observation"], len(buffer)] for buffer in buffers)
     assert torch.equal(first[0], second[0])
     assert first[1] == second[1] == 128

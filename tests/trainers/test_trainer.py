@@ -86,7 +86,7 @@ def test_a_plain_mapping_is_given_to_hooks_that_read_one() -> None:
     def note(data: Any) -> None:
         seen.append(float(data["next", "reward"].mean()))
 
-    look.reads_mapping = True  # type: ignore[attr-defined]
+    look.reads_mapping = True  # type: ignore[attr-defined] # how an op asks for a mapping
     trainer = simple(1)
     trainer.register_op("batch_process", look)
     trainer.register_op("pre_steps_log", note)
