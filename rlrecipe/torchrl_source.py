@@ -48,13 +48,24 @@ class Class:
 
     Attributes:
         bases: names of what it derives from.
-        meaning: the first paragraph of its text.
+        body: its source below its head.
     """
 
     name: str
     bases: tuple[str, ...]
-    text: str
-    constructor: str | None
+    body: str
+
+    @functools.cached_property
+    def text(self) -> str:
+        """Its documentation."""
+        text = _TEXT.match(self.body)
+        return inspect.cleandoc(text[1]) if text else ""
+
+    @functools.cached_property
+    def constructor(self) -> str | None:
+        """The head of its own constructor."""
+        constructor = _INIT.search(self.body)
+        return constructor[0] if constructor else None
 
     @property
     def meaning(self) -> str:
@@ -87,9 +98,7 @@ def classes(*parts: str) -> dict[str, Class]:
             if head is None:
                 continue
             bases = tuple(base.strip() for base in (head[2] or "").split(",") if "=" not in base)
-            text, constructor = _TEXT.match(part, head.end()), _INIT.search(part)
-            words = inspect.cleandoc(text[1]) if text else ""
-            found[head[1]] = Class(head[1], bases, words, constructor[0] if constructor else None)
+            found[head[1]] = Class(head[1], bases, part[head.end() :])
     return found
 
 

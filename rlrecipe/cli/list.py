@@ -30,10 +30,7 @@ def listing(kind: str | None = None, imports: Sequence[str] = ()) -> dict[str, l
     result: dict[str, list[dict[str, Any]]] = {}
     for each in [kind] if kind not in (None, RECIPES) else [] if kind else kinds():
         assert each is not None
-        result[each] = [
-            {key: value for key, value in one.data().items() if key not in ("options", "kind")}
-            for one in components(each)
-        ]
+        result[each] = [one.summary() for one in components(each)]
     if kind in (None, RECIPES):
         result[RECIPES] = [{"name": name} for name in bundled()]
     return result

@@ -6,6 +6,7 @@ import inspect
 import types
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -62,11 +63,21 @@ class Description:
     line: int
     extras: tuple[str, ...]
     missing: tuple[str, ...]
-    options: tuple[OptionDescription, ...]
+    of: Component | type[Options]
+
+    @cached_property
+    def options(self) -> tuple[OptionDescription, ...]:
+        """Its options, which are looked at when somebody asks."""
+        return tuple(options(self.of.options if isinstance(self.of, Component) else self.of))
+
+    def summary(self) -> dict[str, Any]:
+        """What ``list --json`` says of it."""
+        names = ("name", "meaning", "file", "line", "extras", "missing")
+        return {name: getattr(self, name) for name in names}
 
     def data(self) -> dict[str, Any]:
         """The description for ``--json``."""
-        return asdict(self)
+        return {"kind": self.kind, **self.summary(), "options": [asdict(option) for option in self.options]}
 
 
 def kinds() -> list[str]:
@@ -143,7 +154,7 @@ def _section(name: str) -> Description:
     model = sections[name]
     line = inspect.getsourcelines(model)[1]
     file = inspect.getsourcefile(model) or ""
-    return Description(SECTIONS, name, _meaning(model), file, line, (), (), tuple(options(model)))
+    return Description(SECTIONS, name, _meaning(model), file, line, (), (), model)
 
 
 def _component(component: Component) -> Description:
@@ -156,7 +167,7 @@ def _component(component: Component) -> Description:
         component.line,
         extras,
         tuple(dict.fromkeys(component.missing())),
-        tuple(options(component.options)),
+        component,
     )
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic.json_schema import GenerateJsonSchema
+
 from rlrecipe.recipe.registry import KINDS, Component, search
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.shape import fields
@@ -16,9 +18,17 @@ Schema = dict[str, Any]
 _DEFAULTS = {shape.slot.kind: shape.slot for shape in fields(Recipe).values() if shape.slot and shape.slot.default}
 
 
+class _Generator(GenerateJsonSchema):
+    def encode_default(self, dft: Any) -> Any:
+        # Pydantic makes a validator for each: four fifths of them only to find plain values plain.
+        if dft is None or isinstance(dft, (bool, int, float, str)):
+            return dft
+        return super().encode_default(dft)
+
+
 def json_schema() -> Schema:
     """The schema of a whole recipe, with the components of each kind under ``$defs/<kind>``."""
-    root = _options(Recipe.model_json_schema())
+    root = _options(Recipe.model_json_schema(schema_generator=_Generator))
     root["properties"]["extends"] = _nullable(
         {"type": "string", "description": "A bundled recipe, or a relative path inside this file's folder."}
     )
@@ -50,7 +60,7 @@ def _kind(kind: str) -> Schema:
 
 
 def _component(component: Component) -> Schema:
-    schema = _options(component.options.model_json_schema())
+    schema = _options(component.options.model_json_schema(schema_generator=_Generator))
     schema["properties"] = {"name": {"const": component.name}, **schema["properties"]}
     return {**schema, "title": f"{component.kind}/{component.name}", "required": ["name"]}
 

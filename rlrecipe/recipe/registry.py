@@ -14,6 +14,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -56,26 +57,35 @@ class Component:
     """One registered component.
 
     Attributes:
-        options: the Pydantic model of its options.
-        build: the builder function; its first argument is an instance of ``options``.
+        model: the Pydantic model of its options, or what makes it.
+        build: the builder function; its first argument is an instance of its options.
         requires: importable modules that it needs, each with the extra that installs it.
         check: given the whole recipe, yields what in it cannot go with this component.
         traits: what else its kind asks of a component (an algorithm's ``defaults`` and ``slots``).
+        said: what it does, where its options are made late.
     """
 
     kind: str
     name: str
-    options: type[Options]
+    model: type[Options] | Callable[[], type[Options]]
     build: Callable[..., Any]
     file: str
     line: int
     requires: Mapping[str, str] = field(default_factory=dict)
     check: Callable[..., Iterable[Any]] | None = None
     traits: Mapping[str, Any] = field(default_factory=dict)
+    said: str | None = None
+
+    @cached_property
+    def options(self) -> type[Options]:
+        """The Pydantic model of its options."""
+        return self.model if isinstance(self.model, type) else self.model()
 
     @property
     def meaning(self) -> str:
-        """The first paragraph of the options' docstring."""
+        """The first paragraph of the options' docstring, or what was said in its place."""
+        if self.said is not None:
+            return self.said
         return (inspect.getdoc(self.options) or "").split("\n\n")[0].replace("\n", " ")
 
     def missing(self) -> list[str]:
@@ -95,6 +105,8 @@ def register(
     *,
     requires: Mapping[str, str] | None = None,
     check: Callable[..., Iterable[Any]] | None = None,
+    options: Callable[[], type[Options]] | None = None,
+    meaning: str | None = None,
     **traits: Any,
 ) -> Callable[[Builder], Builder]:
     """Decorator that offers a builder function under a name.
@@ -104,6 +116,8 @@ def register(
         name: what recipes write.
         requires: modules that must be importable, with the extra that brings each.
         check: yields problems with the rest of the recipe; reads no torch.
+        options: makes the options model when somebody asks, where there are many and the builder names none.
+        meaning: what it does, which otherwise its options say.
         traits: what the kind asks for besides, for example ``defaults`` of an algorithm.
 
     Raises:
@@ -115,10 +129,9 @@ def register(
 
     def decorate(build: Builder) -> Builder:
         code = inspect.unwrap(build).__code__
-        options = _options_of(build)
-        component = Component(
-            kind, name, options, build, code.co_filename, code.co_firstlineno, requires or {}, check, traits
-        )
+        model = options or _options_of(build)
+        place = code.co_filename, code.co_firstlineno
+        component = Component(kind, name, model, build, *place, requires or {}, check, traits, meaning)
         other = _components.get((kind, name))
         if other is not None and not _same_file(other, component):
             raise ValueError(
@@ -192,9 +205,15 @@ def search(kind: str) -> list[Component]:
             package = importlib.import_module(KINDS[kind])
             for module in pkgutil.iter_modules(package.__path__):
                 importlib.import_module(f"{KINDS[kind]}.{module.name}")
-        for entry_point in metadata.entry_points(group=ENTRY_POINTS):
-            _load(entry_point)
+        _installed()
     return sorted((c for c in _components.values() if c.kind == kind), key=lambda c: c.name)
+
+
+@cache
+def _installed() -> None:
+    """Load what other packages offer, of every kind: looking through all that is installed takes a while."""
+    for entry_point in metadata.entry_points(group=ENTRY_POINTS):
+        _load(entry_point)
 
 
 def _load(entry_point: metadata.EntryPoint) -> None:

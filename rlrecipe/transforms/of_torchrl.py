@@ -6,12 +6,12 @@ Names, options and their meanings are read from torchrl's source. A file of this
 from __future__ import annotations
 
 import functools
-import importlib.util
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, create_model
+from pydantic import create_model
 
 from rlrecipe.lazy import gymnasium, torch
 from rlrecipe.recipe.options import option
@@ -91,16 +91,13 @@ def offered() -> dict[str, str]:
     """Name in recipes and class of each transform that torchrl has, none is refused, and none is rlrecipe's own."""
     known = classes(*PACKAGE)
     names = {snake_case(name): name for name in exported(*PACKAGE) if _is_transform(name)}
-    return {name: each for name, each in sorted(names.items()) if each in known and not _own(name)}
+    own = {file.stem for file in Path(__file__).parent.glob("*.py")}
+    return {name: each for name, each in sorted(names.items()) if each in known and name not in own}
 
 
 def _is_transform(name: str) -> bool:
     derived = any(each.name == "Transform" for each in lineage(name, classes(*PACKAGE)))
     return derived and name not in _NO_TRANSFORMS and name not in REFUSED
-
-
-def _own(name: str) -> bool:
-    return importlib.util.find_spec(f"rlrecipe.transforms.{name}") is not None
 
 
 def _type_of(argument: Argument) -> Any:
@@ -124,10 +121,10 @@ def _meaning_of(argument: Argument) -> str:
     return words[0].upper() + words[1:]
 
 
-class OfTorchRLOptions(TransformOptions):
-    """Base of the options of torchrl's transforms: there are many, so validators are made when they are needed."""
-
-    model_config = ConfigDict(defer_build=True)
+def meaning_of(name: str) -> str:
+    """What one of torchrl's classes does."""
+    meaning = f"{classes(*PACKAGE)[name].meaning.rstrip('.')} (torchrl's {name})."
+    return f"{meaning} Training's returns are of the changed rewards." if name in _REWARDS else meaning
 
 
 def options_of(name: str) -> type[TransformOptions]:
@@ -137,11 +134,11 @@ def options_of(name: str) -> type[TransformOptions]:
         one.name: (_type_of(one), option(... if one.required else one.default, _meaning_of(one)))
         for one in arguments(name, known)
     }
-    meaning = f"{known[name].meaning.rstrip('.')} (torchrl's {name})."
     if name in _REWARDS:
-        meaning += " Training's returns are of the changed rewards."
         fields["phase"] = (Literal["train"], option("train", "Evaluation reports raw rewards."))
-    return create_model(f"{name}Options", __base__=OfTorchRLOptions, __doc__=meaning, __module__=__name__, **fields)
+    return create_model(
+        f"{name}Options", __base__=TransformOptions, __doc__=meaning_of(name), __module__=__name__, **fields
+    )
 
 
 def _value(argument: Argument, value: Any) -> Any:
@@ -160,18 +157,14 @@ def _value(argument: Argument, value: Any) -> Any:
     return value
 
 
-def _builder(name: str, model: type[TransformOptions]) -> Callable[..., Any]:
-    known = classes(*PACKAGE)
-    taken = arguments(name, known)
-    named = {one.name for one in taken}
-    of_pictures = "in_keys" in named and any(each.name == "ObservationTransform" for each in lineage(name, known))
-
+def _builder(name: str) -> Callable[..., Any]:
     def make(options: TransformOptions, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
         from torchrl.envs import transforms
 
         from rlrecipe.torchrl_env import entries_of, of_torchrl
 
-        env, several, kwargs = of_torchrl(env), [], {}
+        env, several, kwargs, known = of_torchrl(env), [], {}, classes(*PACKAGE)
+        taken = arguments(name, known)
         for one in taken:
             value = getattr(options, one.name)
             if one.several:
@@ -180,22 +173,23 @@ def _builder(name: str, model: type[TransformOptions]) -> Callable[..., Any]:
                 # A default that is no plain value is torchrl's to fill in.
                 kwargs[one.name] = _value(one, value)
         observed, others = entries_of(env)
-        if of_pictures and kwargs.get("in_keys") is None:
+        of_pictures = any(each.name == "ObservationTransform" for each in lineage(name, known))
+        if of_pictures and kwargs.get("in_keys") is None and any(one.name == "in_keys" for one in taken):
             kwargs["in_keys"] = observed
         missing = [key for key in kwargs.get("in_keys") or () if key not in (*observed, *others)]
         if missing:
             raise ValueError(f"no entry is named {missing[0]!r}; there are: {', '.join(map(str, observed + others))}")
         return env.transformed(getattr(transforms, name)(*several, **kwargs))
 
-    make.__annotations__["options"] = model
     make.__doc__ = f"An environment under torchrl's {name}."
     return make
 
 
 def _register() -> None:
     for name, class_name in offered().items():
-        model = options_of(class_name)
-        register("transform", name, wraps=True, of_torchrl=class_name)(_builder(class_name, model))
+        options, meaning = functools.partial(options_of, class_name), meaning_of(class_name)
+        decorate = register("transform", name, options=options, meaning=meaning, wraps=True, of_torchrl=class_name)
+        decorate(_builder(class_name))
     for class_name, reason in REFUSED.items():
         leave_out("transform", snake_case(class_name), f"torchrl's {class_name}: {reason}")
 

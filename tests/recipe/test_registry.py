@@ -77,6 +77,7 @@ def test_a_package_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = importlib.metadata.EntryPoint("x", "no_such_package_x", registry.ENTRY_POINTS)
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [broken])
     monkeypatch.setattr(registry, "_searched", set())
+    registry._installed.cache_clear()
     with pytest.raises(ImportError, match="the installed package no_such_package_x offers components"):
         search("hook")
 
