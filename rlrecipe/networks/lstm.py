@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from rlrecipe.interfaces import Memory
+from rlrecipe.interfaces import Memory, Named
 from rlrecipe.lazy import torch
 from rlrecipe.networks.base import NetworkOptions
-from rlrecipe.networks.gru import cell
+from rlrecipe.networks.cells import Cell
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 
@@ -18,27 +16,16 @@ class LSTMOptions(NetworkOptions):
     hidden_size: int = option(64, "Numbers that it gives, and of each of its two states.", gt=0)
 
 
-class LSTM:
+class LSTM(Cell):
     """torch's LSTMCell (Hochreiter & Schmidhuber, 1997; Gers et al., 2000): gates i, f, g, o; ``[h, c]`` is carried."""
 
     def __init__(self, inputs: int, hidden: int) -> None:
-        self.inputs, self.features, self.carry = inputs, hidden, 2 * hidden
+        super().__init__(inputs, hidden, gates=4, states=2)
 
-    def init(self, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """As torch's LSTMCell: even between -1/sqrt(h) and 1/sqrt(h)."""
-        return cell(self.inputs, self.features, 4, generator)
-
-    def read(self, params: Mapping[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-        """The inputs' share of the gates ``[..., 4h]``."""
-        return torch.nn.functional.linear(x, params["weight_ih"], params["bias_ih"])
-
-    def step(
-        self, params: Mapping[str, torch.Tensor], read: torch.Tensor, carry: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def step(self, params: Named, read: torch.Tensor, carry: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Features ``[B, h]`` and ``[h, c]`` after the step."""
         h, c = carry.chunk(2, -1)
-        gates = read + torch.nn.functional.linear(h, params["weight_hh"], params["bias_hh"])
-        i, f, g, o = gates.chunk(4, -1)
+        i, f, g, o = (read + self.own(params, h)).chunk(4, -1)
         c = f.sigmoid() * c + i.sigmoid() * g.tanh()
         h = o.sigmoid() * c.tanh()
         return h, torch.cat([h, c], -1)

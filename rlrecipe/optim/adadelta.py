@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rlrecipe.interfaces import Optimizer
 from rlrecipe.lazy import torch
-from rlrecipe.optim.base import OptimizerOptions
+from rlrecipe.optim.base import OptimizerOptions, penalized
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 
@@ -33,8 +33,7 @@ class Adadelta:
         self, flat: torch.Tensor, gradient: torch.Tensor, state: dict[str, torch.Tensor], lr: torch.Tensor
     ) -> None:
         """Move ``flat`` against ``gradient``, in place."""
-        if self.weight_decay:
-            gradient = gradient.add(flat, alpha=self.weight_decay)
+        gradient = penalized(flat, gradient, self.weight_decay)
         square_avg, acc_delta = state["square_avg"], state["acc_delta"]
         square_avg.mul_(self.rho).addcmul_(gradient, gradient, value=1 - self.rho)
         delta = acc_delta.add(self.eps).sqrt_().div_(square_avg.add(self.eps).sqrt_()).mul_(gradient)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rlrecipe.interfaces import Optimizer
 from rlrecipe.lazy import torch
-from rlrecipe.optim.base import OptimizerOptions
+from rlrecipe.optim.base import OptimizerOptions, penalized
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 
@@ -37,8 +37,7 @@ class Adagrad:
         self, flat: torch.Tensor, gradient: torch.Tensor, state: dict[str, torch.Tensor], lr: torch.Tensor
     ) -> None:
         """Move ``flat`` against ``gradient``, in place."""
-        if self.weight_decay:
-            gradient = gradient.add(flat, alpha=self.weight_decay)
+        gradient = penalized(flat, gradient, self.weight_decay)
         size = lr / (1 + state["step"] * self.lr_decay)
         state["step"].add_(1)
         state["sum"].addcmul_(gradient, gradient)

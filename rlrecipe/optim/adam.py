@@ -9,7 +9,7 @@ from pydantic import Field
 
 from rlrecipe.interfaces import Optimizer
 from rlrecipe.lazy import torch
-from rlrecipe.optim.base import OptimizerOptions
+from rlrecipe.optim.base import OptimizerOptions, counted, penalized, unmoved
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 
@@ -35,11 +35,7 @@ class Adam:
 
     def init(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
         """Zero moments."""
-        return {
-            "exp_avg": torch.zeros_like(flat),
-            "exp_avg_sq": torch.zeros_like(flat),
-            "step": torch.zeros((), dtype=torch.float32, device=flat.device),
-        }
+        return unmoved(flat, "exp_avg", "exp_avg_sq")
 
     def step(
         self, flat: torch.Tensor, gradient: torch.Tensor, state: dict[str, torch.Tensor], lr: torch.Tensor
@@ -70,8 +66,7 @@ class Adam:
     ) -> None:
         """The same with a rate for each element, which the fused kernel does not take."""
         gradient = self.decay(flat, gradient, lr)
-        # In float64: 1 - beta2**t loses four digits in float32.
-        step = state["step"].add_(1).to(torch.float64)
+        step = counted(state)
         state["exp_avg"].lerp_(gradient, 1 - self.beta1)
         state["exp_avg_sq"].mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
         size = lr / (1 - self.beta1**step)
@@ -85,7 +80,7 @@ class Adam:
 
     def decay(self, flat: torch.Tensor, gradient: torch.Tensor, lr: torch.Tensor) -> torch.Tensor:
         """The gradient with the penalty's."""
-        return gradient.add(flat, alpha=self.weight_decay) if self.weight_decay else gradient
+        return penalized(flat, gradient, self.weight_decay)
 
 
 @register("optimizer", "adam")

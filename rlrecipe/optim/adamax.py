@@ -5,6 +5,7 @@ from __future__ import annotations
 from rlrecipe.interfaces import Optimizer
 from rlrecipe.lazy import torch
 from rlrecipe.optim.adam import AdamOptions
+from rlrecipe.optim.base import counted, learning_rate, penalized, unmoved
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 
@@ -12,7 +13,7 @@ from rlrecipe.recipe.registry import register
 class AdamaxOptions(AdamOptions):
     """Adam whose steps are scaled by the largest gradient of late instead of the mean square."""
 
-    lr: float = option(2e-3, "Learning rate: higher learns faster and breaks sooner.", ge=0)
+    lr: float = learning_rate(2e-3)
     eps: float = option(1e-8, "Added to the size of each gradient.", ge=0)
 
 
@@ -25,20 +26,14 @@ class Adamax:
 
     def init(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
         """Zero moment and norm."""
-        return {
-            "exp_avg": torch.zeros_like(flat),
-            "exp_inf": torch.zeros_like(flat),
-            "step": torch.zeros((), dtype=torch.float32, device=flat.device),
-        }
+        return unmoved(flat, "exp_avg", "exp_inf")
 
     def step(
         self, flat: torch.Tensor, gradient: torch.Tensor, state: dict[str, torch.Tensor], lr: torch.Tensor
     ) -> None:
         """Move ``flat`` against ``gradient``, in place."""
-        if self.weight_decay:
-            gradient = gradient.add(flat, alpha=self.weight_decay)
-        # In float64, as in Adam: 1 - beta1**t loses digits in float32.
-        step = state["step"].add_(1).to(torch.float64)
+        gradient = penalized(flat, gradient, self.weight_decay)
+        step = counted(state)
         state["exp_avg"].lerp_(gradient, 1 - self.beta1)
         largest = torch.maximum(state["exp_inf"] * self.beta2, gradient.abs().add_(self.eps))
         state["exp_inf"].copy_(largest)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rlrecipe.interfaces import Optimizer
 from rlrecipe.lazy import torch
-from rlrecipe.optim.base import OptimizerOptions
+from rlrecipe.optim.base import OptimizerOptions, counted, penalized, unmoved
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 
@@ -28,21 +28,16 @@ class ASGD:
 
     def init(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
         """No average yet, and rates that the first ones will be."""
-        return {
-            "ax": torch.zeros_like(flat),
-            "eta": torch.zeros_like(flat),
-            "step": torch.zeros((), dtype=torch.float32, device=flat.device),
-        }
+        return unmoved(flat, "ax", "eta")
 
     def step(
         self, flat: torch.Tensor, gradient: torch.Tensor, state: dict[str, torch.Tensor], lr: torch.Tensor
     ) -> None:
         """Move ``flat`` against ``gradient``, in place, and the average along."""
-        if self.weight_decay:
-            gradient = gradient.add(flat, alpha=self.weight_decay)
+        gradient = penalized(flat, gradient, self.weight_decay)
         eta = torch.where(state["step"] == 0, lr, state["eta"])
         mean = 1 / (state["step"] - self.t0).clamp(min=1)
-        step = state["step"].add_(1).to(torch.float64)
+        step = counted(state)
         flat.mul_(1 - self.lambd * eta).sub_(gradient * eta)
         state["ax"].lerp_(flat, mean.to(flat.dtype))
         state["eta"].copy_(lr / (1 + self.lambd * lr * step) ** self.alpha)

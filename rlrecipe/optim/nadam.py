@@ -5,6 +5,7 @@ from __future__ import annotations
 from rlrecipe.interfaces import Optimizer
 from rlrecipe.lazy import torch
 from rlrecipe.optim.adam import AdamOptions
+from rlrecipe.optim.base import counted, decayed, learning_rate, unmoved
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 
@@ -12,7 +13,7 @@ from rlrecipe.recipe.registry import register
 class NAdamOptions(AdamOptions):
     """Adam that looks a step ahead along its momentum."""
 
-    lr: float = option(2e-3, "Learning rate: higher learns faster and breaks sooner.", ge=0)
+    lr: float = learning_rate(2e-3)
     momentum_decay: float = option(4e-3, "How fast the momentum grows to its full size.", ge=0)
     decoupled_weight_decay: bool = option(False, "Let the decay shrink the weights themselves, as AdamW does.")
 
@@ -27,12 +28,8 @@ class NAdam:
 
     def init(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
         """Zero moments, and the product of no momenta."""
-        return {
-            "exp_avg": torch.zeros_like(flat),
-            "exp_avg_sq": torch.zeros_like(flat),
-            "mu_product": torch.ones((), dtype=torch.float32, device=flat.device),
-            "step": torch.zeros((), dtype=torch.float32, device=flat.device),
-        }
+        product = torch.ones((), dtype=torch.float32, device=flat.device)
+        return {"mu_product": product, **unmoved(flat, "exp_avg", "exp_avg_sq")}
 
     def momentum(self, step: torch.Tensor) -> torch.Tensor:
         """The share of the first moment that goes on after ``step`` steps."""
@@ -42,11 +39,8 @@ class NAdam:
         self, flat: torch.Tensor, gradient: torch.Tensor, state: dict[str, torch.Tensor], lr: torch.Tensor
     ) -> None:
         """Move ``flat`` against ``gradient``, in place."""
-        if self.weight_decay and self.decoupled:
-            flat.mul_(1 - lr * self.weight_decay)
-        elif self.weight_decay:
-            gradient = gradient.add(flat, alpha=self.weight_decay)
-        step = state["step"].add_(1).to(torch.float64)
+        gradient = decayed(flat, gradient, lr, self.weight_decay, self.decoupled)
+        step = counted(state)
         now, ahead = self.momentum(step), self.momentum(step + 1)
         product = state["mu_product"].mul_(now).to(torch.float64)
         state["exp_avg"].lerp_(gradient, 1 - self.beta1)

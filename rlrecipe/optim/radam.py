@@ -5,6 +5,7 @@ from __future__ import annotations
 from rlrecipe.interfaces import Optimizer
 from rlrecipe.lazy import torch
 from rlrecipe.optim.adam import AdamOptions
+from rlrecipe.optim.base import counted, decayed, learning_rate, unmoved
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 
@@ -12,7 +13,7 @@ from rlrecipe.recipe.registry import register
 class RAdamOptions(AdamOptions):
     """Adam that trusts its second moment only once it has seen enough gradients: no warm-up is needed."""
 
-    lr: float = option(1e-3, "Learning rate: higher learns faster and breaks sooner.", ge=0)
+    lr: float = learning_rate(1e-3)
     decoupled_weight_decay: bool = option(False, "Let the decay shrink the weights themselves, as AdamW does.")
 
 
@@ -26,21 +27,14 @@ class RAdam:
 
     def init(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
         """Zero moments."""
-        return {
-            "exp_avg": torch.zeros_like(flat),
-            "exp_avg_sq": torch.zeros_like(flat),
-            "step": torch.zeros((), dtype=torch.float32, device=flat.device),
-        }
+        return unmoved(flat, "exp_avg", "exp_avg_sq")
 
     def step(
         self, flat: torch.Tensor, gradient: torch.Tensor, state: dict[str, torch.Tensor], lr: torch.Tensor
     ) -> None:
         """Move ``flat`` against ``gradient``, in place."""
-        if self.weight_decay and self.decoupled:
-            flat.mul_(1 - lr * self.weight_decay)
-        elif self.weight_decay:
-            gradient = gradient.add(flat, alpha=self.weight_decay)
-        step = state["step"].add_(1).to(torch.float64)
+        gradient = decayed(flat, gradient, lr, self.weight_decay, self.decoupled)
+        step = counted(state)
         state["exp_avg"].lerp_(gradient, 1 - self.beta1)
         state["exp_avg_sq"].mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
         left = 1 - self.beta2**step

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from rlrecipe.interfaces import Optimizer
 from rlrecipe.lazy import torch
-from rlrecipe.optim.base import OptimizerOptions
+from rlrecipe.optim.base import OptimizerOptions, unmoved
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
@@ -38,11 +38,7 @@ class Rprop:
 
     def init(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
         """No gradient before, and steps that the first rates will be."""
-        return {
-            "prev": torch.zeros_like(flat),
-            "step_size": torch.zeros_like(flat),
-            "step": torch.zeros((), dtype=torch.float32, device=flat.device),
-        }
+        return unmoved(flat, "prev", "step_size")
 
     def step(
         self, flat: torch.Tensor, gradient: torch.Tensor, state: dict[str, torch.Tensor], lr: torch.Tensor

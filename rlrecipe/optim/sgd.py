@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlrecipe.interfaces import Optimizer
 from rlrecipe.lazy import torch
-from rlrecipe.optim.base import OptimizerOptions
+from rlrecipe.optim.base import OptimizerOptions, penalized
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
@@ -39,8 +39,7 @@ class SGD:
         self, flat: torch.Tensor, gradient: torch.Tensor, state: dict[str, torch.Tensor], lr: torch.Tensor
     ) -> None:
         """Move ``flat`` against ``gradient``, in place."""
-        if self.weight_decay:
-            gradient = gradient.add(flat, alpha=self.weight_decay)
+        gradient = penalized(flat, gradient, self.weight_decay)
         if self.momentum:
             buffer = state["momentum_buffer"].mul_(self.momentum).add_(gradient)
             gradient = gradient.add(buffer, alpha=self.momentum) if self.nesterov else buffer
