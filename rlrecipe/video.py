@@ -91,9 +91,7 @@ class Filming:
         if self._path is None or not self.works or episode >= self._episodes:
             return
         try:
-            picture = env.render()
-            if picture is None:
-                raise VideoUnavailable(f"{env.unwrapped} renders no pictures: it needs render_mode 'rgb_array'")
+            picture = _drawn(env)
             if self._video is None:
                 self._video = Video(self._path, self.fps or env.metadata.get("render_fps", 30), self.size)
             self._video.add(picture)
@@ -121,8 +119,21 @@ class Filming:
                 error.add_note(str(further))
             self._video = None
         known = isinstance(error, VideoUnavailable)
-        cause = str(error) if known else f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        self.say(f"no video: {cause}" if known else f"no video: {cause}; {cure_of(error)}")
+        words = str(error) if known else ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
+        self.say(f"no video: {words}" if known else f"no video: {words}; {cure_of(error)}")
+
+
+def _drawn(env: Any) -> Any:
+    try:
+        picture = env.render()
+    except NotImplementedError as error:
+        # What gymnasium's base class raises, without a word.
+        if str(error):
+            raise
+        picture = None
+    if picture is None:
+        raise VideoUnavailable(f"{env.unwrapped} renders no pictures: it needs render_mode 'rgb_array'")
+    return picture
 
 
 def cure_of(error: Exception) -> str:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -88,6 +89,19 @@ def test_what_fails_is_said_once_and_the_evaluation_is_the_same(env_name: str, t
     (line,) = said
     assert line.startswith("no video: ")
     assert "make room in the run directory" in line
+
+
+def test_an_environment_that_cannot_draw_is_named(tmp_path: Path) -> None:
+    class Blind(gymnasium.Env[Any, Any]):
+        pass
+
+    said: list[str] = []
+    filming = Filming(said.append)
+    filming.start(tmp_path / "film.mp4")
+    filming.take(0, Blind())
+    (line,) = said
+    assert line.startswith("no video: <")
+    assert line.endswith("renders no pictures: it needs render_mode 'rgb_array'")
 
 
 def test_an_environment_that_takes_no_render_mode_is_made_without() -> None:

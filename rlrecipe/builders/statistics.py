@@ -8,6 +8,7 @@ import numpy as np
 
 from rlrecipe.builders.environments import make_env
 from rlrecipe.builders.sections import Section, read
+from rlrecipe.rollout import random_steps
 from rlrecipe.streams import Stream, Streams
 
 #: What of a random rollout statistics can be taken of, by its key in a batch.
@@ -39,28 +40,12 @@ def get_stats_random_rollout(
         raise ValueError(f"a random rollout has no {key!r}; expected one of {', '.join(map(repr, KEYS))}")
     if steps < 2:
         raise ValueError(f"a deviation takes 2 steps or more, got steps={steps}")
-    rows = _rollout(read("env", env, options), key, steps, seed)
+    options, seeds = read("env", env, options), Streams(seed)
+    made = random_steps(
+        lambda: make_env(options), steps, seeds.integer(Stream.ENVIRONMENT), seeds.integer(Stream.ACTION)
+    )
+    name = "following" if key == ("next", "observation") else key if isinstance(key, str) else "reward"
+    rows = np.stack([np.array(getattr(step, name), float) for step in made])
     loc, scale = rows.mean(0), rows.std(0, ddof=1)
     constant = rows.min(0) == rows.max(0)
     return {"loc": np.where(constant, 0.0, loc), "scale": np.where(constant, 1.0, scale)}
-
-
-def _rollout(options: Any, key: Any, steps: int, seed: int) -> np.ndarray:
-    """What stands under ``key`` in each step ``[steps, ...]``."""
-    env, seeds = make_env(options), Streams(seed)
-    try:
-        env.action_space.seed(seeds.integer(Stream.ACTION))
-        observation, _ = env.reset(seed=seeds.integer(Stream.ENVIRONMENT))
-        rows = []
-        for _ in range(steps):
-            action = env.action_space.sample()
-            following, reward, terminated, truncated, _ = env.step(action)
-            # Copies: an environment may hand out the same array at every step.
-            shown = {"observation": observation, "action": action, ("next", "observation"): following}
-            rows.append(np.array(shown.get(key, reward), float))
-            observation = following
-            if terminated or truncated:
-                observation, _ = env.reset()
-        return np.stack(rows)
-    finally:
-        env.close()
