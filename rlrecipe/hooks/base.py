@@ -50,6 +50,7 @@ class Hook(TrainerHookBase):
     category: ClassVar[str]
     #: Where it is registered.
     point: ClassVar[str]
+    __signature__: ClassVar[inspect.Signature]
     _model: ClassVar[type[Options]]
     options: Any
 
@@ -58,7 +59,7 @@ class Hook(TrainerHookBase):
         if options is not None:
             cls._model = options
             if "__init__" not in vars(cls):
-                cls.__signature__ = inspect.signature(options)  # type: ignore[attr-defined]
+                cls.__signature__ = _by_position(inspect.signature(options))
         if point is not None:
             cls.point = point
 
@@ -91,6 +92,12 @@ class Hook(TrainerHookBase):
 
     def load_state_dict(self, state: State) -> None:
         """Nothing to put back."""
+
+
+def _by_position(signature: inspect.Signature) -> inspect.Signature:
+    """The same parameters, which positions may give, too."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return inspect.Signature([parameter.replace(kind=kind) for parameter in signature.parameters.values()])
 
 
 def snake_case(name: str) -> str:

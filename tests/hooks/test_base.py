@@ -1,5 +1,6 @@
 """The abstract base, and hooks that are called as their options say."""
 
+import inspect
 from typing import Any
 
 import pytest
@@ -31,6 +32,9 @@ def test_arguments_are_options_by_place_or_by_name() -> None:
     one, other = LogScalar("action", "a", log_pbar=True), LogScalar(key="action", logname="a", log_pbar=True)
     assert one.options == other.options
     assert one.usual_name == "log_a"
+    said = inspect.signature(LogScalar)
+    assert list(said.parameters) == ["key", "logname", "log_pbar", "include_std", "reduction"]
+    assert said.bind("action", "a").arguments == {"key": "action", "logname": "a"}
 
 
 @pytest.mark.parametrize(
