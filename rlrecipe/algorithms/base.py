@@ -60,7 +60,9 @@ def _check_place(slot: str, network: Any) -> Iterable[Problem]:
     component = network.component
     encodes, remembers = (bool(component.traits.get(trait)) for trait in ("encodes", "remembers"))
     if slot == "encoder" and not encodes:
-        yield Problem("E302", ("networks", slot), f"{component.name} is no encoder", "use conv, nature_cnn or per_key")
+        yield Problem(
+            "E302", ("networks", slot), f"{component.name} is no encoder", "use conv, nature_cnn, mlp or per_key"
+        )
     if (slot == "memory") != remembers:
         cure = "use lstm or gru" if slot == "memory" else f"write networks.memory: {component.name}"
         what = "is no memory" if slot == "memory" else f"is a memory, which stands before {slot}"
@@ -72,7 +74,7 @@ def _check_place(slot: str, network: Any) -> Iterable[Problem]:
 
 def _check_plain(recipe: Recipe, slot: str, network: Any) -> Iterable[Problem]:
     """Only networks that read the whole observation themselves fit an algorithm that wraps them in others' modules."""
-    fed = slot in ("encoder", "memory") or network.component.traits.get("encodes")
+    fed = slot in ("encoder", "memory") or network.component.traits.get("encodes") is True
     if fed or getattr(network, "inputs", None) is not None:
         path = ("networks", slot) if fed else ("networks", slot, "inputs")
         message = f"{recipe.algorithm.component.name} takes networks that read the whole observation themselves"

@@ -11,6 +11,7 @@ import numpy as np
 from rlrecipe.builders.environments import Spaces
 from rlrecipe.errors import UnbuildableError
 from rlrecipe.interfaces import Distribution, Entry, Head
+from rlrecipe.networks.base import encoder_builder, refuse_pixels
 from rlrecipe.networks.copies import Copies
 from rlrecipe.networks.fed import Fed, Front
 from rlrecipe.networks.mlp import MLP, MLPOptions
@@ -99,7 +100,7 @@ def _shared(recipe: Recipe, entries: Entries) -> Front | None:
 def _network(slot: str, options: Any, head: Head, actions: int, entries: Entries, front: Front | None) -> Any:
     """The network of a slot; actions follow what it reads of the observation."""
     build, columns = options.component.build, _columns(entries)
-    own = bool(options.component.traits.get("encodes"))
+    own = options.component.traits.get("encodes") is True
     if front is not None and front.memory is not None and (own or getattr(options, "inputs", None) is not None):
         message = "with a memory, every network reads what it remembers"
         path = ("networks", slot) if own else ("networks", slot, "inputs")
@@ -126,8 +127,10 @@ def _copies(network: Any, head: Head) -> Any:
 
 
 def _encoder(slot: str, options: Any, entries: Entries) -> Any:
+    build = encoder_builder(options)
+    assert build is not None, "the algorithm's check refuses what is no encoder"
     try:
-        return options.component.build(options, _chosen(slot, options, entries))
+        return build(options, _chosen(slot, options, entries))
     except UnbuildableError as error:
         if error.path[:1] == ("networks",):
             raise
@@ -147,10 +150,4 @@ def _chosen(slot: str, options: Any, entries: Entries) -> Entries:
 
 
 def _refuse_pixels(slot: str, options: Any, entries: Entries) -> None:
-    """Raise where a network of vectors would read an image byte by byte."""
-    for name, entry in entries.items():
-        if entry.pixels:
-            message = f"{options.component.name} reads vectors, but {name} is an image of {entry.shape}"
-            raise UnbuildableError(
-                ("networks", slot), message, "add networks.encoder: nature_cnn, or conv for small images"
-            )
+    refuse_pixels(options, entries, ("networks", slot), "add networks.encoder: nature_cnn, or conv for small images")

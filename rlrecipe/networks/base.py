@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
+from rlrecipe.errors import UnbuildableError
+from rlrecipe.interfaces import Entry
 from rlrecipe.recipe.options import Options, Slot, option
 
 
@@ -16,3 +19,21 @@ class NetworkOptions(Options):
     inputs: list[str] | None = option(
         None, "Keys of a dict observation that it reads; null reads the whole observation.", min_length=1
     )
+
+
+def refuse_pixels(options: Options, entries: Mapping[str, Entry], path: tuple[str, ...], cure: str) -> None:
+    """Raise where a network of vectors would read an image byte by byte.
+
+    Raises:
+        UnbuildableError: at ``path``, with this cure.
+    """
+    for name, entry in entries.items():
+        if entry.pixels:
+            message = f"{options.component.name} reads vectors, but {name} is an image of {entry.shape}"
+            raise UnbuildableError(path, message, cure)
+
+
+def encoder_builder(options: Options) -> Callable[..., Any] | None:
+    """What makes an encoder of these options: the network's own builder or one beside it; None where it is none."""
+    encodes: Any = options.component.traits.get("encodes")
+    return options.component.build if encodes is True else encodes

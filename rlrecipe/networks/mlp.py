@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rlrecipe.interfaces import Network
+from rlrecipe.errors import UnbuildableError
+from rlrecipe.interfaces import Encoder, Entry, Network
 from rlrecipe.lazy import np, torch
-from rlrecipe.networks.base import NetworkOptions
+from rlrecipe.networks.base import NetworkOptions, refuse_pixels
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 
@@ -44,6 +45,8 @@ class MLP:
     def __init__(self, options: MLPOptions, sizes: list[int], head_gain: float) -> None:
         self.options, self.sizes, self.head_gain = options, sizes, head_gain
         self.layers = len(sizes) - 1
+        #: Layers with an activation.
+        self.hidden = self.layers - 1
 
     def init(self, generator: torch.Generator) -> dict[str, torch.Tensor]:
         """Initial parameters. Orthogonal: gain sqrt(2) for hidden layers (Saxe et al., 2014)."""
@@ -51,14 +54,14 @@ class MLP:
         for i, (fan_in, fan_out) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
             weight, bias = torch.empty(fan_out, fan_in), torch.zeros(fan_out)
             if self.options.init == "orthogonal":
-                gain = self.head_gain if i == self.layers - 1 else math.sqrt(2)
+                gain = self.head_gain if i == self.hidden else math.sqrt(2)
                 torch.nn.init.orthogonal_(weight, gain, generator=generator)
             else:
                 bound = 1 / math.sqrt(fan_in)
                 weight.uniform_(-bound, bound, generator=generator)
                 bias.uniform_(-bound, bound, generator=generator)
             tensors[f"{i}.weight"], tensors[f"{i}.bias"] = weight, bias
-            if self.options.layer_norm and i < self.layers - 1:
+            if self.options.layer_norm and i < self.hidden:
                 tensors[f"{i}.norm.weight"], tensors[f"{i}.norm.bias"] = (
                     torch.ones(fan_out),
                     torch.zeros(fan_out),
@@ -74,7 +77,7 @@ class MLP:
         for i in range(self.layers):
             weight, bias = params[f"{i}.weight"], params[f"{i}.bias"]
             x = torch.baddbmm(bias.unsqueeze(2), weight, x) if copies else torch.nn.functional.linear(x, weight, bias)
-            if i < self.layers - 1:
+            if i < self.hidden:
                 if self.options.layer_norm:
                     x = _normalized(x, params[f"{i}.norm.weight"], params[f"{i}.norm.bias"])
                 x = _activated(self.options.activation, x)
@@ -102,6 +105,20 @@ class MLP:
         return forward
 
 
+class MLPEncoder(MLP):
+    """The hidden layers alone, over the columns of some entries: features are what the last one gives."""
+
+    def __init__(self, options: MLPOptions, entries: Mapping[str, Entry]) -> None:
+        spans = [(entry.start, entry.stop) for entry in entries.values()]
+        columns = sum(stop - start for start, stop in spans)
+        super().__init__(options, [columns, *options.num_cells], head_gain=math.sqrt(2))
+        self.hidden, self.features, self.spans = self.layers, options.num_cells[-1], spans
+
+    def __call__(self, params: Mapping[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+        """Features ``[B, features]`` of rows ``[B, columns]``."""
+        return super().__call__(params, torch.cat([x[:, start:stop] for start, stop in self.spans], -1))
+
+
 def _normalized(x: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
     """Layer norm of ``[B, n]``, or of several copies with features first."""
     if scale.dim() == 1:
@@ -119,7 +136,20 @@ def _activated(name: Activation, x: torch.Tensor) -> torch.Tensor:
     return activation(x)
 
 
-@register("network", "mlp")
+def make_mlp_encoder(options: MLPOptions, entries: Mapping[str, Entry]) -> Encoder:
+    """The hidden layers of an MLP, where several networks share them or an entry has them for itself.
+
+    Raises:
+        UnbuildableError: there are no hidden layers, or an entry is an image.
+    """
+    if not options.num_cells:
+        cure = "give it layers, such as [64], or remove the encoder"
+        raise UnbuildableError(("num_cells",), "an encoder without layers gives what it reads", cure)
+    refuse_pixels(options, entries, (), "use conv or nature_cnn; per_key has an encoder for each entry")
+    return MLPEncoder(options, entries)
+
+
+@register("network", "mlp", encodes=make_mlp_encoder)
 def make_mlp(options: MLPOptions, in_features: int, out_features: int, head_gain: float = 1.0) -> Network:
     """An MLP from ``in_features`` to ``out_features``."""
     return MLP(options, [in_features, *options.num_cells, out_features], head_gain)

@@ -8,7 +8,7 @@ from typing import Annotated
 from rlrecipe.errors import UnbuildableError
 from rlrecipe.interfaces import Encoder, Entry
 from rlrecipe.lazy import torch
-from rlrecipe.networks.base import NetworkOptions
+from rlrecipe.networks.base import NetworkOptions, encoder_builder
 from rlrecipe.networks.fed import inner, outer
 from rlrecipe.recipe.options import Options, Slot, option
 from rlrecipe.recipe.registry import register
@@ -18,7 +18,9 @@ class PerKeyOptions(NetworkOptions):
     """Encode each entry of a dict observation by a network of its own; their features stand side by side."""
 
     keys: dict[str, Annotated[Options, Slot("network")]] = option(
-        ..., "The encoder of each entry: conv, nature_cnn, one_hot; entries without one are left out.", min_length=1
+        ...,
+        "The encoder of each entry: conv, nature_cnn, mlp, one_hot; others are left out.",
+        min_length=1,
     )
 
 
@@ -52,12 +54,13 @@ def make_per_key(options: PerKeyOptions, entries: Mapping[str, Entry]) -> Encode
     for key, network in options.keys.items():
         if key not in entries:
             message = f"the observation has no entry {key!r}; it has {', '.join(entries)}"
-            raise UnbuildableError(("keys", key), message, "name one of them")
-        if not network.component.traits.get("encodes"):
+            raise UnbuildableError(("keys", key), message, f"name one of {', '.join(entries)}")
+        build = encoder_builder(network)
+        if build is None:
             message = f"{network.component.name} is no encoder"
-            raise UnbuildableError(("keys", key), message, "use conv, nature_cnn or one_hot")
+            raise UnbuildableError(("keys", key), message, "use conv, nature_cnn, mlp or one_hot")
         try:
-            encoders[key] = network.component.build(network, {key: entries[key]})
+            encoders[key] = build(network, {key: entries[key]})
         except UnbuildableError as error:
             raise UnbuildableError(("keys", key, *error.path), str(error), error.cure) from None
     return PerKey(encoders)

@@ -40,6 +40,11 @@ RECIPES: dict[str, Any] = {
     "images": {**PPO, "env": IMAGES, "networks": {**HEADS, "encoder": CONV}},
     "own": {**PPO, "env": IMAGES, "networks": {"policy": CONV, "value": {**CONV, "features": 5}}},
     "inputs": {**PPO, "networks": {slot: {"num_cells": [8], "inputs": ["direction", "speed"]} for slot in HEADS}},
+    "layers shared": {**small.CARTPOLE, "networks": {**HEADS, "encoder": {"num_cells": [8, 6], "layer_norm": True}}},
+    "layers of an entry": {
+        **PPO,
+        "networks": {**HEADS, "encoder": {"name": "per_key", "keys": {"image": CONV, "speed": {"name": "mlp"}}}},
+    },
     "lstm": RECURRENT,
     "gru behind an encoder": {**PPO, "networks": {**HEADS, "encoder": PER_KEY, "memory": "gru"}},
     "dqn on images": {**small.DQN, "env": IMAGES, "networks": {"qvalue": {"num_cells": [8]}, "encoder": CONV}},
@@ -157,9 +162,19 @@ PLAIN = {**PPO, "networks": HEADS}
             "no entry 'imag'",
         ),
         (
+            {**PPO, "networks": {**HEADS, "encoder": {"name": "per_key", "keys": {"speed": "lstm"}}}},
+            ("networks", "encoder", "keys", "speed"),
+            "lstm is no encoder",
+        ),
+        (
             {**PPO, "networks": {**HEADS, "encoder": {"name": "per_key", "keys": {"image": "mlp"}}}},
             ("networks", "encoder", "keys", "image"),
-            "mlp is no encoder",
+            "mlp reads vectors, but image is an image",
+        ),
+        (
+            {**small.CARTPOLE, "networks": {**HEADS, "encoder": {"name": "mlp", "num_cells": []}}},
+            ("networks", "encoder", "num_cells"),
+            "an encoder without layers",
         ),
         (
             {**PPO, "env": IMAGES, "networks": {**HEADS, "encoder": {**CONV, "kernels": [20]}}},
@@ -209,7 +224,7 @@ def test_networks_that_cannot_read_the_observation(recipe: Any, path: tuple[Any,
 @pytest.mark.parametrize(
     ("recipe", "path", "said"),
     [
-        ({**PPO, "networks": {**HEADS, "encoder": "mlp"}}, "networks.encoder", "mlp is no encoder"),
+        ({**PPO, "networks": {**HEADS, "encoder": "lstm"}}, "networks.encoder", "lstm is no encoder"),
         ({**PPO, "networks": {**HEADS, "memory": "mlp"}}, "networks.memory", "mlp is no memory"),
         ({**PPO, "networks": {"policy": "lstm"}}, "networks.policy", "lstm is a memory"),
         (

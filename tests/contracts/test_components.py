@@ -67,7 +67,7 @@ def networked(value: Recipe) -> Recipe:
     heads = {slot: {"num_cells": [8]} for slot in ("policy", "value")}
     if traits.get("remembers"):
         return {**BASE, "networks": {**heads, "memory": value}}
-    if traits.get("encodes"):
+    if traits.get("encodes") is True:
         return {**BASE, "env": PARTS, "networks": {**heads, "encoder": value}}
     return {**BASE, "networks": {"policy": value, "value": value}}
 

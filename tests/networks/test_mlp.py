@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from rlrecipe.interfaces import Network
-from rlrecipe.networks.mlp import MLPOptions, make_mlp
+from rlrecipe.interfaces import Entry, Network
+from rlrecipe.networks.mlp import MLPOptions, make_mlp, make_mlp_encoder
 
 ACTIVATIONS = {
     "tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU, "gelu": nn.GELU, "silu": nn.SiLU, "identity": nn.Identity
@@ -90,3 +90,17 @@ def test_no_hidden_layer_is_a_linear_map() -> None:
     params = initial(made)
     x = torch.randn(3, 4)
     torch.testing.assert_close(made(params, x), x @ params["0.weight"].T + params["0.bias"])
+
+
+@pytest.mark.parametrize("layer_norm", [False, True])
+def test_an_encoder_is_its_hidden_layers_over_the_chosen_columns(layer_norm: bool) -> None:
+    options = MLPOptions(num_cells=[32, 16], layer_norm=layer_norm)
+    encoder = make_mlp_encoder(options, {"one": Entry(1, (2,)), "other": Entry(4, (3,))})
+    params = {name: torch.randn(value.shape) for name, value in encoder.init(torch.Generator()).items()}
+    rows = torch.randn(4, 8)
+    whole = make_mlp(options, 5, 16)
+    # An identity as the last layer shows what the hidden ones give.
+    last = {"2.weight": torch.eye(16), "2.bias": torch.zeros(16)}
+    expected = whole({**params, **last}, rows[:, [1, 2, 4, 5, 6]])
+    assert encoder.features == 16
+    torch.testing.assert_close(encoder(params, rows), expected)
