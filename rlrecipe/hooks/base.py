@@ -95,9 +95,14 @@ class Hook(TrainerHookBase):
 
 
 def _by_position(signature: inspect.Signature) -> inspect.Signature:
-    """The same parameters, which positions may give, too."""
+    """The same parameters, which positions may give, too, unless a required one follows one with a default."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    return inspect.Signature([parameter.replace(kind=kind) for parameter in signature.parameters.values()])
+    parameters = list(signature.parameters.values())
+    # In a signature, nothing without a default follows what has one, but for parameters by name only.
+    given = [one.default is not inspect.Parameter.empty for one in parameters]
+    if given != sorted(given):
+        return signature
+    return inspect.Signature([parameter.replace(kind=kind) for parameter in parameters])
 
 
 def snake_case(name: str) -> str:

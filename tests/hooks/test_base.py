@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from tensordict import TensorDict
 
 import rlrecipe.trainers
-from rlrecipe.hooks.base import entry, snake_case
+from rlrecipe.hooks.base import Hook, entry, snake_case
+from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import search
 from rlrecipe.trainers import LogScalar, SelectKeys, TrainerHookBase
 
@@ -35,6 +36,18 @@ def test_arguments_are_options_by_place_or_by_name() -> None:
     said = inspect.signature(LogScalar)
     assert list(said.parameters) == ["key", "logname", "log_pbar", "include_std", "reduction"]
     assert said.bind("action", "a").arguments == {"key": "action", "logname": "a"}
+
+
+def test_a_required_option_may_follow_one_with_a_default() -> None:
+    class Mixed(Options):
+        first: int = option(1, "One.")
+        second: int = option(..., "Other.")
+
+    class Mixing(Hook, options=Mixed, point="post_steps"):
+        pass
+
+    assert Mixing(second=2).options == Mixing(1, 2).options
+    assert set(inspect.signature(Mixing).parameters) == {"first", "second"}
 
 
 @pytest.mark.parametrize(
