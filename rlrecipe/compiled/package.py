@@ -1,12 +1,13 @@
 """Making and loading packages: torch's ahead-of-time compiler over a traced function.
 
-``main`` reads the path of an exported program and compiles it: in a process of its own, so that the compiler's memory
+``main`` reads paths of exported programs and compiles them: in a process of its own, so that the compiler's memory
 and imports are none of the run's, and several at a time.
 """
 
 from __future__ import annotations
 
 import gc
+import json
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import torch
@@ -28,7 +30,7 @@ from rlrecipe.errors import StoppedError
 #: The wrapper is glue: optimising it doubles the time of compiling and changes no speed.
 OPTIONS = {"aot_inductor.compile_wrapper_opt_level": "O0", "aot_inductor.precompile_headers": False}
 #: What a compiling process runs. Its modules come from where the run's do, never from the current folder.
-PROGRAM = "import sys; sys.path.append(sys.argv[1]); from rlrecipe.compiled.package import main; main(sys.argv[2])"
+PROGRAM = "import sys; sys.path.append(sys.argv[1]); from rlrecipe.compiled.package import main; main()"
 #: Temporary folders of making and loading begin with it.
 SCRATCH = ".scratch."
 
@@ -51,17 +53,17 @@ def compiler() -> str | None:
 
 
 class Compiler:
-    """A compiling process: it loads torch's compiler while its program is still being traced.
+    """A compiling process: it loads torch's compiler while its first program is still being traced.
 
     A session of its own: Ctrl-C is for the run, which ends it; and it ends when the run does.
 
     Args:
-        package: what it makes.
         scratch: a folder for what it needs meanwhile.
     """
 
-    def __init__(self, package: Path, scratch: Path) -> None:
+    def __init__(self, scratch: Path) -> None:
         scratch.mkdir()
+        self.package: Path | None = None
         self.log = scratch / "log"
         threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
         folders = {"TORCHINDUCTOR_CACHE_DIR": str(scratch), "TMPDIR": str(scratch)}
@@ -71,7 +73,7 @@ class Compiler:
         home = Path(__file__).parents[2]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-c", PROGRAM, str(home), str(package)],
+                [sys.executable, "-P", "-c", PROGRAM, str(home)],
                 env={**os.environ, **threads, **folders, **known},
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -91,12 +93,13 @@ class Compiler:
             with suppress(BrokenPipeError):
                 self.process.stdin.close()
 
-    def begin(self, program: Path) -> None:
-        """Compile a program."""
+    def begin(self, program: Path, package: Path) -> None:
+        """Compile a program; the last one must have been finished."""
         assert self.process.stdin is not None, "it has a pipe"
+        self.package = package
         # One that died says why at the end.
         with suppress(BrokenPipeError):
-            self.process.stdin.write(f"{program}\n".encode())
+            self.process.stdin.write(json.dumps([str(program), str(package)]).encode() + b"\n")
             self.process.stdin.flush()
 
     def finished(self) -> bool:
@@ -105,10 +108,10 @@ class Compiler:
         Raises:
             RuntimeError: it failed; the message ends with what it said.
         """
-        if self.process.poll():
+        if self.process.poll() is not None:
             said = self.log.read_text(errors="replace").strip().splitlines()[-1:]
             raise RuntimeError(f"the compiler failed: {' '.join(said) or 'it said nothing'}")
-        return self.process.returncode == 0
+        return self.package is not None and self.package.exists()
 
 
 def build(jobs: Sequence[Job], folder: Path, interrupted: Callable[[], bool] = lambda: False) -> None:
@@ -127,29 +130,34 @@ def build(jobs: Sequence[Job], folder: Path, interrupted: Callable[[], bool] = l
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH)))
 
-        def start(i: int) -> Compiler:
-            return stack.enter_context(Compiler(jobs[i].package, scratch / str(i)))
-
         width = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-        running = {i: start(i) for i in range(min(width, len(jobs)))}
+        idle = [stack.enter_context(Compiler(scratch / str(i))) for i in range(min(width, len(jobs)))]
+        busy: list[Compiler] = []
         # Not before now: a run that finds its packages does without the tracer.
         from rlrecipe.compiled.trace import export
 
+        waiting: list[tuple[Path, Path]] = []
         for i, job in enumerate(jobs):
-            export(job.function, job.tensors, scratch / f"{i}.pt2")
-            if i in running:
-                running[i].begin(scratch / f"{i}.pt2")
-        waiting = list(range(len(running), len(jobs)))
-        while running:
+            program = scratch / f"{i}.pt2"
+            export(job.function, job.tensors, program)
+            waiting.append((program, job.package))
+            _share_out(waiting, idle, busy)
+        while busy:
             if interrupted():
                 raise StoppedError("stopped while the update was being compiled")
             time.sleep(0.05)
-            for i in [i for i, one in running.items() if one.finished()]:
-                del running[i]
-                if waiting:
-                    following = waiting.pop(0)
-                    running[following] = start(following)
-                    running[following].begin(scratch / f"{following}.pt2")
+            _share_out(waiting, idle, busy)
+
+
+def _share_out(waiting: list[tuple[Path, Path]], idle: list[Compiler], busy: list[Compiler]) -> None:
+    """Give what waits to the processes that have nothing to do."""
+    done = [compiler for compiler in busy if compiler.finished()]
+    for compiler in done:
+        busy.remove(compiler)
+        idle.append(compiler)
+    while waiting and idle:
+        busy.append(idle.pop(0))
+        busy[-1].begin(*waiting.pop(0))
 
 
 def private_loader() -> Any:
@@ -187,19 +195,28 @@ def load_publicly(package: Path) -> Run:
     return run
 
 
-def main(package: str) -> None:
-    """Compile the program whose path comes on standard input."""
+def main() -> None:
+    """Compile the programs that standard input names, one after the other."""
     # What is loaded and traced here stays to the end: looking for garbage is a tenth of the time.
     gc.disable()
     import torch._inductor
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    program = sys.stdin.readline().strip()
-    if not program:
-        return
-    # The pipe closes when the run ends, however it does.
-    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
-    torch._inductor.aoti_compile_and_package(torch.export.load(program), package_path=package, inductor_configs=OPTIONS)
-    sys.stdout.flush()
-    # Nothing is left to be done; taking the interpreter down in good order takes half a second.
+    programs: SimpleQueue[list[str]] = SimpleQueue()
+    threading.Thread(target=_listen, args=(programs,), daemon=True).start()
+    while True:
+        program, package = programs.get()
+        made = f"{program}.made.pt2"
+        torch._inductor.aoti_compile_and_package(
+            torch.export.load(program), package_path=made, inductor_configs=OPTIONS
+        )
+        sys.stdout.flush()
+        # Who waits for the package finds all of it or nothing.
+        Path(made).replace(package)
+
+
+def _listen(programs: SimpleQueue[list[str]]) -> None:
+    for line in sys.stdin:
+        programs.put(json.loads(line))
+    # The pipe closes when the run ends, however it does, or needs no more.
     os._exit(0)

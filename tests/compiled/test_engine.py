@@ -127,15 +127,6 @@ def test_an_optimizer_that_comes_later_takes_the_place_of_what_was_compiled() ->
         torch.testing.assert_close(mine, its, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["radam", "rprop"])
-def test_a_compiled_optimizer_of_torchs_is_the_eager_one(name: str) -> None:
-    recipe = {**RECIPES["a2c"], "optimizer": {"name": name, "groups": {"value": {"lr": 1e-3}}}}
-    (eager, _), (compiled, said) = trained(recipe=recipe), trained(ON, recipe=recipe)
-    assert [line.split()[0] for line in said] == ["compiling", "compiled"]
-    for mine, its in zip(vectors(compiled), vectors(eager), strict=True):
-        torch.testing.assert_close(mine, its, rtol=1e-4, atol=1e-5)
-
-
 def test_an_algorithm_ends_the_updates_of_a_batch_in_one_call_too() -> None:
     compiled, _ = trained(ON, recipe=RECIPES["ppo"])
     through, _ = trained()
