@@ -45,6 +45,7 @@ RECIPES: dict[str, Any] = {
         **PPO,
         "networks": {**HEADS, "encoder": {"name": "per_key", "keys": {"image": CONV, "speed": {"name": "mlp"}}}},
     },
+    "numbers beside an image normalised": {**PPO, "env": {**ENV, "transforms": ["observation_norm"]}},
     "lstm": RECURRENT,
     "gru behind an encoder": {**PPO, "networks": {**HEADS, "encoder": PER_KEY, "memory": "gru"}},
     "dqn on images": {**small.DQN, "env": IMAGES, "networks": {"qvalue": {"num_cells": [8]}, "encoder": CONV}},
