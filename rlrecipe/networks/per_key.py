@@ -8,7 +8,7 @@ from typing import Annotated
 from rlrecipe.errors import UnbuildableError
 from rlrecipe.interfaces import Encoder, Entry
 from rlrecipe.lazy import torch
-from rlrecipe.networks.base import NetworkOptions, encoder_builder
+from rlrecipe.networks.base import NetworkOptions, encoder_builder, width_of
 from rlrecipe.networks.fed import inner, outer
 from rlrecipe.recipe.options import Options, Slot, option
 from rlrecipe.recipe.registry import register
@@ -43,7 +43,7 @@ class PerKey:
         return torch.cat([encoder(inner(params, key), x) for key, encoder in self.encoders.items()], -1)
 
 
-@register("network", "per_key", encodes=True)
+@register("network", "per_key", encodes=True, width=lambda options: max(map(width_of, options.keys.values())))
 def make_per_key(options: PerKeyOptions, entries: Mapping[str, Entry]) -> Encoder:
     """An encoder for each key.
 
