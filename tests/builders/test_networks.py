@@ -233,6 +233,16 @@ def test_networks_that_cannot_read_the_observation(recipe: Any, path: tuple[Any,
             "networks.memory.inputs",
             "a memory reads what the encoder gives",
         ),
+        (
+            {**PPO, "networks": {**HEADS, "encoder": {
+                "name": "per_key", "keys": {"image": CONV, "speed": {"name": "mlp", "inputs": ["nonsense"]}}}}},
+            "networks.encoder.keys.speed.inputs", "reads the entry that it stands under, which is speed",
+        ),
+        (
+            {**PPO, "networks": {"policy": {
+                "name": "per_key", "keys": {"speed": {"name": "mlp", "distribution": "categorical"}}}}},
+            "networks.policy.keys.speed.distribution", "the encoder of speed gives features",
+        ),
         ({**SAC, "networks": {"memory": "gru"}}, "networks.memory", "sac learns from single steps"),
         ({**small.CARTPOLE, "algorithm": {"name": "ppo", "minibatch_size": 32, "sequence_length": 4}},
          "algorithm.sequence_length", "are for a memory"),
@@ -249,6 +259,21 @@ def test_networks_in_the_wrong_place(recipe: Any, path: str, said: str) -> None:
     problem = next(one for one in raised.value.problems if one.path == path)
     assert problem.code == "E302"
     assert said in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("key", "encoder", "said", "cure"),
+    [
+        ("speed", CONV, "conv reads an image, but speed is (2,)", "use mlp or one_hot"),
+        ("direction", "nature_cnn", "nature_cnn reads an image, but direction is (4,)", "use mlp or one_hot"),
+        ("image", "mlp", "mlp reads vectors, but image is an image of (12, 12, 3)", "use conv or nature_cnn"),
+    ],
+)
+def test_an_entry_and_its_encoder_that_do_not_fit(key: str, encoder: Any, said: str, cure: str) -> None:
+    keys = {"name": "per_key", "keys": {key: encoder}}
+    (problem,) = probe(load({**PPO, "networks": {**HEADS, "encoder": keys}}).recipe)
+    assert (problem.code, problem.path) == ("E301", ("networks", "encoder", "keys", key))
+    assert (problem.message, problem.suggestion) == (said, cure)
 
 
 @pytest.mark.parametrize("hook", [{"name": "batch_sub_sampler", "batch_size": 8}, {"name": "replay_buffer_trainer"}])
