@@ -261,6 +261,31 @@ def test_networks_in_the_wrong_place(recipe: Any, path: str, said: str) -> None:
     assert said in str(problem)
 
 
+NUMBERS = {"num_cells": [8], "inputs": ["speed"]}
+PICTURE = {**CONV, "inputs": ["image"]}
+SHARED_MLP = {"name": "per_key", "keys": {"speed": {"name": "mlp", "num_cells": [8]}}}
+
+
+@pytest.mark.parametrize(
+    ("encoder", "qvalue", "cure", "cured"),
+    [
+        (PICTURE, NUMBERS, "remove networks.qvalue.inputs; or move networks.encoder (conv) to networks.policy, as the "
+         "policy's own", {"policy": PICTURE, "qvalue": NUMBERS}),
+        (SHARED_MLP, PICTURE, "make networks.qvalue an mlp without inputs; or move networks.encoder (per_key) to "
+         "networks.policy, as the policy's own", {"policy": SHARED_MLP, "qvalue": PICTURE}),
+        ({"name": "mlp", "num_cells": [8], "inputs": ["speed"]}, NUMBERS, "remove networks.qvalue.inputs; or remove "
+         "networks.encoder and put its layers into networks.policy",
+         {"policy": {"num_cells": [8, 8], "inputs": ["speed"]}, "qvalue": NUMBERS}),
+    ],
+)  # fmt: skip
+def test_the_cures_of_an_encoder_that_the_critics_do_not_read(encoder: Any, qvalue: Any, cure: str, cured: Any) -> None:
+    networks = {"policy": {"num_cells": [8]}, "encoder": encoder}
+    (problem,) = probe(load({**SAC, "networks": {**networks, "qvalue": qvalue}}).recipe)
+    assert (problem.path, problem.suggestion) == (("networks", "qvalue"), cure)
+    for follows in ({**networks, "qvalue": {"num_cells": [8]}}, cured):
+        assert probe(load({**SAC, "networks": follows}).recipe) == []
+
+
 @pytest.mark.parametrize(
     ("key", "encoder", "said", "cure"),
     [
