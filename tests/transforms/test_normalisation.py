@@ -138,8 +138,8 @@ def test_what_travels_with_the_policy_are_the_statistics() -> None:
 def test_pictures_among_the_entries_stay_bytes_and_the_rest_is_normalised(statistics: Any) -> None:
     env = Slot("env").read({"name": "parts", "transforms": [{"name": "observation_norm", "statistics": statistics}]})
     space = spaces_of(env).observation
-    (norm,) = make_transforms(env, space, GAMMA, Streams(0)).values()
-    (plain,) = make_transforms(env, gymnasium.spaces.Box(-9, 9, (6,)), GAMMA).values()
+    norm: Any = make_transforms(env, space, GAMMA, Streams(0))["observation_norm"]
+    plain: Any = make_transforms(env, gymnasium.spaces.Box(-9, 9, (6,)), GAMMA)["observation_norm"]
     plain.rollout = 0
     image, numbers = space.entries["image"], np.r_[0:4, 436:438]
     assert (image.start, image.stop) == (4, 436)
