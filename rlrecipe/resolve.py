@@ -8,6 +8,7 @@ from rlrecipe.builders.collecting import with_workers
 from rlrecipe.builders.environments import spaces_of
 from rlrecipe.builders.learning import acting_slot, distribution_options
 from rlrecipe.compiled.choice import choose
+from rlrecipe.networks.base import width_of
 from rlrecipe.processor import cores
 from rlrecipe.recipe.schema import Recipe
 
@@ -22,8 +23,7 @@ def resolve(recipe: Recipe) -> Recipe:
     if recipe.runtime.device == "auto":
         runtime["device"] = "cpu"
     if recipe.runtime.threads == "auto":
-        widths = [width for network in networks.values() for width in getattr(network, "num_cells", [])]
-        runtime["threads"] = min(2, cores()) if max(widths, default=0) >= WIDE else 1
+        runtime["threads"] = min(2, cores()) if max(map(width_of, networks.values())) >= WIDE else 1
     if recipe.runtime.compile == "auto":
         runtime["compile"] = choose(recipe).compile
     changed = {

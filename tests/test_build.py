@@ -52,6 +52,26 @@ def test_threads_depend_on_the_networks_width(width: int, threads: int) -> None:
     assert resolved(networks={"policy": network, "value": network}).runtime.threads == threads
 
 
+@pytest.mark.parametrize(
+    ("encoder", "memory", "wide"),
+    [
+        ("conv", None, True),
+        ("nature_cnn", None, True),
+        ({"name": "mlp", "num_cells": [8, 256]}, None, True),
+        ({"name": "mlp", "num_cells": [8]}, None, False),
+        ({"name": "per_key", "keys": {"a": "one_hot", "b": {"name": "mlp", "num_cells": [512]}}}, None, True),
+        ({"name": "per_key", "keys": {"a": "one_hot", "b": {"name": "per_key", "keys": {"c": "conv"}}}}, None, True),
+        ({"name": "per_key", "keys": {"a": "one_hot", "b": {"name": "mlp", "num_cells": [255]}}}, None, False),
+        ("one_hot", {"name": "lstm", "hidden_size": 64}, False),
+        ("one_hot", {"name": "gru", "hidden_size": 256}, True),
+    ],
+)
+def test_threads_depend_on_what_feeds_the_networks_too(encoder: Any, memory: Any, wide: bool) -> None:
+    small_ones: dict[str, Any] = {"policy": {"num_cells": [8]}, "value": {"num_cells": [8]}, "encoder": encoder}
+    feeding = small_ones if memory is None else {**small_ones, "memory": memory}
+    assert resolved(networks=feeding).runtime.threads == (min(2, cores()) if wide else 1)
+
+
 @pytest.mark.parametrize(("allowed", "there", "threads"), [({3}, 8, 1), ({2, 3}, 8, 2), (None, 8, 2), (None, 1, 1)])
 def test_threads_are_no_more_than_the_cores_a_process_may_use(
     allowed: set[int] | None, there: int, threads: int, monkeypatch: pytest.MonkeyPatch

@@ -152,10 +152,11 @@ def test_what_the_user_says_of_mujoco_stays(monkeypatch: pytest.MonkeyPatch) -> 
     assert os.environ["MUJOCO_GL"] == "glfw"
 
 
-def test_pygame_does_not_look_for_a_display() -> None:
+@pytest.mark.parametrize("env", ['"CartPole-v1"', '{"name": "torchrl", "env": "GymEnv", "env_name": "CartPole-v1"}'])
+def test_pygame_does_not_look_for_a_display(env: str) -> None:
     hidden = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER", "XDG_RUNTIME_DIR")
     environment = {key: value for key, value in os.environ.items() if key not in hidden}
-    code = HALFCHEETAH.replace("HalfCheetah-v5", "CartPole-v1").replace("MUJOCO_GL", "SDL_VIDEODRIVER")
+    code = HALFCHEETAH.replace('"HalfCheetah-v5"', env).replace("MUJOCO_GL", "SDL_VIDEODRIVER")
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("True dummy\n", "")
 

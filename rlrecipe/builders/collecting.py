@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 
-from rlrecipe.builders.constructors import EnvConstructor
+from rlrecipe.builders.constructors import EnvConstructor, options_of
 from rlrecipe.builders.environments import Environments, Spaces, in_phase, make_transforms, spaces_of
 from rlrecipe.builders.learning import Learner
 from rlrecipe.builders.numbers import Numbers
@@ -146,11 +146,6 @@ def width_of(collector: Any, env: Any) -> int:
     """Environments in each batch of a collector."""
     width, num_envs = collector.component.traits.get("width"), getattr(env, "num_envs", 1)
     return num_envs if width is None else width(collector, num_envs)
-
-
-def options_of(env: Section | EnvConstructor) -> Any:
-    """Options of ``env`` from whatever says them."""
-    return env.options if isinstance(env, EnvConstructor) else read("env", env)
 
 
 def columns(spaces: Spaces, action: np.ndarray) -> dict[Key, tuple[tuple[int, ...], np.dtype[Any]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -69,6 +70,17 @@ class _Transformed(gymnasium.Wrapper[Any, Any, Any, Any]):
                 # An episode's last observation stands for the next one's first, which only a reset shows.
                 following, last, gained = transform.step(following, last, gained, done)
         return np.asarray(last[0], np.float32), float(gained[0]), terminated, truncated, info
+
+
+def section_of(env: Section | EnvConstructor) -> Section:
+    """The section of an environment from whatever says it."""
+    options: Section = env.options if isinstance(env, EnvConstructor) else env
+    return options
+
+
+def options_of(env: Section | EnvConstructor, options: Mapping[str, Any] | None = None) -> Any:
+    """Options of ``env`` from whatever says them, single ones over them."""
+    return read("env", section_of(env), options)
 
 
 def transformed_env_constructor(

@@ -47,7 +47,22 @@ def make_env(options: Any, phase: str = "train", render_mode: str | None = None)
     for i, transform in enumerate(options.transforms):
         if transform.component.traits.get("wraps") and transform.phase in (phase, "both"):
             env = _wrapped(env, transform, i)
-    return as_rows(env)
+    env = as_rows(env)
+    try:
+        _refuse_misfits(options, env.observation_space, phase)
+    except UnbuildableError:
+        env.close()
+        raise
+    return env
+
+
+def _refuse_misfits(options: Any, space: Any, phase: str) -> None:
+    """Raise where a transform behind the environments has no use for what they observe."""
+    for i, transform in enumerate(options.transforms):
+        fits = transform.component.traits.get("fits")
+        misfit = fits(space) if fits is not None and transform.phase in (phase, "both") else None
+        if misfit is not None:
+            raise UnbuildableError(("transforms", i), misfit, "remove it")
 
 
 def _wrapped(env: Env, options: Any, index: int) -> Env:

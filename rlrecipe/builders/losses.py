@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from rlrecipe.builders.constructors import EnvConstructor, section_of
 from rlrecipe.builders.environments import environment_problem, spaces_of
 from rlrecipe.builders.learning import Learner, action_problems, make_learner, network_problems, observation_problems
 from rlrecipe.builders.sections import Section, plain, slot_of
@@ -21,7 +22,7 @@ LONG = 10**12
 def make_loss(
     algorithm: Section,
     *,
-    env: Section,
+    env: Section | EnvConstructor,
     networks: Mapping[str, Section] | None = None,
     seed: int = 0,
     device: str = "cpu",
@@ -31,7 +32,8 @@ def make_loss(
 
     Args:
         algorithm: its name, or the section.
-        env: the environment whose spaces give all sizes; it is built once, and closed.
+        env: the environment whose spaces give all sizes: an id, the section, or a constructor of
+            ``transformed_env_constructor``; it is built once, and closed.
         networks: by slot; what is not given is as in a recipe of this algorithm.
         seed: of the networks' first weights, as a recipe's.
         device: where the parameters lie.
@@ -44,7 +46,7 @@ def make_loss(
         RecipeError: options are wrong, or do not fit the environment.
     """
     sections = {
-        "env": plain(slot_of("env"), env),
+        "env": plain(slot_of("env"), section_of(env)),
         "algorithm": plain(slot_of("algorithm"), algorithm, options),
         "networks": {name: plain(Slot("network"), network) for name, network in (networks or {}).items()},
     }
@@ -62,7 +64,7 @@ def make_loss(
 
 def make_dqn_loss(
     *,
-    env: Section,
+    env: Section | EnvConstructor,
     networks: Mapping[str, Section] | None = None,
     seed: int = 0,
     device: str = "cpu",

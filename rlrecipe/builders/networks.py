@@ -37,11 +37,11 @@ def make_networks(recipe: Recipe, spaces: Spaces, distribution: Distribution) ->
     }
     if front is not None:
         networks |= {slot: part for slot in SHARED if (part := getattr(front, slot)) is not None}
-        _refuse_unread(networks, heads)
+        _refuse_unread(recipe, networks, heads)
     return networks
 
 
-def _refuse_unread(networks: Mapping[str, Any], heads: Mapping[str, Head]) -> None:
+def _refuse_unread(recipe: Recipe, networks: Mapping[str, Any], heads: Mapping[str, Head]) -> None:
     """Raise where what feeds networks feeds none, or none of those whose loss moves it."""
     for shared, users in shared_slots(networks).items():
         critic = "qvalue" if "qvalue" in heads else None
@@ -50,8 +50,17 @@ def _refuse_unread(networks: Mapping[str, Any], heads: Mapping[str, Head]) -> No
             raise UnbuildableError(("networks", shared), message, "remove it, or the inputs of one that should read it")
         if critic is not None and critic not in users:
             message = f"the critics' loss moves a shared {shared}, and {critic} does not read it"
-            cure = f"remove networks.{critic}.inputs, or give policy the {shared} as its own: policy: conv"
-            raise UnbuildableError(("networks", critic), message, cure)
+            raise UnbuildableError(("networks", critic), message, _shared_or_own(recipe, critic, shared))
+
+
+def _shared_or_own(recipe: Recipe, critic: str, shared: str) -> str:
+    """How a critic comes to read what is shared, or the policy to what it now shares with nobody."""
+    feeds, reads = recipe.networks[shared].component, recipe.networks[critic]
+    own = reads.component.traits.get("encodes") is True
+    share = f"make networks.{critic} an mlp without inputs" if own else f"remove networks.{critic}.inputs"
+    if feeds.traits.get("encodes") is True:
+        return f"{share}; or move networks.{shared} ({feeds.name}) to networks.policy, as the policy's own"
+    return f"{share}; or remove networks.{shared} and put its layers into networks.policy"
 
 
 def shared_slots(networks: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -11,9 +11,10 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from rlrecipe.builders.collecting import make_collector_offpolicy, make_collector_onpolicy
 from rlrecipe.builders.constructors import EnvConstructor, transformed_env_constructor
 from rlrecipe.builders.environments import Env
-from rlrecipe.builders.sections import Section
+from rlrecipe.builders.sections import Section, plain, refuse, slot_of
 from rlrecipe.interfaces import Collector
 from rlrecipe.policy import Policy
+from rlrecipe.recipe.errors import Problem
 from rlrecipe.sending import Sent
 
 
@@ -78,10 +79,28 @@ def parallel_env_constructor(
     return ParallelEnvConstructor(constructor, workers)
 
 
+def _section(collector: Section | None, name: str) -> Any:
+    """The section of the collector ``name``.
+
+    Raises:
+        RecipeError: it names another one.
+    """
+    written = {} if collector is None else plain(slot_of("collector"), collector)
+    if not isinstance(written, Mapping):
+        # Told by the slot, like any other wrong value.
+        return written
+    given = written.get("name", name)
+    if given != name:
+        message = f"expected the collector {name}, which this function makes, got {given!r}"
+        cure = f"leave the name out, or give {given!r} to make_collector_onpolicy or make_collector_offpolicy"
+        refuse([Problem("E302", ("collector", "name"), message, cure)])
+    return {**written, "name": name}
+
+
 def sync_sync_collector(
     env: Section | EnvConstructor,
     policy: Policy,
-    collector: Mapping[str, Any] | None = None,
+    collector: Section | None = None,
     *,
     off_policy: bool = False,
     **options: Any,
@@ -91,7 +110,7 @@ def sync_sync_collector(
     Args:
         env: the environments: an id, the section, or a constructor of ``transformed_env_constructor``.
         policy: what acts.
-        collector: options of the collector.
+        collector: its section, or its options without the name.
         off_policy: whether batches are for a replay buffer, as ``make_collector_offpolicy`` makes them.
         options: further arguments of ``make_collector_onpolicy``, and single options of the collector, such as
             ``num_workers``.
@@ -100,13 +119,13 @@ def sync_sync_collector(
         RecipeError: the options are wrong, or do not fit one another.
     """
     make = make_collector_offpolicy if off_policy else make_collector_onpolicy
-    return make(env, policy, {**(collector or {}), "name": "multi_sync"}, **options)
+    return make(env, policy, _section(collector, "multi_sync"), **options)
 
 
 def sync_async_collector(
     env: Section | EnvConstructor,
     policy: Policy,
-    collector: Mapping[str, Any] | None = None,
+    collector: Section | None = None,
     *,
     off_policy: bool = True,
     **options: Any,
@@ -117,4 +136,4 @@ def sync_async_collector(
     the newest, so that an algorithm has to allow for that, as those with a replay buffer do.
     """
     make = make_collector_offpolicy if off_policy else make_collector_onpolicy
-    return make(env, policy, {**(collector or {}), "name": "multi_async"}, **options)
+    return make(env, policy, _section(collector, "multi_async"), **options)

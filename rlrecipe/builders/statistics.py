@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from rlrecipe.builders.constructors import EnvConstructor, options_of
 from rlrecipe.builders.environments import make_env
-from rlrecipe.builders.sections import Section, read
+from rlrecipe.builders.sections import Section
 from rlrecipe.rollout import random_steps
 from rlrecipe.streams import Stream, Streams
 
@@ -16,13 +17,18 @@ KEYS = ("observation", "action", ("next", "observation"), ("next", "reward"))
 
 
 def get_stats_random_rollout(
-    env: Section, key: str | tuple[str, ...] = "observation", steps: int = 1000, *, seed: int = 0, **options: Any
+    env: Section | EnvConstructor,
+    key: str | tuple[str, ...] = "observation",
+    steps: int = 1000,
+    *,
+    seed: int = 0,
+    **options: Any,
 ) -> dict[str, np.ndarray]:
     """Mean and deviation of what a random rollout shows, the same for the same seed.
 
     Args:
-        env: the id of an environment, or the section. Transforms that wrap it apply; those that would normalise
-            with statistics of their own do not.
+        env: the id of an environment, the section, or a constructor of ``transformed_env_constructor``. Transforms
+            that wrap it apply; those that would normalise with statistics of their own do not.
         key: "observation", "action", ("next", "observation") or ("next", "reward").
         steps: frames; episodes follow one another.
         seed: of environment and actions.
@@ -40,7 +46,7 @@ def get_stats_random_rollout(
         raise ValueError(f"a random rollout has no {key!r}; expected one of {', '.join(map(repr, KEYS))}")
     if steps < 2:
         raise ValueError(f"a deviation takes 2 steps or more, got steps={steps}")
-    options, seeds = read("env", env, options), Streams(seed)
+    options, seeds = options_of(env, options), Streams(seed)
     made = random_steps(
         lambda: make_env(options), steps, seeds.integer(Stream.ENVIRONMENT), seeds.integer(Stream.ACTION)
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from rlrecipe.envs.base import EnvOptions
+from rlrecipe.headless import choose_renderer, hide_windows
 from rlrecipe.lazy import gymnasium
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import option
@@ -84,6 +85,9 @@ def make_torchrl(options: TorchRLOptions, render_mode: str | None) -> gymnasium.
 
     kind = getattr(torchrl.envs, options.env)
     kwargs = dict(options.kwargs)
+    if render_mode is not None:
+        hide_windows()
+        choose_renderer()
     if render_mode is not None and issubclass(kind, torchrl.envs.GymWrapper):
         kwargs["render_mode"] = render_mode
     inner = kind(*(() if options.env_name is None else (options.env_name,)), **kwargs)

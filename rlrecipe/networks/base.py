@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
@@ -31,6 +32,15 @@ def refuse_pixels(options: Options, entries: Mapping[str, Entry], path: tuple[st
         if entry.pixels:
             message = f"{options.component.name} reads vectors, but {name} is an image of {entry.shape}"
             raise UnbuildableError(path, message, cure)
+
+
+def width_of(options: Options) -> float:
+    """Width of a network's widest layer: what its trait ``width`` says, else ``num_cells``; infinite if neither."""
+    told = options.component.traits.get("width")
+    if told is not None:
+        return float(told(options))
+    cells = getattr(options, "num_cells", math.inf)
+    return max(cells, default=0) if isinstance(cells, list) else float(cells)
 
 
 def encoder_builder(options: Options) -> Callable[..., Any] | None:

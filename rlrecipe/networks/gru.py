@@ -31,7 +31,7 @@ class GRU(Cell):
         return h, h
 
 
-@register("network", "gru", remembers=True)
+@register("network", "gru", remembers=True, width=lambda options: options.hidden_size)
 def make_gru(options: GRUOptions, in_features: int) -> Memory:
     """A GRU over ``in_features`` numbers a step."""
     return GRU(in_features, options.hidden_size)

@@ -31,7 +31,7 @@ class LSTM(Cell):
         return h, torch.cat([h, c], -1)
 
 
-@register("network", "lstm", remembers=True)
+@register("network", "lstm", remembers=True, width=lambda options: options.hidden_size)
 def make_lstm(options: LSTMOptions, in_features: int) -> Memory:
     """An LSTM over ``in_features`` numbers a step."""
     return LSTM(in_features, options.hidden_size)

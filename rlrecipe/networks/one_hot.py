@@ -30,7 +30,7 @@ class OneHot:
         return torch.cat([x[:, start:stop] for start, stop in self.spans], -1)
 
 
-@register("network", "one_hot", encodes=True)
+@register("network", "one_hot", encodes=True, width=lambda options: 0)
 def make_one_hot(options: OneHotOptions, entries: Mapping[str, Entry]) -> Encoder:
     """The entries' own numbers."""
     return OneHot(entries)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated
 
 from rlrecipe.errors import UnbuildableError
 from rlrecipe.interfaces import Encoder, Entry
 from rlrecipe.lazy import torch
-from rlrecipe.networks.base import NetworkOptions, encoder_builder
+from rlrecipe.networks.base import NetworkOptions, encoder_builder, width_of
 from rlrecipe.networks.fed import inner, outer
+from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.options import Options, Slot, option
 from rlrecipe.recipe.registry import register
+
+if TYPE_CHECKING:
+    from rlrecipe.recipe.schema import Recipe
 
 
 class PerKeyOptions(NetworkOptions):
@@ -43,7 +47,29 @@ class PerKey:
         return torch.cat([encoder(inner(params, key), x) for key, encoder in self.encoders.items()], -1)
 
 
-@register("network", "per_key", encodes=True)
+def check(recipe: Recipe) -> Iterable[Problem]:
+    """What encoders of entries have no use for."""
+    for slot, network in recipe.networks.items():
+        yield from _unused(network, ("networks", slot))
+
+
+def _unused(options: Options, path: Path) -> Iterable[Problem]:
+    if not isinstance(options, PerKeyOptions):
+        return
+    for key, network in options.keys.items():
+        place = (*path, "keys", key)
+        if getattr(network, "inputs", None) is not None:
+            message = f"inside per_key an encoder reads the entry that it stands under, which is {key}"
+            yield Problem("E302", (*place, "inputs"), message, "remove it; the key alone says what it reads")
+        if getattr(network, "distribution", None) is not None:
+            message = f"the encoder of {key} gives features; the network behind it has the distribution"
+            yield Problem("E302", (*place, "distribution"), message, "remove it, or move it to the network that acts")
+        yield from _unused(network, place)
+
+
+@register(
+    "network", "per_key", encodes=True, check=check, width=lambda options: max(map(width_of, options.keys.values()))
+)
 def make_per_key(options: PerKeyOptions, entries: Mapping[str, Entry]) -> Encoder:
     """An encoder for each key.
 
@@ -62,5 +88,13 @@ def make_per_key(options: PerKeyOptions, entries: Mapping[str, Entry]) -> Encode
         try:
             encoders[key] = build(network, {key: entries[key]})
         except UnbuildableError as error:
-            raise UnbuildableError(("keys", key, *error.path), str(error), error.cure) from None
+            raise _within(key, entries[key], network, error) from None
     return PerKey(encoders)
+
+
+def _within(key: str, entry: Entry, network: Options, error: UnbuildableError) -> UnbuildableError:
+    """What an encoder says of the only entry that it is given; there is none to choose instead."""
+    if error.path not in ((), ("inputs",)):
+        return UnbuildableError(("keys", key, *error.path), str(error), error.cure)
+    message = f"{network.component.name} reads an image, but {key} is {entry.shape}" if error.path else str(error)
+    return UnbuildableError(("keys", key), message, f"use {'conv or nature_cnn' if entry.pixels else 'mlp or one_hot'}")

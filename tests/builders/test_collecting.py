@@ -8,7 +8,8 @@ from rlrecipe.builders import (
     make_replay_buffer,
     transformed_env_constructor,
 )
-from rlrecipe.builders.collecting import columns, options_of, stored_action
+from rlrecipe.builders.collecting import columns, stored_action
+from rlrecipe.builders.constructors import options_of
 from rlrecipe.builders.environments import spaces_of
 from rlrecipe.builders.numbers import Numbers
 from rlrecipe.clock import Clock

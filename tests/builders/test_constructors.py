@@ -1,10 +1,13 @@
 import pickle
+from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
+import torch
 
-from rlrecipe.builders import get_stats_random_rollout, transformed_env_constructor
+from rlrecipe.builders import get_stats_random_rollout, make_dqn_loss, transformed_env_constructor
+from rlrecipe.recipe.errors import RecipeError
 
 NORMALISED = {"env_name": "Pendulum-v1", "transforms": ["observation_norm", {"name": "reward_norm", "phase": "train"}]}
 
@@ -77,6 +80,24 @@ def test_a_number_that_never_changes_is_left_as_it_is() -> None:
 def test_statistics_of_each_key(key: str | tuple[str, ...]) -> None:
     shape = {"action": (1,), ("next", "reward"): ()}.get(key, (3,))
     assert get_stats_random_rollout("Pendulum-v1", key, steps=10)["loc"].shape == shape
+
+
+def test_statistics_of_a_constructors_environments() -> None:
+    options: dict[str, Any] = {"kwargs": {"g": 5.0}, "frame_skip": 2}
+    constructor = transformed_env_constructor("Pendulum-v1", **options)
+    expected = get_stats_random_rollout("Pendulum-v1", steps=20, **options)
+    np.testing.assert_array_equal(get_stats_random_rollout(constructor, steps=20)["loc"], expected["loc"])
+    shorter = transformed_env_constructor("Pendulum-v1", kwargs={"g": 5.0})
+    np.testing.assert_array_equal(get_stats_random_rollout(shorter, steps=20, frame_skip=2)["scale"], expected["scale"])
+
+
+def test_a_loss_over_a_constructors_environments() -> None:
+    env = {"name": "parts", "observes": "parts"}
+    networks: Any = {"qvalue": {"num_cells": [8], "inputs": ["speed"]}}
+    one, other = (make_dqn_loss(env=each, networks=networks) for each in (transformed_env_constructor(env), env))
+    assert torch.equal(one.parameters.flat, other.parameters.flat)
+    with pytest.raises(RecipeError, match="no environment is registered as 'CartPol-v1'"):
+        make_dqn_loss(env=transformed_env_constructor("CartPol-v1"))
 
 
 def test_statistics_that_there_are_not() -> None:

@@ -45,6 +45,7 @@ RECIPES: dict[str, Any] = {
         **PPO,
         "networks": {**HEADS, "encoder": {"name": "per_key", "keys": {"image": CONV, "speed": {"name": "mlp"}}}},
     },
+    "numbers beside an image normalised": {**PPO, "env": {**ENV, "transforms": ["observation_norm"]}},
     "lstm": RECURRENT,
     "gru behind an encoder": {**PPO, "networks": {**HEADS, "encoder": PER_KEY, "memory": "gru"}},
     "dqn on images": {**small.DQN, "env": IMAGES, "networks": {"qvalue": {"num_cells": [8]}, "encoder": CONV}},
@@ -232,6 +233,16 @@ def test_networks_that_cannot_read_the_observation(recipe: Any, path: tuple[Any,
             "networks.memory.inputs",
             "a memory reads what the encoder gives",
         ),
+        (
+            {**PPO, "networks": {**HEADS, "encoder": {
+                "name": "per_key", "keys": {"image": CONV, "speed": {"name": "mlp", "inputs": ["nonsense"]}}}}},
+            "networks.encoder.keys.speed.inputs", "reads the entry that it stands under, which is speed",
+        ),
+        (
+            {**PPO, "networks": {"policy": {
+                "name": "per_key", "keys": {"speed": {"name": "mlp", "distribution": "categorical"}}}}},
+            "networks.policy.keys.speed.distribution", "the encoder of speed gives features",
+        ),
         ({**SAC, "networks": {"memory": "gru"}}, "networks.memory", "sac learns from single steps"),
         ({**small.CARTPOLE, "algorithm": {"name": "ppo", "minibatch_size": 32, "sequence_length": 4}},
          "algorithm.sequence_length", "are for a memory"),
@@ -248,6 +259,46 @@ def test_networks_in_the_wrong_place(recipe: Any, path: str, said: str) -> None:
     problem = next(one for one in raised.value.problems if one.path == path)
     assert problem.code == "E302"
     assert said in str(problem)
+
+
+NUMBERS = {"num_cells": [8], "inputs": ["speed"]}
+PICTURE = {**CONV, "inputs": ["image"]}
+SHARED_MLP = {"name": "per_key", "keys": {"speed": {"name": "mlp", "num_cells": [8]}}}
+
+
+@pytest.mark.parametrize(
+    ("encoder", "qvalue", "cure", "cured"),
+    [
+        (PICTURE, NUMBERS, "remove networks.qvalue.inputs; or move networks.encoder (conv) to networks.policy, as the "
+         "policy's own", {"policy": PICTURE, "qvalue": NUMBERS}),
+        (SHARED_MLP, PICTURE, "make networks.qvalue an mlp without inputs; or move networks.encoder (per_key) to "
+         "networks.policy, as the policy's own", {"policy": SHARED_MLP, "qvalue": PICTURE}),
+        ({"name": "mlp", "num_cells": [8], "inputs": ["speed"]}, NUMBERS, "remove networks.qvalue.inputs; or remove "
+         "networks.encoder and put its layers into networks.policy",
+         {"policy": {"num_cells": [8, 8], "inputs": ["speed"]}, "qvalue": NUMBERS}),
+    ],
+)  # fmt: skip
+def test_the_cures_of_an_encoder_that_the_critics_do_not_read(encoder: Any, qvalue: Any, cure: str, cured: Any) -> None:
+    networks = {"policy": {"num_cells": [8]}, "encoder": encoder}
+    (problem,) = probe(load({**SAC, "networks": {**networks, "qvalue": qvalue}}).recipe)
+    assert (problem.path, problem.suggestion) == (("networks", "qvalue"), cure)
+    for follows in ({**networks, "qvalue": {"num_cells": [8]}}, cured):
+        assert probe(load({**SAC, "networks": follows}).recipe) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "encoder", "said", "cure"),
+    [
+        ("speed", CONV, "conv reads an image, but speed is (2,)", "use mlp or one_hot"),
+        ("direction", "nature_cnn", "nature_cnn reads an image, but direction is (4,)", "use mlp or one_hot"),
+        ("image", "mlp", "mlp reads vectors, but image is an image of (12, 12, 3)", "use conv or nature_cnn"),
+    ],
+)
+def test_an_entry_and_its_encoder_that_do_not_fit(key: str, encoder: Any, said: str, cure: str) -> None:
+    keys = {"name": "per_key", "keys": {key: encoder}}
+    (problem,) = probe(load({**PPO, "networks": {**HEADS, "encoder": keys}}).recipe)
+    assert (problem.code, problem.path) == ("E301", ("networks", "encoder", "keys", key))
+    assert (problem.message, problem.suggestion) == (said, cure)
 
 
 @pytest.mark.parametrize("hook", [{"name": "batch_sub_sampler", "batch_size": 8}, {"name": "replay_buffer_trainer"}])

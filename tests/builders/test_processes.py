@@ -12,7 +12,9 @@ from rlrecipe.builders import (
     sync_sync_collector,
     transformed_env_constructor,
 )
+from rlrecipe.collectors.multi_sync import MultiSync
 from rlrecipe.recipe.errors import RecipeError
+from rlrecipe.recipe.options import Slot
 
 PENDULUM = {"env_name": "Pendulum-v1", "num_envs": 2, "kwargs": {"g": 5.0}}
 
@@ -79,8 +81,22 @@ def test_a_sync_async_collector_takes_the_batch_of_one_process() -> None:
     collector.close()
 
 
+@pytest.mark.parametrize("given", ["multi_sync", {"name": "multi_sync"}, Slot("collector").read("multi_sync"), {}])
+def test_a_sync_sync_collector_may_be_named(given: Any) -> None:
+    policy = make_loss("ppo", env=PENDULUM).policy
+    collector = sync_sync_collector(PENDULUM, policy, given, frames_per_batch=8)
+    assert isinstance(collector, MultiSync)
+    collector.close()
+
+
 def test_what_does_not_fit_is_refused() -> None:
     policy = make_loss("ppo", env=PENDULUM).policy
+    for given in ("sync", {"name": "sync"}):
+        with pytest.raises(RecipeError, match="expected the collector multi_sync, which this function makes, got 'sy"):
+            sync_sync_collector(PENDULUM, policy, given, frames_per_batch=8)
+    wrong: Any = 7
+    with pytest.raises(RecipeError, match="E102 at collector"):
+        sync_async_collector(PENDULUM, policy, wrong)
     with pytest.raises(RecipeError, match="7 frames cannot be shared among 2 environments"):
         sync_sync_collector(PENDULUM, policy, frames_per_batch=7)
     with pytest.raises(RecipeError, match="3 workers cannot share 2 environments"):

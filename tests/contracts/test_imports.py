@@ -20,10 +20,12 @@ KNOWN = (
     "rlrecipe.recipe.registry", "rlrecipe.recipe.errors", "rlrecipe.state", "rlrecipe.wrappers", "rlrecipe.torchrl_env",
     "rlrecipe.torchrl_source", "rlrecipe.torchrl_spaces", "rlrecipe.sending",
 )  # fmt: skip
-#: What a folder knows besides: hooks look at the policy, environments that are looked at have to be drawn.
+#: What a folder knows besides: hooks look at the policy, environments that are looked at have to be drawn, and
+#: normalising tells numbers from pictures.
 BESIDES = {
     "hooks": ("rlrecipe.clock", "rlrecipe.evaluation", "rlrecipe.recorders", "rlrecipe.video"),
     "envs": ("rlrecipe.headless",),
+    "transforms": ("rlrecipe.observations",),
     "recorders": ("rlrecipe.headless", "rlrecipe.video"),
 }
 HEAVY = ("torch", "numpy", "gymnasium", "tensordict", "torchrl", "safetensors")

@@ -10,9 +10,15 @@ import pytest
 from gymnasium.wrappers import FlattenObservation
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
+from rlrecipe.builders.environments import make_env, make_transforms, spaces_of
 from rlrecipe.interfaces import Transform
+from rlrecipe.probe import probe
+from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Slot
+from rlrecipe.rollout import random_rollout
+from rlrecipe.streams import Streams
 from rlrecipe.transforms.base import RunningMoments
+from tests import small
 
 GAMMA, ENVS, STEPS = 0.97, 3, 200
 BOX = gymnasium.spaces.Box(-np.inf, np.inf, (4,), np.float32)
@@ -126,6 +132,40 @@ def test_a_saved_normalisation_goes_on_as_the_first(name: str) -> None:
 def test_what_travels_with_the_policy_are_the_statistics() -> None:
     assert transform("observation_norm").state_dict().keys() == {"statistics"}
     assert transform("reward_norm").state_dict().keys() == {"statistics", "returns"}
+
+
+@pytest.mark.parametrize("statistics", ["running", {"random_rollout": 40}])
+def test_pictures_among_the_entries_stay_bytes_and_the_rest_is_normalised(statistics: Any) -> None:
+    env = Slot("env").read({"name": "parts", "transforms": [{"name": "observation_norm", "statistics": statistics}]})
+    space = spaces_of(env).observation
+    norm: Any = make_transforms(env, space, GAMMA, Streams(0))["observation_norm"]
+    plain: Any = make_transforms(env, gymnasium.spaces.Box(-9, 9, (6,)), GAMMA)["observation_norm"]
+    plain.rollout = 0
+    image, numbers = space.entries["image"], np.r_[0:4, 436:438]
+    assert (image.start, image.stop) == (4, 436)
+    rows = np.concatenate(list(random_rollout(lambda: make_env(env), 40, 0)))
+    done = np.arange(len(rows)) == 2
+    for step in (lambda t, x: (t.reset(x), t.apply(x)), lambda t, x: t.step(x, x[::-1], np.zeros(len(x)), done)[:2]):
+        shown, expected = step(norm, rows), step(plain, rows[:, numbers])
+        if statistics == "running":
+            assert all(np.array_equal(a[:, numbers], b) for a, b in zip(shown, expected, strict=True))
+        assert not np.array_equal(shown[0][:, numbers], rows[:, numbers])
+        assert np.array_equal(shown[0][:, 4:436], rows[:, 4:436])
+        assert shown[0].max() == 200
+    assert norm.moments.mean.shape == (6,)
+
+
+@pytest.mark.parametrize("phase", ["train", "both"])
+def test_over_a_picture_alone_it_is_refused(phase: str) -> None:
+    encoder = {"name": "conv", "channels": [4]}
+    norm = {"name": "observation_norm", "phase": phase}
+    env = {"name": "parts", "observes": "image", "transforms": ["reward_norm", norm]}
+    (problem,) = probe(load({**small.CARTPOLE, "env": env, "networks": {"encoder": encoder}}).recipe)
+    assert (problem.code, problem.path, problem.suggestion) == ("E301", ("env", "transforms", 1), "remove it")
+    assert "divide the bytes of a picture by 255" in problem.message
+    scaled = {"name": "gymnasium_wrapper", "wrapper": "RescaleObservation", "kwargs": {"min_obs": 0, "max_obs": 1}}
+    floats = {**env, "transforms": [*env["transforms"], scaled]}
+    assert probe(load({**small.CARTPOLE, "env": floats, "networks": {"encoder": encoder}}).recipe) == []
 
 
 def test_flatten_observation_is_gymnasiums() -> None:
