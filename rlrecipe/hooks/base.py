@@ -110,6 +110,15 @@ def snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
+def prefix(hook: Any, trainer: Loop, name: str) -> str:
+    """What the names of a hook's files begin with: its own, where another of its kind writes into the same folder.
+
+    The first that is registered has none; ask before registering.
+    """
+    kin = [other for other in trainer.modules.values() if type(other) is type(hook)]
+    return f"{name}-" if any(getattr(other, "folder", None) == hook.folder for other in kin) else ""
+
+
 def entry(batch: Any, key: Any, hook: str) -> Any:
     """A batch's entry; ``key`` is a name, or the names of a nested one.
 

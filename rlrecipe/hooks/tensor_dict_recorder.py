@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlrecipe.clock import Alarm
 from rlrecipe.errors import HookError
-from rlrecipe.hooks.base import Hook
+from rlrecipe.hooks.base import Hook, prefix
 from rlrecipe.interfaces import State
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
@@ -43,6 +43,8 @@ class TensorDictRecorder(Hook, options=TensorDictRecorderOptions, point="post_st
 
     def register(self, trainer: Loop, name: str | None = None) -> None:
         """Write after a batch's updates."""
+        name = name or self.usual_name
+        self.prefix = prefix(self, trainer, name)
         self.trainer, self.alarm = trainer, Alarm(self.options.every, trainer.clock)
         super().register(trainer, name)
 
@@ -61,7 +63,7 @@ class TensorDictRecorder(Hook, options=TensorDictRecorderOptions, point="post_st
             batch = batch.select(*self.options.keys)
         if self.options.max_len is not None:
             batch = batch[:, -self.options.max_len :]
-        path = folder / f"{self.trainer.clock.frames:012d}.pt"
+        path = folder / f"{self.prefix}{self.trainer.clock.frames:012d}.pt"
         from rlrecipe.recorders import write_tensordict
 
         try:
