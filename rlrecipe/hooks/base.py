@@ -76,6 +76,13 @@ class Hook(TrainerHookBase):
         """The hook of a recipe's options."""
         return cls(**{name: getattr(options, name) for name in type(options).model_fields})
 
+    def fits(self, update: Any) -> None:
+        """Find out, before there is a trainer, whether the hook can work with its update; components say ``fragile``.
+
+        Raises:
+            HookError: it cannot.
+        """
+
     def register(self, trainer: Loop, name: str | None = None) -> None:
         """Put the hook at its point."""
         trainer.register_module(name or self.usual_name, self)

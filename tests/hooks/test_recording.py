@@ -124,6 +124,17 @@ def test_recorders_with_a_folder_each_need_no_names(tmp_path: Path) -> None:
     assert [(tmp_path / name / "000000000256.pt").is_file() for name in ("one", "other")] == [True, True]
 
 
+@pytest.mark.parametrize("key", ["nope", ["next", "nope"]])
+def test_entries_that_no_batch_has_are_told_by_the_first(key: Any, tmp_path: Path) -> None:
+    trainer = small.build(SHORT).trainer
+    TensorDictRecorder(every=10**6, keys=["action", ["action"], "next", key], folder=tmp_path).register(trainer)
+    with pytest.raises(
+        HookError, match=r"tensor_dict_recorder: keys: the batch has no entry .*nope.*; it has .*action"
+    ):
+        trainer.train()
+    assert trainer.clock.frames == 64
+
+
 def test_a_batch_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     trainer, said = small.build(SHORT).trainer, list[str]()
     (tmp_path / "taken").write_text("no folder")
