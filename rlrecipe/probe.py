@@ -10,13 +10,21 @@ import torch
 
 from rlrecipe.builders.collecting import columns, stored_action
 from rlrecipe.builders.environments import Spaces, environment_problem, spaces_of
-from rlrecipe.builders.learning import action_problems, make_learner, network_problems, observation_problems
-from rlrecipe.errors import UnbuildableError
+from rlrecipe.builders.learning import (
+    action_problems,
+    make_learner,
+    make_update,
+    network_problems,
+    observation_problems,
+)
+from rlrecipe.clock import Clock
+from rlrecipe.errors import HookError, UnbuildableError
 from rlrecipe.memory import memory_problems
 from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.evaluation import evaluation_env
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.shape import components
+from rlrecipe.recipe.values import Duration
 from rlrecipe.streams import Streams
 
 
@@ -39,6 +47,7 @@ def probe(recipe: Recipe) -> list[Problem]:
             problems += network_problems(recipe, spaces)
     if fragile and not problems:
         problems += _building_problems(recipe, spaces)
+    problems += [] if problems else _hook_problems(recipe, spaces)
     return [*problems, *_missing_problems(recipe), *_device_problems(recipe)]
 
 
@@ -61,6 +70,25 @@ def _building_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
     except UnbuildableError as error:
         return [Problem("E302", error.path, str(error), error.cure)]
     return []
+
+
+def _hook_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
+    """What is wrong with hooks that only building them, and the update that they take part in, can tell."""
+    hooks = [(("hooks", i), options) for i, options in enumerate(recipe.hooks)]
+    fragile = [(path, options) for path, options in hooks if options.component.traits.get("fragile")]
+    if not fragile:
+        return []
+    learner = make_learner(recipe, spaces, Streams(recipe.seed), torch.device("cpu"))
+    # Nothing is computed here that would be worth compiling.
+    eager = recipe.model_copy(update={"runtime": recipe.runtime.model_copy(update={"compile": "off"})})
+    update = make_update(eager, learner, Clock(Duration(1)))
+    problems = []
+    for path, options in fragile:
+        try:
+            options.component.build(options).fits(update)
+        except HookError as error:
+            problems.append(Problem("E302", path, str(error)))
+    return problems
 
 
 def _missing_problems(recipe: Recipe) -> list[Problem]:

@@ -101,6 +101,37 @@ def test_a_transform_of_evaluation_alone_sees_no_training(tmp_path: Any) -> None
     assert float(small.saved_policy(tmp_path / "run")["observation_norm.count"]) == pytest.approx(1e-4)
 
 
+@pytest.mark.parametrize(
+    ("recipe", "hook", "told"),
+    [
+        (
+            small.CARTPOLE,
+            {"name": "lr_scheduler_hook", "scheduler": "StepLR", "kwargs": {"bogus": 1}},
+            "StepLR does not take kwargs {'bogus': 1}",
+        ),
+        (small.CARTPOLE, {"name": "target_net_updater_hook"}, "this algorithm has no target networks"),
+        (
+            small.TD3,
+            {"name": "optimizer_hook", "optimizer": "adam", "loss_components": ["loss_actor"]},
+            "no loss is named loss_actor; there are: loss_qvalue, loss_policy",
+        ),
+    ],
+)
+def test_a_hook_that_a_run_would_refuse_is_told_at_its_place(recipe: Any, hook: Any, told: str) -> None:
+    (problem,) = probe(load({**recipe, "hooks": ["nan_guard", hook]}).recipe)
+    assert (problem.code, problem.path) == ("E302", ("hooks", 1))
+    assert told in problem.message
+
+
+def test_hooks_that_fit_have_no_problems() -> None:
+    hooks = [
+        {"name": "lr_scheduler_hook", "scheduler": "StepLR", "kwargs": {"step_size": 1}},
+        "target_net_updater_hook",
+        {"name": "optimizer_hook", "optimizer": "adam", "loss_components": ["loss_policy"]},
+    ]
+    assert problems(recipe={**small.TD3, "hooks": hooks}) == []
+
+
 def test_a_hook_that_cannot_be_registered_is_told_at_its_place(own_components: None, tmp_path: Any) -> None:
     from rlrecipe import Options
     from rlrecipe.recipe.errors import RecipeError

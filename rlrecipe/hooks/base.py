@@ -76,6 +76,13 @@ class Hook(TrainerHookBase):
         """The hook of a recipe's options."""
         return cls(**{name: getattr(options, name) for name in type(options).model_fields})
 
+    def fits(self, update: Any) -> None:
+        """Find out, before there is a trainer, whether the hook can work with its update; components say ``fragile``.
+
+        Raises:
+            HookError: it cannot.
+        """
+
     def register(self, trainer: Loop, name: str | None = None) -> None:
         """Put the hook at its point."""
         trainer.register_module(name or self.usual_name, self)
@@ -108,6 +115,15 @@ def _by_position(signature: inspect.Signature) -> inspect.Signature:
 def snake_case(name: str) -> str:
     """``UTDRHook`` to ``utdr_hook``."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def prefix(hook: Any, trainer: Loop, name: str) -> str:
+    """What the names of a hook's files begin with: its own, where another of its kind writes into the same folder.
+
+    The first that is registered has none; ask before registering.
+    """
+    kin = [other for other in trainer.modules.values() if type(other) is type(hook)]
+    return f"{name}-" if any(getattr(other, "folder", None) == hook.folder for other in kin) else ""
 
 
 def entry(batch: Any, key: Any, hook: str) -> Any:

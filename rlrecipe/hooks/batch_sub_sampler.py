@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from rlrecipe.errors import HookError
 from rlrecipe.hooks.base import Hook, places
 from rlrecipe.interfaces import State
 from rlrecipe.lazy import np, torch
@@ -45,7 +46,7 @@ class BatchSubSampler(Hook, options=BatchSubSamplerOptions, point="process_optim
         """Rows ``[batch_size]`` of a TensorDict ``[B]``; of ``[..., T]`` stretches ``[batch_size // length, length]``.
 
         Raises:
-            ValueError: a sub-batch is shorter than one stretch, or a stretch longer than the trajectories.
+            HookError: a sub-batch is shorter than one stretch, or a stretch longer than the trajectories.
         """
         if batch.ndimension() == 1:
             rows = self.rng.permutation(batch.shape[0])[: self.options.batch_size]
@@ -55,7 +56,7 @@ class BatchSubSampler(Hook, options=BatchSubSamplerOptions, point="process_optim
         length = self._length(batch.shape[1], lengths)
         count = self.options.batch_size // length
         if count == 0:
-            raise ValueError(
+            raise HookError(
                 f"batch_sub_sampler: batch_size {self.options.batch_size} is less than one stretch of {length} steps; "
                 "raise batch_size or set sub_traj_len"
             )
@@ -76,11 +77,17 @@ class BatchSubSampler(Hook, options=BatchSubSamplerOptions, point="process_optim
         """Steps of each stretch."""
         asked = self.options.sub_traj_len if self.options.sub_traj_len > 0 else int(lengths.min())
         if asked > steps:
-            raise ValueError(
+            raise HookError(
                 f"batch_sub_sampler: sub_traj_len {asked} is longer than a batch's {steps} steps of an environment; "
                 f"lower it, or raise collector.frames_per_batch"
             )
-        return max(int(self.options.min_sub_traj_len), min(asked, int(lengths.max())))
+        longest, least = int(lengths.max()), int(self.options.min_sub_traj_len)
+        if least > longest:
+            raise HookError(
+                f"batch_sub_sampler: min_sub_traj_len {least} is longer than every trajectory of the batch, of which "
+                f"the longest has {longest} steps; lower it, or raise collector.frames_per_batch"
+            )
+        return max(least, min(asked, longest))
 
     def state_dict(self) -> State:
         """Where its random numbers stand, unless the run's streams hold them."""
@@ -92,12 +99,35 @@ class BatchSubSampler(Hook, options=BatchSubSamplerOptions, point="process_optim
 
 
 def check(recipe: Recipe) -> Iterable[Problem]:
-    """Only what learns from its newest batch has rows to draw there."""
-    if recipe.replay_buffer is None:
-        return
-    for place, _ in places(recipe, "batch_sub_sampler"):
-        message = f"{recipe.algorithm.component.name} learns from its replay buffer, not from the newest batch"
-        yield Problem("E302", place, message, "remove it: replay_buffer.batch_size says how many rows an update takes")
+    """Only what learns from its newest batch has rows to draw there, and no more in a row than it has steps."""
+    for place, options in places(recipe, "batch_sub_sampler"):
+        if recipe.replay_buffer is not None:
+            message = f"{recipe.algorithm.component.name} learns from its replay buffer, not from the newest batch"
+            cure = "remove it: replay_buffer.batch_size says how many rows an update takes"
+            yield Problem("E302", place, message, cure)
+        elif "memory" in recipe.networks:
+            message = "it draws rows of its own, and a memory (networks.memory) learns from sequences of them"
+            yield Problem("E302", place, message, "leave out one of the two")
+        else:
+            steps, rest = divmod(getattr(recipe.collector, "frames_per_batch", 0), getattr(recipe.env, "num_envs", 1))
+            # A batch that the environments do not fill evenly is the collector's to tell.
+            yield from _check_lengths(place, options, steps) if steps and not rest else ()
+
+
+def _check_lengths(place: tuple[str, int], options: Any, steps: int) -> Iterable[Problem]:
+    """Stretches fit into a batch's steps of an environment, which have no padding, and into a sub-batch."""
+    lengths = {"sub_traj_len": options.sub_traj_len, "min_sub_traj_len": options.min_sub_traj_len}
+    long = [name for name, length in lengths.items() if length > steps]
+    for name in long:
+        message = f"{lengths[name]} is longer than a batch's {steps} steps of an environment"
+        yield Problem(
+            "E302", (*place, name), message, f"lower it to at most {steps}, or raise collector.frames_per_batch"
+        )
+    length = max(options.min_sub_traj_len, options.sub_traj_len if options.sub_traj_len > 0 else steps)
+    if not long and options.batch_size < length:
+        message = f"{options.batch_size} rows are fewer than one stretch of {length} steps"
+        cure = f"raise it to a multiple of {length}, or set sub_traj_len to at most {options.batch_size}"
+        yield Problem("E302", (*place, "batch_size"), message, cure)
 
 
 @register("hook", "batch_sub_sampler", check=check)

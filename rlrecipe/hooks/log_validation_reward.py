@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from rlrecipe.clock import Alarm
 from rlrecipe.errors import HookError
-from rlrecipe.hooks.base import Hook
+from rlrecipe.hooks.base import Hook, places
 from rlrecipe.interfaces import Key, State
 from rlrecipe.lazy import np
+from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.values import Duration
 
 if TYPE_CHECKING:
+    from rlrecipe.recipe.schema import Recipe
     from rlrecipe.trainers.loop import Loop
 
 REWARD: Key = ("next", "reward")
@@ -97,9 +99,8 @@ class LogValidationReward(Hook, options=LogValidationRewardOptions, point="post_
         from rlrecipe.evaluation import Evaluator
         from rlrecipe.video import Filming
 
-        unknown = [key for key in map(_key, self.options.log_keys) if key not in ENTRIES]
-        if unknown:
-            raise HookError(f"{self.name}: log_keys: no entry {unknown[0]!r}; there are {', '.join(map(str, ENTRIES))}")
+        if message := _unknown(self.options.log_keys):
+            raise HookError(f"{self.name}: log_keys: {message}")
         if self.trainer.stage is None:
             raise HookError(f"{self.name}: this trainer has no environment to evaluate in; give policy_exploration and "
                             "environment, or set trainer.stage")  # fmt: skip
@@ -189,7 +190,20 @@ def _joined(out_keys: Mapping[Any, str]) -> dict[str, str]:
     return {key if isinstance(key, str) else ".".join(key): name for key, name in out_keys.items()}
 
 
-@register("hook", "log_validation_reward")
+def _unknown(keys: Iterable[Any]) -> str | None:
+    """What is wrong with the entries that are asked for; None: they are all there."""
+    unknown = [key for key in map(_key, keys) if key not in ENTRIES]
+    return f"no entry {unknown[0]!r}; there are {', '.join(map(str, ENTRIES))}" if unknown else None
+
+
+def check(recipe: Recipe) -> Iterable[Problem]:
+    """Entries that are logged are those of an evaluation's transitions."""
+    for place, options in places(recipe, "log_validation_reward"):
+        if message := _unknown(options.log_keys):
+            yield Problem("E302", (*place, "log_keys"), message)
+
+
+@register("hook", "log_validation_reward", check=check)
 def make_log_validation_reward(options: LogValidationRewardOptions) -> LogValidationReward:
     """An evaluation now and then."""
     return LogValidationReward.of(options)

@@ -44,16 +44,27 @@ class OptimizerHook(Hook, options=OptimizerHookOptions, point="optimizer"):
         self.components = None if loss_components is None else tuple(loss_components)
         self._gradients: list[torch.Tensor | None] | None = None
 
+    def fits(self, update: Any) -> None:
+        """The losses that it is for are among the algorithm's.
+
+        Raises:
+            HookError: no loss has one of the names.
+        """
+        self._find(update.loss_names)
+
+    def _find(self, names: Sequence[str]) -> None:
+        unknown = [each for each in self.components or () if each not in names]
+        if unknown:
+            raise HookError(f"optimizer_hook: no loss is named {', '.join(unknown)}; there are: {', '.join(names)}")
+
     def register(self, trainer: Loop, name: str | None = None) -> None:
         """Take the place of the built-in optimizer, or of its step.
 
         Raises:
             HookError: no loss has one of the names.
         """
-        names = trainer.loss_names()
-        unknown = [each for each in self.components or () if names is not None and each not in names]
-        if unknown and names is not None:
-            raise HookError(f"optimizer_hook: no loss is named {', '.join(unknown)}; there are: {', '.join(names)}")
+        if (names := trainer.loss_names()) is not None:
+            self._find(names)
         trainer.register_module(name or self.usual_name, self)
         if isinstance(self.optimizer, Options):
             for part in trainer.update.parts:
@@ -102,7 +113,7 @@ class OptimizerHook(Hook, options=OptimizerHookOptions, point="optimizer"):
             self.optimizer.load_state_dict({"param_groups": state["groups"], "state": moments})
 
 
-@register("hook", "optimizer_hook")
+@register("hook", "optimizer_hook", fragile=True)
 def make_optimizer_hook(options: OptimizerHookOptions) -> OptimizerHook:
     """Another optimizer for some losses."""
     return OptimizerHook(options.optimizer, options.loss_components)

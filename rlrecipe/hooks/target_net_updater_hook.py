@@ -43,15 +43,24 @@ class TargetNetUpdaterHook(Hook, options=TargetNetUpdaterHookOptions, point="pos
         super().__init__(**named)
         self.updater, self.count = target_params_updater, 0
 
+    def fits(self, update: Any) -> None:
+        """The trainer's own target networks are there to be moved.
+
+        Raises:
+            HookError: there are none.
+        """
+        if update.targets is None:
+            raise HookError("target_net_updater_hook: this algorithm has no target networks; remove the hook")
+
     def register(self, trainer: Loop, name: str | None = None) -> None:
         """Step after each update.
 
         Raises:
             HookError: there is nothing to move.
         """
+        if self.updater is None:
+            self.fits(trainer.update)
         self.targets = None if self.updater is not None else trainer.update.targets
-        if self.updater is None and self.targets is None:
-            raise HookError("target_net_updater_hook: this algorithm has no target networks; remove the hook")
         super().register(trainer, name)
 
     def __call__(self) -> None:
@@ -75,7 +84,7 @@ class TargetNetUpdaterHook(Hook, options=TargetNetUpdaterHookOptions, point="pos
             self.updater.counter = state["updater"]
 
 
-@register("hook", "target_net_updater_hook")
+@register("hook", "target_net_updater_hook", fragile=True)
 def make_target_net_updater_hook(options: TargetNetUpdaterHookOptions) -> TargetNetUpdaterHook:
     """A rule of one's own for target networks."""
     return TargetNetUpdaterHook.of(options)

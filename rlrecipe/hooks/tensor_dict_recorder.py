@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlrecipe.clock import Alarm
 from rlrecipe.errors import HookError
-from rlrecipe.hooks.base import Hook
+from rlrecipe.hooks.base import Hook, prefix
 from rlrecipe.interfaces import State
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
@@ -43,6 +43,10 @@ class TensorDictRecorder(Hook, options=TensorDictRecorderOptions, point="post_st
 
     def register(self, trainer: Loop, name: str | None = None) -> None:
         """Write after a batch's updates."""
+        name = name or self.usual_name
+        #: Whether no batch of this session was looked at: what it lacks is told now, not when one is due to be written.
+        self.unseen = True
+        self.prefix = prefix(self, trainer, name)
         self.trainer, self.alarm = trainer, Alarm(self.options.every, trainer.clock)
         super().register(trainer, name)
 
@@ -50,8 +54,10 @@ class TensorDictRecorder(Hook, options=TensorDictRecorderOptions, point="post_st
         """Write the batch if it is time; a file that cannot be written is said, and training goes on.
 
         Raises:
-            HookError: there is no folder for batches.
+            HookError: there is no folder for batches, or the first batch has none of an entry that is written.
         """
+        if self.unseen:
+            self._find_keys(batch)
         if not self.alarm.fires():
             return
         folder = self.folder or (self.trainer.folder and self.trainer.folder / "batches")
@@ -61,13 +67,20 @@ class TensorDictRecorder(Hook, options=TensorDictRecorderOptions, point="post_st
             batch = batch.select(*self.options.keys)
         if self.options.max_len is not None:
             batch = batch[:, -self.options.max_len :]
-        path = folder / f"{self.trainer.clock.frames:012d}.pt"
+        path = folder / f"{self.prefix}{self.trainer.clock.frames:012d}.pt"
         from rlrecipe.recorders import write_tensordict
 
         try:
             write_tensordict(batch, path)
         except OSError as error:
             self.trainer.say(f"tensor_dict_recorder: {path} could not be written: {error}; training goes on")
+
+    def _find_keys(self, batch: Any) -> None:
+        present, self.unseen = set(batch.keys(True)), False
+        keys = [key if isinstance(key, str) else key[0] if len(key) == 1 else key for key in self.options.keys or ()]
+        if unknown := [key for key in keys if key not in present]:
+            there = ", ".join(sorted(map(str, batch.keys(True, True))))
+            raise HookError(f"tensor_dict_recorder: keys: the batch has no entry {unknown[0]!r}; it has {there}")
 
     def state_dict(self) -> State:
         """When it writes next."""

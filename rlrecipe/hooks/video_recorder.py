@@ -9,7 +9,7 @@ from pydantic import Field
 
 from rlrecipe.clock import Alarm
 from rlrecipe.errors import HookError
-from rlrecipe.hooks.base import Hook
+from rlrecipe.hooks.base import Hook, prefix
 from rlrecipe.interfaces import State
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
@@ -61,6 +61,7 @@ class VideoRecorder(Hook, options=VideoRecorderOptions, point="post_steps"):
         name = name or self.usual_name
         if trainer.stage is None:
             raise HookError(f"{name}: this trainer has no environment to evaluate in; set trainer.stage")
+        self.prefix = prefix(self, trainer, name)
         self.trainer, self.alarm = trainer, Alarm(self.options.every, trainer.clock)
         self.filming = Filming(lambda line: trainer.say(f"{name}: {line}; training goes on"),
                                self.options.fps, self.options.size)  # fmt: skip
@@ -80,7 +81,7 @@ class VideoRecorder(Hook, options=VideoRecorderOptions, point="post_steps"):
         folder = self.folder or (self.trainer.folder and self.trainer.folder / "videos")
         if folder is None:
             raise HookError("video_recorder: this trainer has no run directory; say VideoRecorder(folder=)")
-        self.filming.start(folder / f"{self.trainer.clock.frames:012d}.mp4", self.options.episodes)
+        self.filming.start(folder / f"{self.prefix}{self.trainer.clock.frames:012d}.mp4", self.options.episodes)
         try:
             self.evaluator.run(self.options.episodes, self.options.deterministic, frames=self.options.max_frames)
         finally:

@@ -7,12 +7,17 @@ import importlib.util
 import pkgutil
 from typing import Any
 
-from rlrecipe.errors import Diverged
-from rlrecipe.hooks.base import Hook, TrainerHookBase, snake_case
-from rlrecipe.trainers.points import FURTHER, POINTS, HookError
-from rlrecipe.trainers.recipe_trainer import RecipeTrainer
+from rlrecipe.errors import Diverged as Diverged
+from rlrecipe.hooks.base import Hook as Hook
+from rlrecipe.hooks.base import TrainerHookBase as TrainerHookBase
+from rlrecipe.hooks.base import snake_case
+from rlrecipe.trainers.points import FURTHER as FURTHER
+from rlrecipe.trainers.points import POINTS as POINTS
+from rlrecipe.trainers.points import HookError as HookError
+from rlrecipe.trainers.recipe_trainer import RecipeTrainer as RecipeTrainer
 
-__all__ = ["FURTHER", "POINTS", "Diverged", "Hook", "HookError", "RecipeTrainer", "TrainerHookBase"]
+#: What is here without being asked for.
+_OWN = ("FURTHER", "POINTS", "Diverged", "Hook", "HookError", "RecipeTrainer", "TrainerHookBase")
 _HOOKS = "rlrecipe.hooks"
 
 
@@ -20,7 +25,10 @@ def __getattr__(name: str) -> Any:
     """A hook's class from the file that is named after it, ``Trainer``, or an algorithm's trainer by its name.
 
     One more hook, and one more algorithm, is here without a line of its own; and none is imported before it is used.
+    ``__all__`` is made when somebody asks for it, too, as ``from rlrecipe.trainers import *`` does.
     """
+    if name == "__all__":
+        return __dir__()
     module = f"{_HOOKS}.{snake_case(name)}"
     if name[:1].isupper() and importlib.util.find_spec(module) is not None:
         return getattr(importlib.import_module(module), name)
@@ -45,4 +53,4 @@ def __dir__() -> list[str]:
         for name, each in vars(module).items()
         if isinstance(each, type) and issubclass(each, TrainerHookBase) and each.__module__ == module.__name__
     }
-    return sorted({*__all__, "Trainer", *hooks, *_algorithms().trainer_classes()})
+    return sorted({*_OWN, "Trainer", *hooks, *_algorithms().trainer_classes()})

@@ -131,12 +131,20 @@ class RecipeTrainer(Loop):
         """Call ``op`` at a hook point.
 
         Raises:
-            HookError: besides what a loop refuses, rows of its own choice where a memory learns from sequences.
+            HookError: besides what a loop refuses, rows of its own choice where a memory learns from sequences, and
+                rewards of sub-batches where advantages were made of rewards before.
         """
+        name = getattr(op, "__qualname__", type(op).__name__)
         if point == "process_optim_batch" and takes_batch(op) and getattr(self.sampler, "remembers", False):
             raise HookError(
-                f"the hook {getattr(op, '__qualname__', type(op).__name__)} draws rows of its own, and a memory "
+                f"the hook {name} draws rows of its own, and a memory "
                 "(networks.memory) learns from sequences of them; leave out one of the two"
+            )
+        if point == "process_optim_batch" and not takes_batch(op) and not _has_rewards(self.algorithm, op):
+            raise HookError(
+                f"the hook {name} changes rewards of sub-batches at {point}, where {type(self.algorithm).__name__} has "
+                "none: its advantages are made of the whole batch before; use the hook reward_normalizer "
+                "(rlrecipe.trainers.RewardNormalizer) or the transform reward_norm, which change them in time"
             )
         super().register_op(point, op, **arguments)
 
@@ -153,3 +161,13 @@ class RecipeTrainer(Loop):
         super().load_state_dict(state)
         if self.collector.anew:
             self.sampler.cut()
+
+
+def _has_rewards(algorithm: Algorithm, op: Op) -> bool:
+    """Whether sub-batches have the rewards that a hook asks for by its ``reward_key``, as torchrl's normalizer does."""
+    key = getattr(getattr(op, "__self__", op), "reward_key", None)
+    # Of the newest batch only what the loss reads is gathered; from a replay buffer come whole rows.
+    reads = getattr(algorithm, "reads", None)
+    if key is None or reads is None:
+        return True
+    return (key if isinstance(key, str) else tuple(key)) in reads

@@ -53,11 +53,59 @@ def test_rows_of_a_flat_batch_are_drawn_without_repetition() -> None:
     [
         ({"batch_size": 3, "sub_traj_len": 4}, "batch_size 3 is less than one stretch of 4 steps"),
         ({"batch_size": 40, "sub_traj_len": 11}, "sub_traj_len 11 is longer than a batch's 10 steps"),
+        (
+            {"batch_size": 40, "min_sub_traj_len": 11},
+            "min_sub_traj_len 11 is longer than every trajectory of the batch",
+        ),
     ],
 )
 def test_stretches_that_do_not_fit(options: dict[str, int], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(HookError, match=message):
         BatchSubSampler(**options)(trajectories())
+
+
+@pytest.mark.parametrize(
+    ("options", "path", "told"),
+    [
+        ({"batch_size": 4}, "hooks.0.batch_size", "4 rows are fewer than one stretch of 32 steps"),
+        ({"batch_size": 8, "sub_traj_len": 9}, "hooks.0.batch_size", "8 rows are fewer than one stretch of 9 steps"),
+        ({"batch_size": 64, "sub_traj_len": 33}, "hooks.0.sub_traj_len", "33 is longer than a batch's 32 steps"),
+        (
+            {"batch_size": 64, "min_sub_traj_len": 33},
+            "hooks.0.min_sub_traj_len",
+            "33 is longer than a batch's 32 steps",
+        ),
+    ],
+)
+def test_stretches_that_do_not_fit_a_recipe_are_told_when_it_is_read(
+    options: dict[str, int], path: str, told: str
+) -> None:
+    (problem,) = small.problems({**small.CARTPOLE, "hooks": [{"name": "batch_sub_sampler", **options}]})
+    assert problem[:2] == ("E302", path)
+    assert told in problem[2]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"batch_size": 32},
+        {"batch_size": 32, "sub_traj_len": 32},
+        {"batch_size": 5, "min_sub_traj_len": 5, "sub_traj_len": 2},
+    ],
+)
+def test_the_least_that_fits_a_recipe_runs(options: dict[str, int]) -> None:
+    recipe = {**small.CARTPOLE, "hooks": [{"name": "batch_sub_sampler", **options}]}
+    assert small.problems(recipe) == []
+    trainer = small.build(recipe, "trainer.total_frames=64").trainer
+    trainer.train()
+    assert trainer.clock.updates > 0
+
+
+def test_a_memory_s_sequences_and_rows_of_its_own_exclude_each_other() -> None:
+    recipe = small.changed(small.CARTPOLE, ("networks", "memory"), {"name": "lstm", "hidden_size": 4})
+    (problem,) = small.problems({**recipe, "hooks": [{"name": "batch_sub_sampler", "batch_size": 64}]})
+    assert problem[:2] == ("E302", "hooks.0")
+    assert "leave out one of the two" in problem[3]
 
 
 def test_a_run_learns_from_what_the_sub_sampler_draws() -> None:

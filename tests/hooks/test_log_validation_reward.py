@@ -185,6 +185,13 @@ def test_statistics_of_an_environment_are_state() -> None:
     assert other(None) == one(None) == expected
 
 
+def test_entries_that_there_are_not_are_told_when_a_recipe_is_read() -> None:
+    hooks = [{"name": "log_validation_reward", "log_keys": ["observation", "reward"]}]
+    (problem,) = small.problems({**SHORT, "hooks": hooks})
+    assert problem[:2] == ("E302", "hooks.0.log_keys")
+    assert problem[2].startswith("no entry 'reward'; there are observation, action")
+
+
 def test_further_entries_and_a_recorder_that_fails() -> None:
     environment = TransformedEnv(GymEnv("Pendulum-v1"), StepCounter())
 

@@ -94,6 +94,20 @@ def test_hooks_that_cannot_take_their_gradient_any_more_are_told_the_cure() -> N
 
 
 @pytest.mark.parametrize(
+    ("recipe", "names"),
+    [
+        (small.CARTPOLE, ["loss"]),
+        ({**small.CARTPOLE, "algorithm": "a2c"}, ["loss"]),
+        ({**small.CARTPOLE, "algorithm": "reinforce"}, ["loss"]),
+        (small.DQN, ["loss"]),
+        (small.TD3, ["loss_qvalue", "loss_policy"]),
+    ],
+)
+def test_losses_have_the_names_of_which_the_docs_speak(recipe: Any, names: list[str]) -> None:
+    assert small.build(recipe).trainer.loss_names() == names
+
+
+@pytest.mark.parametrize(
     ("components", "message"),
     [
         ([], "loss_components is empty"),

@@ -101,6 +101,40 @@ def test_batches_in_the_run_directory_are_read_back(tmp_path: Path) -> None:
     assert torch.equal(last["action"], batches[-1]["action"][:, -3:])
 
 
+def test_several_recorders_write_files_of_their_own(tmp_path: Path) -> None:
+    batches = {"name": "tensor_dict_recorder", "every": 256}
+    film = {**VIDEO, "every": 256, "episodes": 1}
+    hooks = [batches, {**batches, "keys": ["action"]}, film, {**film, "max_frames": 2}]
+    small.train({**SHORT, "hooks": hooks}, tmp_path / "run")
+    folder = tmp_path / "run/batches"
+    names = ["000000000256.pt", "tensor_dict_recorder.1-000000000256.pt"]
+    assert sorted(each.name for each in folder.iterdir()) == names
+    whole, part = (read_tensordict(folder / name) for name in names)
+    assert set(part.keys()) == {"action"} < set(whole.keys())
+    films = ["000000000256.mp4", "video_recorder.1-000000000256.mp4"]
+    assert sorted(each.name for each in (tmp_path / "run/videos").iterdir()) == films
+    assert [len(frames_of(tmp_path / "run/videos" / name)) for name in films] == [5, 3]
+
+
+def test_recorders_with_a_folder_each_need_no_names(tmp_path: Path) -> None:
+    trainer = small.build(SHORT).trainer
+    for name in ("one", "other"):
+        TensorDictRecorder(every=256, folder=tmp_path / name).register(trainer, name)
+    trainer.train()
+    assert [(tmp_path / name / "000000000256.pt").is_file() for name in ("one", "other")] == [True, True]
+
+
+@pytest.mark.parametrize("key", ["nope", ["next", "nope"]])
+def test_entries_that_no_batch_has_are_told_by_the_first(key: Any, tmp_path: Path) -> None:
+    trainer = small.build(SHORT).trainer
+    TensorDictRecorder(every=10**6, keys=["action", ["action"], "next", key], folder=tmp_path).register(trainer)
+    with pytest.raises(
+        HookError, match=r"tensor_dict_recorder: keys: the batch has no entry .*nope.*; it has .*action"
+    ):
+        trainer.train()
+    assert trainer.clock.frames == 64
+
+
 def test_a_batch_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     trainer, said = small.build(SHORT).trainer, list[str]()
     (tmp_path / "taken").write_text("no folder")

@@ -18,10 +18,12 @@ import pytest
 import torch
 from torchrl import trainers as theirs
 
+import rlrecipe.trainers as ours
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import register
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.start import run
+from rlrecipe.trainers import HookError
 from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 from rlrecipe.trainers.trainer import Trainer
 from tests import small
@@ -267,6 +269,21 @@ def test_on_a_recipes_trainer(make: Callable[[], Any], recipe: Any) -> None:
     other.load_state_dict(one.state_dict())
     assert one.clock.updates > 0
     assert torch.equal(one.update.parameters.flat, other.update.parameters.flat)
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "a2c"])
+def test_rewards_of_sub_batches_are_refused_where_advantages_are_made_before(algorithm: str) -> None:
+    trainer = of_recipe({**small.CARTPOLE, "algorithm": algorithm})
+    with pytest.raises(HookError, match=r"RewardNormalizer\.normalize_reward .* use the hook reward_normalizer"):
+        theirs.RewardNormalizer().register(trainer)
+    ours.RewardNormalizer().register(trainer)
+    trainer.train()
+    assert trainer.clock.updates > 0
+
+
+def test_an_algorithm_trainer_refuses_them_when_it_is_built() -> None:
+    with pytest.raises(HookError, match="or the transform reward_norm"):
+        ours.PPOTrainer("CartPole-v1", hooks=[theirs.RewardNormalizer()], total_frames=64)
 
 
 class TheirsOptions(Options):
