@@ -4,9 +4,21 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from rlrecipe.hooks.lr_scheduler_hook import schedulers
-from rlrecipe.trainers import HookError, LRSchedulerHook, OptimizerHook, TargetNetUpdaterHook, TimeLimit, UpdateWeights
+from rlrecipe.optim.sgd import SGDOptions
+from rlrecipe.recipe.errors import RecipeError
+from rlrecipe.recipe.options import Slot
+from rlrecipe.trainers import (
+    HookError,
+    LogScalar,
+    LRSchedulerHook,
+    OptimizerHook,
+    TargetNetUpdaterHook,
+    TimeLimit,
+    UpdateWeights,
+)
 from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 from tests import small
 
@@ -91,6 +103,107 @@ def test_hooks_that_cannot_take_their_gradient_any_more_are_told_the_cure() -> N
         HookError, match=r"again.* after another hook has stepped; use rlrecipe\.trainers\.OptimizerHook"
     ):
         trainer.train()
+
+
+def rates(trainer: RecipeTrainer) -> dict[str, float]:
+    """The learning rate of each slot of the first loss."""
+    part = trainer.update.parts[0]
+    lr = part.lr.expand(part.flat.shape)
+    return {slot: float(lr[part.layout.range(slot)[0]]) for slot in part.layout.slots}
+
+
+def test_rates_of_groups_are_those_of_the_hook_s_optimizer() -> None:
+    optimizer = {**SGD["optimizer"], "groups": {"value": {"lr": 1.0}}}
+    other = {**SGD, "optimizer": "adam", "hooks": [{"name": "optimizer_hook", "optimizer": optimizer}]}
+    hooked, plain = (small.build(each).trainer for each in (other, {**SGD, "optimizer": optimizer}))
+    assert rates(hooked) == pytest.approx({"policy": 0.05, "value": 1.0})
+    assert torch.equal(flat(hooked), flat(plain))
+
+
+def test_the_recipe_s_schedule_moves_a_hook_s_rates() -> None:
+    """The cure for a schedule of the hook's own is true."""
+    hook = {"name": "optimizer_hook", "optimizer": SGD["optimizer"]}
+    scheduled = {**SGD, "optimizer": {"name": "adam", "schedule": "linear"}, "hooks": [hook]}
+    plain = {**SGD, "optimizer": {**SGD["optimizer"], "schedule": "linear"}}
+    assert torch.equal(flat(small.build(scheduled).trainer), flat(small.build(plain).trainer))
+
+
+@pytest.mark.parametrize(
+    ("hooks", "path", "words"),
+    [
+        (
+            [{"optimizer": {"name": "sgd", "schedule": "linear"}}],
+            "hooks.0.optimizer.schedule",
+            "no schedule of its own",
+        ),
+        ([{"optimizer": "sgd"}, {"optimizer": "adam"}], "hooks.1", "hooks.0 takes the steps of every loss already"),
+        (
+            [
+                {"optimizer": "sgd", "loss_components": ["loss_policy", "loss_qvalue"]},
+                {"optimizer": "adam", "loss_components": ["loss_qvalue"]},
+            ],
+            "hooks.1",
+            "hooks.0 takes the steps of loss_qvalue already",
+        ),
+    ],
+)
+def test_what_optimizers_of_hooks_cannot_do_is_found_in_the_recipe(hooks: Any, path: str, words: str) -> None:
+    recipe = {**small.TD3, "hooks": [{"name": "optimizer_hook", **hook} for hook in hooks]}
+    with pytest.raises(RecipeError) as caught:
+        small.build(recipe)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.path) == ("E302", path)
+    assert words in problem.problem.message
+    assert problem.problem.suggestion
+
+
+def test_a_group_that_a_hook_s_losses_do_not_move() -> None:
+    optimizer = {"name": "sgd", "groups": {"policy": {"lr": 1.0}}}
+    hook = {"name": "optimizer_hook", "optimizer": optimizer, "loss_components": ["loss_qvalue"]}
+    with pytest.raises(HookError, match=r"groups names policy, which loss_qvalue does not move; it moves: qvalue"):
+        small.build({**small.TD3, "hooks": [hook]})
+
+
+def test_two_hooks_of_one_loss_are_refused_in_python_too() -> None:
+    trainer = small.build(small.TD3).trainer
+    OptimizerHook("sgd", ["loss_policy"]).register(trainer, "one")
+    with pytest.raises(HookError, match=r"takes the steps of loss_policy already; divide the losses"):
+        OptimizerHook("adam").register(trainer, "other")
+    leaves = trainer.update.parts[0].leaves
+    OptimizerHook(torch.optim.SGD(leaves, lr=1.0)).register(trainer, "third")
+    with pytest.raises(HookError, match="takes the steps of every loss already"):
+        OptimizerHook(torch.optim.Adam(leaves[:1], lr=1.0)).register(trainer, "fourth")
+    # Of the first and the third, the one of a recipe would never step.
+    with pytest.raises(HookError, match="sgd is of a recipe and would never step"):
+        trainer.train()
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    ["sgd", {"name": "sgd"}, SGDOptions(), Slot("optimizer").read("sgd")],
+    ids=["name", "mapping", "options by hand", "options"],
+)
+def test_an_optimizer_of_a_recipe_in_python(optimizer: Any) -> None:
+    trainer = small.build(SGD).trainer
+    OptimizerHook(optimizer).register(trainer)
+    plain = small.build({**SGD, "optimizer": "sgd"}).trainer
+    assert torch.equal(flat(trainer), flat(plain))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "error", "message"),
+    [
+        ("adamm", HookError, "(?s)no optimizer is named 'adamm'.*adam"),
+        ({"name": "sgd", "lrr": 1.0}, ValidationError, "(?s)lrr.*Extra inputs are not permitted"),
+        (0.1, HookError, r"expected the name, .*; got 0\.1: write OptimizerHook\(\{"),
+        (torch.optim.SGD, HookError, r"expected the name, .*; got <class"),
+        ({"name": "sgd", "schedule": "linear"}, HookError, "no schedule of its own.*lr_scheduler_hook"),
+        (LogScalar().options, HookError, "expected a optimizer, got LogScalarOptions"),
+    ],
+)
+def test_optimizers_that_there_are_not(optimizer: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        OptimizerHook(optimizer)
 
 
 @pytest.mark.parametrize(
