@@ -225,7 +225,10 @@ class Loop(ABC):
         if not isinstance(module, Stateful):
             raise HookError(f"the module {name!r} has no state_dict and load_state_dict, so it cannot be saved")
         if self.modules.setdefault(name, module) is not module:
-            raise HookError(f"two modules are registered as {name!r}; their states would overwrite each other")
+            raise HookError(
+                f"two modules are registered as {name!r}; their states would overwrite each other: give one of them "
+                'another name, as in hook.register(trainer, "another")'
+            )
 
     def _data(self, point: str, batch: Any) -> Any:
         for hook in self.points.ops[point]:
