@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 
 from rlrecipe.build import make_trainer
-from rlrecipe.builders.environments import named
 from rlrecipe.clock import Alarm
 from rlrecipe.evaluation import Evaluator
+from rlrecipe.hooks.base import Hook
 from rlrecipe.probe import probe
 from rlrecipe.recipe import registry
 from rlrecipe.recipe.load import load
@@ -52,7 +53,7 @@ class AlgorithmTrainer(StandAlone, RecipeTrainer):
         options: of the algorithm, of the section ``trainer``, and whole sections of a recipe, by name.
 
     Raises:
-        TypeError: an option that there is not; the message names the nearest.
+        TypeError: an option that there is not, with the nearest that there is; or hooks of another kind.
         RecipeError: values that do not fit, all at once.
         HookError: a hook that cannot work here.
     """
@@ -65,13 +66,14 @@ class AlgorithmTrainer(StandAlone, RecipeTrainer):
         env: str | Mapping[str, Any],
         *,
         seed: int = 0,
-        hooks: Sequence[Any] = (),
+        hooks: Sequence[Any] | None = None,
         logger: Any = None,
         progress_bar: bool = False,
         save_trainer_interval: Any = 10_000,
         save_trainer_file: str | Path | None = None,
         **options: Any,
     ) -> None:
+        hooks = self._hooks(hooks)
         given = {"env": env, "seed": seed, **self._sections(options)}
         declared = [hook for hook in hooks if isinstance(hook, str | Mapping)]
         loaded = load({**given, "hooks": declared} if declared else given)
@@ -93,10 +95,35 @@ class AlgorithmTrainer(StandAlone, RecipeTrainer):
         self._schedule()
 
     @classmethod
+    def _hooks(cls, hooks: Any) -> list[Any]:
+        """The hooks as a list, each a name, a mapping or an object that registers itself.
+
+        Raises:
+            TypeError: they are no list, or one is something else.
+        """
+        if hooks is None:
+            return []
+        if isinstance(hooks, str | Mapping) or not isinstance(hooks, Iterable):
+            raise TypeError(f"{cls.__name__}: hooks is a list, got {hooks!r}; write hooks=[...] around it")
+        found = list(hooks)
+        for i, hook in enumerate(found):
+            if isinstance(hook, str | Mapping) or (hasattr(hook, "register") and not isinstance(hook, type)):
+                continue
+            if isinstance(hook, type):
+                cure = f"build it: {hook.__name__}(...)"
+            elif callable(hook):
+                cure = "register a function once the trainer is built: trainer.register_op(point, function)"
+            else:
+                cure = 'write a name, a mapping such as {"name": "nan_guard"} or an object with register'
+            raise TypeError(f"{cls.__name__}: hooks[{i}] is no hook: {hook!r}; {cure}")
+        return found
+
+    @classmethod
     def _sections(cls, options: Mapping[str, Any]) -> dict[str, Any]:
         """Options by the section of the recipe that they belong to."""
         algorithm: dict[str, Any] = {"name": cls.component.name}
-        trainer = dict(options.get("trainer", {}))
+        whole = options.get("trainer")
+        trainer = dict(whole) if isinstance(whole, Mapping) else {}
         sections = {name: options[name] for name in SECTIONS if name in options}
         for name, value in options.items():
             if name in cls.component.options.model_fields:
@@ -108,7 +135,9 @@ class AlgorithmTrainer(StandAlone, RecipeTrainer):
                 nearest = difflib.get_close_matches(name, names, 1)
                 cure = f"did you mean {nearest[0]}?" if nearest else f"there are: {', '.join(names)}"
                 raise TypeError(f"{cls.__name__} has no option {name!r}; {cure}")
-        return {**sections, "algorithm": algorithm, "trainer": trainer}
+        # What is no section is refused by the recipe, with its place.
+        wrong = whole is not None and not isinstance(whole, Mapping)
+        return {**sections, "algorithm": algorithm, "trainer": whole if wrong else trainer}
 
     def _take_over(self, built: RecipeTrainer) -> None:
         """Become the trainer that the recipe's builders have made."""
@@ -133,13 +162,21 @@ class AlgorithmTrainer(StandAlone, RecipeTrainer):
             self.points.ops[point].extend(ops)
 
     def _register(self, hooks: Sequence[Any]) -> None:
-        by_name = iter(named(self.recipe.hooks).items())
+        """Register them in order; the second of a name has a number, as in a recipe, built by hand or not."""
+        declared = iter(self.recipe.hooks)
+        same: Counter[str] = Counter()
         for hook in hooks:
             if isinstance(hook, str | Mapping):
-                name, options = next(by_name)
-                options.component.build(options).register(self, name)
+                options = next(declared)
+                usual, built = options.component.name, options.component.build(options)
+            elif isinstance(hook, Hook):
+                usual, built = hook.usual_name, hook
             else:
+                # It knows its own name.
                 hook.register(self)
+                continue
+            built.register(self, f"{usual}.{same[usual]}" if same[usual] else usual)
+            same[usual] += 1
 
     def _schedule(self) -> None:
         """The recipe's time limit, and its evaluations, whose numbers go into the rows."""

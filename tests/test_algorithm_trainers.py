@@ -19,6 +19,8 @@ from rlrecipe.trainers import (
     DQNTrainer,
     HookError,
     LogScalar,
+    LogTiming,
+    NanGuard,
     PPOTrainer,
     ReinforceTrainer,
     SACTrainer,
@@ -157,6 +159,40 @@ def test_hooks_by_name_by_options_and_as_objects(tmp_path: Path) -> None:
     assert [type(op).__name__ for op, *_ in trainer.points.ops["pre_steps_log"]] == ["LogScalar", "LogScalar"]
     with pytest.raises(HookError, match="needs the batch's entry"):
         ppo(hooks=[{"name": "select_keys", "keys": ["action"]}]).train()
+
+
+@pytest.mark.parametrize(
+    ("hooks", "message"),
+    [
+        ("nan_guard", r"PPOTrainer: hooks is a list, got 'nan_guard'; write hooks=\[\.\.\.\]"),
+        ({"name": "nan_guard"}, "hooks is a list"),
+        (LogScalar("action"), "hooks is a list, got .*LogScalar"),
+        (["nan_guard", lambda: 0], r"hooks\[1\] is no hook: .*lambda.*; register a function .* trainer\.register_op"),
+        ([LogScalar], r"hooks\[0\] is no hook: .*; build it: LogScalar\(\.\.\.\)"),
+        ([3], r"hooks\[0\] is no hook: 3; write a name"),
+    ],
+    ids=["name", "mapping", "hook", "function", "class", "number"],
+)
+def test_hooks_that_are_none_are_told_the_cure(hooks: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        ppo(hooks=hooks)
+
+
+def test_none_is_not_given_and_another_kind_of_section_is_refused_by_the_recipe() -> None:
+    assert ppo(hooks=None, trainer=None, networks=None).recipe == ppo(networks={}).recipe
+    assert ppo(trainer={"clip_norm": 0.3}).recipe == ppo(clip_norm=0.3).recipe
+    with pytest.raises(RecipeError, match="trainer: expected a mapping of options, got the text 'x'"):
+        ppo(trainer="x")
+
+
+def test_hooks_of_one_name_are_numbered_in_order_by_hand_or_not() -> None:
+    by_hand = ppo(hooks=[NanGuard(), "log_timing", NanGuard(), LogTiming(), "nan_guard"])
+    names = [name for name in by_hand.modules if name.startswith(("nan_guard", "log_timing"))]
+    assert names == ["nan_guard", "log_timing", "nan_guard.1", "log_timing.1", "nan_guard.2"]
+    by_name = ppo(hooks=["nan_guard", "log_timing", "nan_guard", "log_timing", "nan_guard"])
+    assert by_name.modules.keys() == by_hand.modules.keys()
+    with pytest.raises(HookError, match=r"as 'nan_guard'; .* give one of them another name"):
+        NanGuard().register(by_hand)
 
 
 def test_evaluations_are_in_the_rows() -> None:

@@ -41,7 +41,7 @@ def read(section: str, given: Section | None, options: Mapping[str, Any] | None 
         RecipeError: something is wrong with them: all of it, with its place in the section as YAML.
     """
     if isinstance(given, Options) and not options:
-        return given
+        return slot_of(section).read(given)
     found = read_yaml(to_yaml({section: plain(slot_of(section), given, options)}), SOURCE)
     if found.problems or found.root is None:
         raise RecipeError(found.problems)

@@ -23,6 +23,7 @@ class CountFramesLog(Hook, options=CountFramesLogOptions, point="pre_steps_log")
     category = "logging"
     reads_mapping = True
     observer = True
+    logs_newest = ("n_frames",)
 
     def __init__(self, *values: Any, **named: Any) -> None:
         super().__init__(*values, **named)

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
+from pydantic_core import PydanticCustomError
+
 from rlrecipe.errors import HookError
-from rlrecipe.hooks.base import Hook
+from rlrecipe.hooks.base import Hook, places
 from rlrecipe.interfaces import State
 from rlrecipe.lazy import torch
+from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import Options, Slot, option
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
+    from rlrecipe.recipe.schema import Recipe
     from rlrecipe.trainers.loop import Loop
 
 
 class OptimizerHookOptions(Options):
     """Take some losses' steps by another optimizer than the recipe's; several hooks divide the losses among them."""
 
-    optimizer: Annotated[Options, Slot("optimizer")] = option(..., "What takes the steps.")
+    optimizer: Annotated[Options, Slot("optimizer")] = option(
+        ..., "What takes the steps; the recipe's optimizer.schedule multiplies its rates, too."
+    )
     loss_components: tuple[str, ...] | None = option(
         None, "Losses by name, such as loss_policy; null: all of them.", min_length=1
     )
@@ -29,10 +35,14 @@ class OptimizerHook(Hook, options=OptimizerHookOptions, point="optimizer"):
     """Steps by an optimizer of its own.
 
     Args:
-        optimizer: options of a recipe's optimizer, which take the place of the built-in one's (updates stay
-            compiled); or one of torch's over the trainer's own leaves (``trainer.update.parts[0].leaves``), which is
-            called with the losses' gradients.
+        optimizer: the name, mapping or options of a recipe's optimizer, which takes the place of the built-in one
+            (updates stay compiled); or one of torch's over the trainer's own leaves
+            (``trainer.update.parts[0].leaves``), which is called with the losses' gradients.
         loss_components: names of the losses that it is for; None for all of them.
+
+    Raises:
+        HookError: it is neither, has a schedule of its own, or there are no losses.
+        ValidationError: options that the recipe's optimizer does not take (Pydantic's, a ValueError).
     """
 
     category = "optimizer"
@@ -40,7 +50,7 @@ class OptimizerHook(Hook, options=OptimizerHookOptions, point="optimizer"):
     def __init__(self, optimizer: Any, loss_components: Sequence[str] | None = None) -> None:
         if loss_components is not None and not loss_components:
             raise HookError("optimizer_hook: loss_components is empty; leave it out to take all losses")
-        self.optimizer = optimizer
+        self.optimizer: Any = optimizer if hasattr(optimizer, "param_groups") else _read(optimizer)
         self.components = None if loss_components is None else tuple(loss_components)
         self._gradients: list[torch.Tensor | None] | None = None
 
@@ -61,17 +71,54 @@ class OptimizerHook(Hook, options=OptimizerHookOptions, point="optimizer"):
         """Take the place of the built-in optimizer, or of its step.
 
         Raises:
-            HookError: no loss has one of the names.
+            HookError: no loss has one of the names, another hook takes its steps, or a group moves none of them.
         """
         if (names := trainer.loss_names()) is not None:
             self._find(names)
+        for other in trainer.modules.values():
+            if isinstance(other, OptimizerHook) and other is not self:
+                self._refuse_both(other)
         trainer.register_module(name or self.usual_name, self)
         if isinstance(self.optimizer, Options):
-            for part in trainer.update.parts:
-                if self.components is None or part.name in self.components:
-                    part.optimize_with(self.optimizer.component.build(self.optimizer))
+            self._replace(trainer, self.optimizer)
         else:
             trainer.register_op(self.point, self)
+
+    def _refuse_both(self, other: OptimizerHook) -> None:
+        """Two hooks that would both take a loss's steps; optimizers of torch's may divide a loss's parameters."""
+        mine, theirs = (isinstance(each.optimizer, Options) for each in (self, other))
+        both = _common(self.components, other.components)
+        if both is None or mine != theirs:
+            return
+        if not mine:
+            leaves = {id(leaf) for leaf in other._leaves()}
+            if not any(id(leaf) in leaves for leaf in self._leaves()):
+                return
+        raise HookError(f"optimizer_hook: another one takes the steps of {both} already; {_DIVIDE}")
+
+    def _replace(self, trainer: Loop, options: Any) -> None:
+        """Put a recipe's optimizer, with its groups' rates, in the place of the built-in one of the chosen losses."""
+        parts = [part for part in trainer.update.parts if self.components is None or part.name in self.components]
+        slots = {each.slot for part in parts for each in part.layout.parts}
+        unmoved = [slot for slot in options.groups if slot not in slots]
+        if unmoved:
+            raise HookError(
+                f"optimizer_hook: optimizer.groups names {', '.join(unmoved)}, which {_named(self.components)} "
+                f"does not move; it moves: {', '.join(sorted(slots))}"
+            )
+        for part in parts:
+            part.optimize_with(options.component.build(options))
+            part.set_rates({slot: group.lr for slot, group in options.groups.items()})
+
+        def alone() -> None:
+            if trainer.points.ops["optimizer"]:
+                raise HookError(
+                    f"optimizer_hook: {options.component.name} is of a recipe and would never step, because a hook at "
+                    "the point optimizer takes every step; give this hook one of torch's, too, or remove the other"
+                )
+
+        # Whichever of the two was registered first.
+        trainer.register_op("setup", alone)
 
     def backward(self, losses: Mapping[str, torch.Tensor]) -> None:
         """Take the gradients before anybody steps: the losses' graphs hold the parameters as they are now."""
@@ -113,7 +160,64 @@ class OptimizerHook(Hook, options=OptimizerHookOptions, point="optimizer"):
             self.optimizer.load_state_dict({"param_groups": state["groups"], "state": moments})
 
 
-@register("hook", "optimizer_hook", fragile=True)
+_DIVIDE = "divide the losses among them by loss_components, or remove one"
+
+
+def _read(optimizer: Any) -> Options:
+    """A recipe's optimizer from its name, mapping or options.
+
+    Raises:
+        HookError: there is no such optimizer, or it has a schedule.
+        ValidationError: its options are wrong (Pydantic's, a ValueError).
+    """
+    if not isinstance(optimizer, str | Mapping | Options):
+        raise HookError(
+            "optimizer_hook: expected the name, a mapping or the options of a recipe's optimizer, or an optimizer of "
+            f'torch\'s; got {optimizer!r}: write OptimizerHook({{"name": "adam", "lr": 1e-3}}), for example'
+        )
+    try:
+        options: Any = Slot("optimizer").read(optimizer)
+    except PydanticCustomError as error:
+        names = (error.context or {}).get("names", ())
+        listed = f"; there are: {', '.join(names)}" if names else ""
+        raise HookError(f"optimizer_hook: {error.message()}{listed}") from None
+    if options.schedule is not None:
+        raise HookError(f"optimizer_hook: {_SCHEDULE[0]}; {_SCHEDULE[1]}")
+    taken: Options = options
+    return taken
+
+
+_SCHEDULE = (
+    "a hook's optimizer has no schedule of its own: the recipe's multiplies every learning rate, this one's, too",
+    "move it to the recipe's optimizer.schedule, or use lr_scheduler_hook",
+)
+
+
+def _common(one: Sequence[str] | None, other: Sequence[str] | None) -> str | None:
+    """The losses that two hooks share, in words; None if they share none."""
+    if one is None or other is None:
+        return _named(one if other is None else other)
+    return ", ".join(name for name in one if name in other) or None
+
+
+def _named(components: Sequence[str] | None) -> str:
+    return "every loss" if components is None else ", ".join(components)
+
+
+def check(recipe: Recipe) -> Iterable[Problem]:
+    """Each loss has one optimizer, whose rates follow the recipe's schedule."""
+    found = list(places(recipe, "optimizer_hook"))
+    for i, (place, options) in enumerate(found):
+        if getattr(options.optimizer, "schedule", None) is not None:
+            yield Problem("E302", (*place, "optimizer", "schedule"), *_SCHEDULE)
+        for earlier, other in found[:i]:
+            if (both := _common(options.loss_components, other.loss_components)) is not None:
+                message = f"{'.'.join(map(str, earlier))} takes the steps of {both} already"
+                yield Problem("E302", place, message, _DIVIDE)
+                break
+
+
+@register("hook", "optimizer_hook", check=check, fragile=True)
 def make_optimizer_hook(options: OptimizerHookOptions) -> OptimizerHook:
     """Another optimizer for some losses."""
     return OptimizerHook(options.optimizer, options.loss_components)

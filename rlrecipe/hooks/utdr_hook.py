@@ -27,6 +27,7 @@ class UTDRHook(Hook, options=UTDRHookOptions):
     category = "logging"
     reads_mapping = True
     observer = True
+    logs_newest = ("utd_ratio", "write_count", "update_count")
 
     def __init__(self, trainer: Loop | None = None) -> None:
         super().__init__()

@@ -57,7 +57,7 @@ class Options(BaseModel):
         """The registered component that these options belong to.
 
         Raises:
-            LookupError: the options were built by hand, not by a recipe's slot.
+            LookupError: the options were built by hand, and no slot has read them.
         """
         if self._component is None:
             raise LookupError(f"{type(self).__name__} was not read from a recipe: it names no component")
@@ -83,9 +83,7 @@ class Slot:
         from rlrecipe.recipe.registry import UnknownComponent, find
 
         if isinstance(value, Options):
-            if value.component.kind != self.kind:
-                raise PydanticCustomError("component_type", "expected a {kind}", {"kind": self.kind})
-            return value
+            return self._take(value)
         if isinstance(value, str):
             value = {self.bare: value}
         if not isinstance(value, Mapping):
@@ -111,8 +109,26 @@ class Slot:
         options._component = component
         return options
 
+    def _take(self, options: Options) -> Options:
+        """Options that were read before; those built by hand belong to the one component that has their model."""
+        from rlrecipe.recipe.registry import search
+
+        if options._component is None:
+            fitting = [each for each in search(self.kind) if each.model is type(options)]
+            if len(fitting) == 1:
+                options = options.model_copy()
+                options._component = fitting[0]
+        if options._component is None or options._component.kind != self.kind:
+            raise PydanticCustomError(
+                "component_type",
+                "expected a {kind}, got {given}",
+                {"kind": self.kind, "given": type(options).__name__},
+            )
+        return options
+
     def write(self, options: Options) -> dict[str, Any]:
         """The mapping that ``read`` turns into these options."""
+        options = self._take(options)
         return {"name": options.component.name, **options.model_dump()}
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -1,4 +1,4 @@
-"""Means of what is reported, between two rows of the log."""
+"""What is reported between two rows of the log: means, and the newest of what counts."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ class Averages:
             tuple(values), torch.stack([value.detach().to(torch.float32).reshape(()) for value in values.values()])
         )
 
+    def replace(self, values: Mapping[str, torch.Tensor]) -> None:
+        """Take 0-dimensional tensors in the place of those of the same names: counters, whose mean says nothing."""
+        for name, value in values.items():
+            # A sum of one; in float64, since float32 counts to 16 million.
+            self._sums[(name,)] = torch.tensor([float(value)], dtype=torch.float64), 1
+
     def add_row(self, names: tuple[str, ...], row: torch.Tensor) -> None:
         """Take the numbers of a float32 row ``[len(names)]`` in."""
         if names not in self._sums:
@@ -41,7 +47,7 @@ class Averages:
         return bool(self._sums)
 
     def take(self) -> dict[str, float]:
-        """The means since the last call."""
+        """The means since the last call, and what was replaced last."""
         means: dict[str, float] = {}
         for names, (total, count) in self._sums.items():
             means.update(zip(names, (total / count).tolist(), strict=True))

@@ -38,7 +38,7 @@ from rlrecipe.clock import Clock
 from rlrecipe.interfaces import State, Stateful
 from rlrecipe.streams import Streams
 from rlrecipe.trainers.averages import Averages
-from rlrecipe.trainers.points import HookError, Op, Points, Registered, keeps_batch
+from rlrecipe.trainers.points import HookError, Op, Points, Registered, keeps_batch, logs_newest
 
 if TYPE_CHECKING:
     from rlrecipe.evaluation import Stage
@@ -77,7 +77,7 @@ class Loop(ABC):
 
     def __init__(self, clock: Clock, streams: Streams, parts: Mapping[str, Stateful]) -> None:
         self.clock, self.streams, self.points = clock, streams, Points()
-        #: Means of the losses and of what logging hooks returned since the last row, and what the bar shows.
+        #: What the next row says of the losses and of what logging hooks returned, and what the bar shows.
         self.losses, self.logged, self.progress = Averages(), Averages(), dict[str, float]()
         #: What logging hooks returned last, by name.
         self.newest: dict[str, torch.Tensor] = {}
@@ -225,7 +225,10 @@ class Loop(ABC):
         if not isinstance(module, Stateful):
             raise HookError(f"the module {name!r} has no state_dict and load_state_dict, so it cannot be saved")
         if self.modules.setdefault(name, module) is not module:
-            raise HookError(f"two modules are registered as {name!r}; their states would overwrite each other")
+            raise HookError(
+                f"two modules are registered as {name!r}; their states would overwrite each other: give one of them "
+                'another name, as in hook.register(trainer, "another")'
+            )
 
     def _data(self, point: str, batch: Any) -> Any:
         for hook in self.points.ops[point]:
@@ -257,7 +260,9 @@ class Loop(ABC):
             if values:
                 shown = bool(values.get("log_pbar", False))
                 numbers = _numbers(op, point, values)
-                self.logged.add(numbers)
+                newest = logs_newest(op)
+                self.logged.add({key: value for key, value in numbers.items() if key not in newest})
+                self.logged.replace({key: value for key, value in numbers.items() if key in newest})
                 self.newest.update(numbers)
                 if shown:
                     self.progress.update({key: float(value) for key, value in numbers.items()})
@@ -309,7 +314,9 @@ def _numbers(op: Op, point: str, values: Mapping[str, Any]) -> dict[str, torch.T
         if key in ("frames", "updates"):
             raise HookError(f"the logging hook {op!r} at {point} returned {key!r}, which names the run's own counter")
         try:
-            numbers[key] = torch.as_tensor(value).reshape(())
+            # A float as it is: float32 counts to 16 million.
+            exact = torch.float64 if isinstance(value, float) else None
+            numbers[key] = torch.as_tensor(value, dtype=exact).reshape(())
         except (TypeError, ValueError, RuntimeError) as error:
             raise HookError(f"the logging hook {op!r} at {point} returned no number as {key!r}: {error}") from None
     return numbers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
 
 from rlrecipe.errors import HookError
@@ -23,6 +23,7 @@ __all__ = [
     "Points",
     "Registered",
     "keeps_batch",
+    "logs_newest",
     "takes_batch",
 ]
 
@@ -61,6 +62,12 @@ CATEGORIES: Mapping[Category, str] = {
 def takes_batch(op: Op) -> bool:
     """Whether a hook at process_optim_batch draws from the whole batch itself, instead of changing a sub-batch."""
     return bool(getattr(getattr(op, "__self__", op), "takes_batch", False))
+
+
+def logs_newest(op: Op) -> Collection[str]:
+    """Which of a logging hook's numbers a row has as they are newest, such as counters, in place of their mean."""
+    names: Collection[str] = getattr(getattr(op, "__self__", op), "logs_newest", ())
+    return (names,) if isinstance(names, str) else names
 
 
 class Points:

@@ -40,7 +40,10 @@ RECIPES: dict[str, Any] = {
     "images": {**PPO, "env": IMAGES, "networks": {**HEADS, "encoder": CONV}},
     "own": {**PPO, "env": IMAGES, "networks": {"policy": CONV, "value": {**CONV, "features": 5}}},
     "inputs": {**PPO, "networks": {slot: {"num_cells": [8], "inputs": ["direction", "speed"]} for slot in HEADS}},
-    "layers shared": {**small.CARTPOLE, "networks": {**HEADS, "encoder": {"num_cells": [8, 6], "layer_norm": True}}},
+    "layers shared": {
+        **small.CARTPOLE,
+        "networks": {**HEADS, "encoder": {"name": "mlp", "num_cells": [8, 6], "layer_norm": True}},
+    },
     "layers of an entry": {
         **PPO,
         "networks": {**HEADS, "encoder": {"name": "per_key", "keys": {"image": CONV, "speed": {"name": "mlp"}}}},

@@ -1,11 +1,13 @@
 """Hooks that log: what they report of a run, and that they leave it alone."""
 
+import shutil
 from typing import Any
 
 import pytest
 import torch
 
-from rlrecipe.trainers import CountFramesLog, LogScalar, LogTiming, UTDRHook
+from rlrecipe.hooks.count_frames_log import CountFramesLog
+from rlrecipe.trainers import LogScalar, LogTiming, PPOTrainer, UTDRHook
 from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 from tests import small
 
@@ -83,6 +85,52 @@ def test_utdr_hook_without_a_trainer_says_so() -> None:
         UTDRHook()({})
 
 
+COUNTERS = ("n_frames", "write_count", "update_count", "utd_ratio")
+
+
+def row_of_four(*hooks: Any, save: Any = None, load: Any = None) -> dict[str, float]:
+    """The second row of two that span four batches each; ``save`` and ``load``: in its middle."""
+    sections = {key: small.CARTPOLE[key] for key in ("env", "networks", "collector")}
+    trainer: Any = PPOTrainer(**sections, total_frames=512, num_epochs=2, minibatch_size=32, log_interval=256,
+                              hooks=list(hooks), save_trainer_file=save, save_trainer_interval=384)  # fmt: skip
+    if load is not None:
+        trainer.load_from_file(load)
+    if save is not None:
+        # The end is saved, too.
+        trainer.boundaries.append(lambda: shutil.copy(save, f"{save}.384") if trainer.clock.frames == 384 else None)
+    trainer.train()
+    row: dict[str, float] = trainer.rows[-1]
+    return row
+
+
+def test_a_row_of_several_batches_has_the_newest_of_what_counts() -> None:
+    row = row_of_four("count_frames_log", "utdr_hook", {"name": "log_timing", "percall": False})
+    assert [row["frames"], row["updates"]] == [512, 32]
+    assert [row[name] for name in COUNTERS] == [512, 512, 32, 2.0]
+
+
+def test_the_newest_of_a_row_survives_between_two_sessions(tmp_path: Any) -> None:
+    """Of a counter that is not logged again between the checkpoint and the row."""
+
+    class Once(CountFramesLog):
+        def __call__(self, batch: Any) -> Any:
+            values = super().__call__(batch)
+            return values if self.frame_count <= 384 else None
+
+    whole = row_of_four(Once(), save=tmp_path / "x")
+    assert row_of_four(Once(), load=tmp_path / "x.384") == whole
+    assert whole["n_frames"] == 384
+
+
+def test_counters_are_exact_where_float32_is_not() -> None:
+    trainer = small.build(small.CARTPOLE).trainer
+    hook = CountFramesLog()
+    hook.frame_count = 2**24 + 1
+    hook.register(trainer)
+    trainer.train()
+    assert trainer.logged.take()["n_frames"] == 2**24 + 1 + 512
+
+
 @pytest.mark.parametrize(
     ("recipe", "names"),
     [(small.CARTPOLE, {"gradient_norm"}), (small.TD3, {"gradient_norm_qvalue", "gradient_norm_policy"})],
@@ -109,11 +157,16 @@ def test_gradient_norm_is_that_of_the_gradient(recipe: Any, names: set[str]) -> 
 
 def test_log_timing_adds_up_to_the_run_and_is_no_state() -> None:
     trainer = small.build(small.CARTPOLE).trainer
-    hook = LogTiming(percall=False)
+    hook, each = LogTiming(percall=False), LogTiming()
     hook.register(trainer)
     trainer.train()
     assert trainer.logged.state_dict() == {"sums": []}
-    logged = trainer.logged.take()
-    assert logged.keys() == {"time/collecting", "time/learning"}
+    # Totals, of which a row has the last.
+    assert trainer.logged.take() == hook.seconds
+    assert hook.seconds.keys() == {"time/collecting", "time/learning"}
     assert 0 < sum(hook.seconds.values()) <= trainer.clock.seconds
-    assert 0 < logged["time/collecting"] < hook.seconds["time/collecting"]
+    other = small.build(small.CARTPOLE).trainer
+    each.register(other)
+    other.train()
+    # Seconds of each batch, of which it has the mean.
+    assert all(value != each.seconds[name] for name, value in other.logged.take().items())

@@ -1,4 +1,4 @@
-"""Hooks that take part in the steps: optimizers, schedulers, target networks, weights of collectors."""
+"""Hooks that take part in the steps: schedulers, target networks, weights of collectors."""
 
 from typing import Any
 
@@ -6,118 +6,17 @@ import pytest
 import torch
 
 from rlrecipe.hooks.lr_scheduler_hook import schedulers
-from rlrecipe.trainers import HookError, LRSchedulerHook, OptimizerHook, TargetNetUpdaterHook, TimeLimit, UpdateWeights
-from rlrecipe.trainers.recipe_trainer import RecipeTrainer
+from rlrecipe.trainers import (
+    HookError,
+    LRSchedulerHook,
+    OptimizerHook,
+    TargetNetUpdaterHook,
+    TimeLimit,
+    UpdateWeights,
+)
 from tests import small
 
 SGD = {**small.CARTPOLE, "optimizer": {"name": "sgd", "lr": 0.05}, "trainer": {"total_frames": 256, "clip_norm": 0.5}}
-
-
-def flat(trainer: RecipeTrainer) -> torch.Tensor:
-    trainer.train()
-    return trainer.update.parameters.flat
-
-
-# -- optimizers
-
-
-def test_an_optimizer_of_a_recipe_takes_the_place_of_the_built_in_one() -> None:
-    other = {**SGD, "optimizer": "adam", "hooks": [{"name": "optimizer_hook", "optimizer": SGD["optimizer"]}]}
-    assert torch.equal(flat(small.build(other).trainer), flat(small.build(SGD).trainer))
-
-
-def test_each_loss_may_have_its_own() -> None:
-    """TD3 with one optimizer for both, and with the same one given to each by a hook."""
-    rate = {"name": "sgd", "lr": 1e-3}
-    hooks = [
-        {"name": "optimizer_hook", "optimizer": rate, "loss_components": ["loss_policy"]},
-        {"name": "optimizer_hook", "optimizer": rate, "loss_components": ["loss_qvalue"]},
-    ]
-    both = small.build({**small.TD3, "optimizer": "adam", "hooks": hooks})
-    one = small.build({**small.TD3, "optimizer": "adam", "hooks": hooks[:1]})
-    expected = flat(small.build({**small.TD3, "optimizer": rate}).trainer)
-    assert torch.equal(flat(both.trainer), expected)
-    assert not torch.equal(flat(one.trainer), expected)
-
-
-def test_several_optimizers_of_torch_step_by_gradients_of_the_same_parameters() -> None:
-    """Policy and value network of one loss, each with an optimizer: as one optimizer over both."""
-    # A norm is bounded for each optimizer's own parameters: here it is not.
-    recipe = {**SGD, "trainer": {"total_frames": 256, "clip_norm": 1e9}}
-    trainer = small.build(recipe).trainer
-    part = trainer.update.parts[0]
-    slots = [entry.slot for entry in part.layout.parts]
-    for slot in ("policy", "value"):
-        leaves = [leaf for leaf, own in zip(part.leaves, slots, strict=True) if own == slot]
-        OptimizerHook(torch.optim.SGD(leaves, lr=0.05)).register(trainer, f"optimizer_{slot}")
-    torch.testing.assert_close(flat(trainer), flat(small.build(recipe).trainer), rtol=1e-5, atol=1e-6)
-
-
-def test_an_optimizer_of_torch_goes_on_from_its_state() -> None:
-    one, other = small.build(SGD).trainer, small.build(SGD).trainer
-    hooks = [OptimizerHook(torch.optim.Adam(each.update.parts[0].leaves, lr=1e-2)) for each in (one, other)]
-    for hook, trainer in zip(hooks, (one, other), strict=True):
-        hook.register(trainer)
-    one.train()
-    other.load_state_dict(one.state_dict())
-    theirs, ours = (hook.optimizer.state_dict()["state"][0]["exp_avg"] for hook in hooks)
-    assert torch.equal(theirs, ours)
-
-
-def test_torchrl_s_optimizer_hook_is_called_as_it_expects() -> None:
-    from torchrl.trainers import OptimizerHook as Theirs
-
-    trainer = small.build(SGD).trainer
-    with pytest.warns(FutureWarning, match="OptimizerHook"):
-        hook = Theirs(torch.optim.SGD(trainer.update.parts[0].leaves, lr=0.05))
-    hook.register(trainer)
-    torch.testing.assert_close(flat(trainer), flat(small.build(SGD).trainer), rtol=1e-5, atol=1e-6)
-
-
-def test_hooks_that_cannot_take_their_gradient_any_more_are_told_the_cure() -> None:
-    trainer = small.build({**small.CARTPOLE, "algorithm": {**small.CARTPOLE["algorithm"]}}).trainer
-    leaves = trainer.update.parts[0].leaves
-
-    def step(losses: Any, clip_norm: float | None, index: int) -> None:
-        sum(losses.values()).backward(retain_graph=True)
-        torch.optim.SGD(leaves, lr=0.1).step()
-
-    def again(losses: Any, clip_norm: float | None, index: int) -> None:
-        step(losses, clip_norm, index)
-
-    trainer.register_op("optimizer", step)
-    trainer.register_op("optimizer", again)
-    with pytest.raises(
-        HookError, match=r"again.* after another hook has stepped; use rlrecipe\.trainers\.OptimizerHook"
-    ):
-        trainer.train()
-
-
-@pytest.mark.parametrize(
-    ("recipe", "names"),
-    [
-        (small.CARTPOLE, ["loss"]),
-        ({**small.CARTPOLE, "algorithm": "a2c"}, ["loss"]),
-        ({**small.CARTPOLE, "algorithm": "reinforce"}, ["loss"]),
-        (small.DQN, ["loss"]),
-        (small.TD3, ["loss_qvalue", "loss_policy"]),
-    ],
-)
-def test_losses_have_the_names_of_which_the_docs_speak(recipe: Any, names: list[str]) -> None:
-    assert small.build(recipe).trainer.loss_names() == names
-
-
-@pytest.mark.parametrize(
-    ("components", "message"),
-    [
-        ([], "loss_components is empty"),
-        (["loss_actor"], "no loss is named loss_actor; there are: loss_qvalue, loss_policy"),
-    ],
-)
-def test_losses_that_there_are_not(components: list[str], message: str) -> None:
-    trainer = small.build(small.TD3).trainer
-    with pytest.raises(HookError, match=message):
-        OptimizerHook(torch.optim.SGD(trainer.update.parts[0].leaves, lr=1.0), components).register(trainer)
 
 
 # -- learning rates
