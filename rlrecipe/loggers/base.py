@@ -124,24 +124,50 @@ def recipe_of(run_dir: Path) -> dict[str, Any]:
 
 
 class Note:
-    """A small JSON file beside what a logger writes, by which a resumed run finds it again."""
+    """What a run's logger remembers, in a small JSON file by which a resumed run finds it again.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Loggers of one kind share the file: the first that notes something has the top of it, others are inside ``others``.
+
+    Args:
+        path: the file.
+        exp_name: tells the loggers apart.
+    """
+
+    def __init__(self, path: Path, exp_name: str | None = None) -> None:
+        self.path, self.exp_name = path, exp_name or ""
 
     def read(self) -> dict[str, Any]:
-        """What was noted; nothing if there is no note."""
+        """What this logger noted; nothing if it did not."""
+        content = self._content()
+        return content if self._has_top(content) else dict(content.get("others", {}).get(self.exp_name, {}))
+
+    def everyone(self) -> list[dict[str, Any]]:
+        """What each logger of the file noted."""
+        content = self._content()
+        return [content, *content.get("others", {}).values()] if content else []
+
+    def write(self, noted: Mapping[str, Any]) -> None:
+        """Note something, by one rename."""
+        content = self._content()
+        others = dict(content.get("others", {}))
+        if self._has_top(content):
+            content = {**noted, "exp_name": self.exp_name}
+        else:
+            others[self.exp_name] = dict(noted)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        staged = self.path.with_name(f".{self.path.name}")
+        staged.write_text(json.dumps({**content, "others": others} if others else content))
+        staged.replace(self.path)
+
+    def _content(self) -> dict[str, Any]:
         try:
             return dict(json.loads(self.path.read_bytes()))
         except (FileNotFoundError, ValueError):
             return {}
 
-    def write(self, content: Mapping[str, Any]) -> None:
-        """Note something, by one rename."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        staged = self.path.with_name(f".{self.path.name}")
-        staged.write_text(json.dumps(content))
-        staged.replace(self.path)
+    def _has_top(self, content: Mapping[str, Any]) -> bool:
+        # Where no name stands, a run had but one logger: whoever comes first goes on with it.
+        return bool(content.get("exp_name", self.exp_name) == self.exp_name)
 
 
 def last_frames(rows: Sequence[Mapping[str, Any]]) -> float:
