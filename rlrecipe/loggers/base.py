@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,16 @@ class Logger(ABC):
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Write a run's row, its numbers at its frames."""
-        self._log(numbers(row), row["frames"])
+        measured = numbers(row)
+        self._passed(measured, row["frames"])
+        self._log(measured, row["frames"])
+
+    def _passed(self, names: Iterable[str], step: int) -> None:
+        self._next |= dict.fromkeys(names, step + 1)
+
+    def cut(self, frames: int) -> None:
+        """Take away the numbers of steps after ``frames``, where that can be: they come again."""
+        self._next = {name: min(step, frames + 1) for name, step in self._next.items()}
 
     def log_scalar(self, name: str, value: float, step: int | None = None) -> None:
         """Write a number at a step, usually frames; without one, at the step after the name's last."""
@@ -45,7 +54,7 @@ class Logger(ABC):
             metrics = metrics.flatten_keys(keys_sep).to_dict()
         plain = {str(name): float(value) for name, value in metrics.items()}
         step = max((self._next.get(name, 0) for name in plain), default=0) if step is None else int(step)
-        self._next |= dict.fromkeys(plain, step + 1)
+        self._passed(plain, step)
         self._log(plain, step)
         return plain
 

@@ -128,9 +128,19 @@ class MLFlowLogger(Logger):
             return False
         self.id = run.info.experiment_id
         self.experiment.update_run(run_id, status="RUNNING")
-        for key in run.data.metrics:
-            self.there |= {(key, metric.step) for metric in self.experiment.get_metric_history(run_id, key)}
+        self.there = self._steps(run)
         return True
+
+    def _steps(self, run: Any) -> set[tuple[str, int]]:
+        history = self.experiment.get_metric_history
+        return {(key, metric.step) for key in run.data.metrics for metric in history(run.info.run_id, key)}
+
+    def cut(self, frames: int) -> None:
+        """Take away what came after ``frames``; a server keeps it, and is not given it again."""
+        super().cut(frames)
+        if self.folder is not None:
+            _cut(self.folder / "mlflow.db", self.run_id, frames)
+        self.there = self._steps(self.experiment.get_run(self.run_id))
 
     def _log(self, metrics: Mapping[str, float], step: int) -> None:
         self._log_all([(step, metrics)])
