@@ -47,14 +47,32 @@ class Video:
         self._writer.append_data(picture)
 
     def close(self) -> None:
-        """Write what is left."""
-        self._writer.close()
-        self._part.replace(self.path)
+        """Write what is left; nothing stays of a file that cannot be written."""
+        try:
+            self._writer.close()
+            self._part.replace(self.path)
+        except BaseException:
+            self._part.unlink(missing_ok=True)
+            raise
 
     def discard(self) -> None:
         """Leave nothing behind."""
-        self._writer.close()
-        self._part.unlink(missing_ok=True)
+        try:
+            self._writer.close()
+        finally:
+            self._part.unlink(missing_ok=True)
+
+
+def check_target(path: Path) -> None:
+    """See that a file that a user names can be an mp4 file.
+
+    Raises:
+        Refusal: it is a folder, or its name ends otherwise.
+    """
+    if path.is_dir():
+        raise Refusal(f"no video can be written to {path}: it is a folder; name a file, such as {path / 'film.mp4'}")
+    if path.suffix.lower() != ".mp4":
+        raise Refusal(f"no video can be written to {path}: videos are mp4; name a file that ends in .mp4")
 
 
 class Filming:
@@ -110,14 +128,18 @@ class Filming:
             return None
         return path
 
+    def discard(self) -> None:
+        """Leave nothing behind of what was being filmed."""
+        video, self._video, self._path = self._video, None, None
+        if video is not None:
+            video.discard()
+
     def _fail(self, error: Exception) -> None:
         self.works = False
-        if self._video is not None:
-            try:
-                self._video.discard()
-            except Exception as further:
-                error.add_note(str(further))
-            self._video = None
+        try:
+            self.discard()
+        except Exception as further:
+            error.add_note(str(further))
         known = isinstance(error, VideoUnavailable)
         words = str(error) if known else ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
         self.say(f"no video: {words}" if known else f"no video: {words}; {cure_of(error)}")
@@ -142,5 +164,5 @@ def cure_of(error: Exception) -> str:
     if any(word in text for word in ("mujoco", "opengl", "egl", "glfw", "osmesa")):
         return GRAPHICS
     if isinstance(error, OSError):
-        return "make room in the run directory, or write there"
+        return "make room where it goes, and see that it may be written there"
     return "see that the environment's render() works with render_mode='rgb_array', or leave the video out"

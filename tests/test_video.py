@@ -12,6 +12,7 @@ import pytest
 
 from rlrecipe.evaluation import Evaluator
 from rlrecipe.headless import GRAPHICS
+from rlrecipe.runs.evaluate import filmed
 from rlrecipe.streams import Streams
 from rlrecipe.video import Filming, Video, VideoUnavailable, cure_of
 from tests import small
@@ -68,6 +69,28 @@ def test_pictures_of_an_odd_size(tmp_path: Path) -> None:
     assert frames_of(tmp_path / "film.mp4").shape == (1, 32, 46, 3)
 
 
+def test_a_film_that_cannot_have_its_name_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").mkdir()
+    video = Video(tmp_path / "film.mp4", 10)
+    video.add(np.full((32, 32, 3), 90, np.uint8))
+    with pytest.raises(IsADirectoryError):
+        video.close()
+    assert [each.name for each in tmp_path.iterdir()] == ["film.mp4"]
+
+
+def test_an_evaluation_that_breaks_off_leaves_no_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    take = Filming.take
+
+    def breaking(self: Filming, episode: int, env: Any) -> None:
+        take(self, episode, env)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Filming, "take", breaking)
+    with pytest.raises(KeyboardInterrupt):
+        filmed(evaluator(Filming(refuse)), 1, True, tmp_path / "film.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_without_imageio_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(VideoUnavailable, match=r"videos need imageio_ffmpeg: pip install 'rlrecipe\[video\]'"):
@@ -88,7 +111,7 @@ def test_what_fails_is_said_once_and_the_evaluation_is_the_same(env_name: str, t
         assert filming.finish() is None
     (line,) = said
     assert line.startswith("no video: ")
-    assert "make room in the run directory" in line
+    assert "make room where it goes" in line
 
 
 def test_an_environment_that_cannot_draw_is_named(tmp_path: Path) -> None:

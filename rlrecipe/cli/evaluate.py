@@ -34,7 +34,7 @@ def command(
     env: Annotated[
         list[str] | None, typer.Option("--env", metavar="KEY=VALUE", help="Change an option of env.")
     ] = None,
-    video: Annotated[Path | None, typer.Option("--video", metavar="FILE", help="The first episode as mp4.")] = None,
+    video: Annotated[Path | None, typer.Option("--video", metavar="FILE.mp4", help="The first episode as mp4.")] = None,
     imports: common.Imports = None,
     trust_imports: common.TrustImports = False,
     json: common.Json = False,

@@ -55,12 +55,13 @@ class OptimizerHook(Hook, options=OptimizerHookOptions, point="optimizer"):
         self._gradients: list[torch.Tensor | None] | None = None
 
     def fits(self, update: Any) -> None:
-        """The losses that it is for are among the algorithm's.
+        """The losses that it is for are among the algorithm's, and its groups among what they move.
 
         Raises:
-            HookError: no loss has one of the names.
+            HookError: no loss has one of the names, or a group moves none of them.
         """
         self._find(update.loss_names)
+        self._parts(update)
 
     def _find(self, names: Sequence[str]) -> None:
         unknown = [each for each in self.components or () if each not in names]
@@ -98,15 +99,7 @@ class OptimizerHook(Hook, options=OptimizerHookOptions, point="optimizer"):
 
     def _replace(self, trainer: Loop, options: Any) -> None:
         """Put a recipe's optimizer, with its groups' rates, in the place of the built-in one of the chosen losses."""
-        parts = [part for part in trainer.update.parts if self.components is None or part.name in self.components]
-        slots = {each.slot for part in parts for each in part.layout.parts}
-        unmoved = [slot for slot in options.groups if slot not in slots]
-        if unmoved:
-            raise HookError(
-                f"optimizer_hook: optimizer.groups names {', '.join(unmoved)}, which {_named(self.components)} "
-                f"does not move; it moves: {', '.join(sorted(slots))}"
-            )
-        for part in parts:
+        for part in self._parts(trainer.update):
             part.optimize_with(options.component.build(options))
             part.set_rates({slot: group.lr for slot, group in options.groups.items()})
 
@@ -119,6 +112,18 @@ class OptimizerHook(Hook, options=OptimizerHookOptions, point="optimizer"):
 
         # Whichever of the two was registered first.
         trainer.register_op("setup", alone)
+
+    def _parts(self, update: Any) -> list[Any]:
+        """The parts of the chosen losses, which move every slot that a recipe's optimizer has a group for."""
+        parts = [part for part in update.parts if self.components is None or part.name in self.components]
+        slots = {each.slot for part in parts for each in part.layout.parts}
+        unmoved = [slot for slot in getattr(self.optimizer, "groups", ()) if slot not in slots]
+        if unmoved:
+            raise HookError(
+                f"optimizer_hook: optimizer.groups names {', '.join(unmoved)}, which {_named(self.components)} "
+                f"does not move; it moves: {', '.join(sorted(slots))}"
+            )
+        return parts
 
     def backward(self, losses: Mapping[str, torch.Tensor]) -> None:
         """Take the gradients before anybody steps: the losses' graphs hold the parameters as they are now."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,16 @@ class Logger(ABC):
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Write a run's row, its numbers at its frames."""
-        self._log(numbers(row), row["frames"])
+        measured = numbers(row)
+        self._passed(measured, row["frames"])
+        self._log(measured, row["frames"])
+
+    def _passed(self, names: Iterable[str], step: int) -> None:
+        self._next |= dict.fromkeys(names, step + 1)
+
+    def cut(self, frames: int) -> None:
+        """Take away the numbers of steps after ``frames``, where that can be: they come again."""
+        self._next = {name: min(step, frames + 1) for name, step in self._next.items()}
 
     def log_scalar(self, name: str, value: float, step: int | None = None) -> None:
         """Write a number at a step, usually frames; without one, at the step after the name's last."""
@@ -45,7 +54,7 @@ class Logger(ABC):
             metrics = metrics.flatten_keys(keys_sep).to_dict()
         plain = {str(name): float(value) for name, value in metrics.items()}
         step = max((self._next.get(name, 0) for name in plain), default=0) if step is None else int(step)
-        self._next |= dict.fromkeys(plain, step + 1)
+        self._passed(plain, step)
         self._log(plain, step)
         return plain
 
@@ -124,24 +133,50 @@ def recipe_of(run_dir: Path) -> dict[str, Any]:
 
 
 class Note:
-    """A small JSON file beside what a logger writes, by which a resumed run finds it again."""
+    """What a run's logger remembers, in a small JSON file by which a resumed run finds it again.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Loggers of one kind share the file: the first that notes something has the top of it, others are inside ``others``.
+
+    Args:
+        path: the file.
+        exp_name: tells the loggers apart.
+    """
+
+    def __init__(self, path: Path, exp_name: str | None = None) -> None:
+        self.path, self.exp_name = path, exp_name or ""
 
     def read(self) -> dict[str, Any]:
-        """What was noted; nothing if there is no note."""
+        """What this logger noted; nothing if it did not."""
+        content = self._content()
+        return content if self._has_top(content) else dict(content.get("others", {}).get(self.exp_name, {}))
+
+    def everyone(self) -> list[dict[str, Any]]:
+        """What each logger of the file noted."""
+        content = self._content()
+        return [content, *content.get("others", {}).values()] if content else []
+
+    def write(self, noted: Mapping[str, Any]) -> None:
+        """Note something, by one rename."""
+        content = self._content()
+        others = dict(content.get("others", {}))
+        if self._has_top(content):
+            content = {**noted, "exp_name": self.exp_name}
+        else:
+            others[self.exp_name] = dict(noted)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        staged = self.path.with_name(f".{self.path.name}")
+        staged.write_text(json.dumps({**content, "others": others} if others else content))
+        staged.replace(self.path)
+
+    def _content(self) -> dict[str, Any]:
         try:
             return dict(json.loads(self.path.read_bytes()))
         except (FileNotFoundError, ValueError):
             return {}
 
-    def write(self, content: Mapping[str, Any]) -> None:
-        """Note something, by one rename."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        staged = self.path.with_name(f".{self.path.name}")
-        staged.write_text(json.dumps(content))
-        staged.replace(self.path)
+    def _has_top(self, content: Mapping[str, Any]) -> bool:
+        # Where no name stands, a run had but one logger: whoever comes first goes on with it.
+        return bool(content.get("exp_name", self.exp_name) == self.exp_name)
 
 
 def last_frames(rows: Sequence[Mapping[str, Any]]) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rlrecipe.lazy import torch
-from rlrecipe.loggers.base import Logger, file_of, flat, folder_of, histogram
+from rlrecipe.loggers.base import Logger, file_of, flat, folder_of, histogram, numbers
 from rlrecipe.loggers.video import write_mp4
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
@@ -31,6 +31,9 @@ class CSVLogger(Logger):
         video_format: ``mp4``, or ``pt`` for the tensor as ``torch.save`` writes it.
         video_fps: pictures a second of videos.
         rows: rows of before; without them, those in the file stay.
+
+    Raises:
+        ValueError: the file is there, and is no table of rows.
     """
 
     def __init__(
@@ -49,16 +52,31 @@ class CSVLogger(Logger):
         self.folder = folder_of(self.log_dir, exp_name)
         self.path = self.folder / "metrics.csv"
         self.rows = [dict(row) for row in (self._there() if rows is None else rows)]
-        self.columns = list(dict.fromkeys(key for row in self.rows for key in row))
+        for row in self.rows:
+            self._passed((name for name, value in row.items() if value not in ("", None)), row["frames"])
         self._rewrite()
 
     def _there(self) -> list[dict[str, Any]]:
         if not self.path.is_file():
             return []
-        with self.path.open(newline="") as file:
-            return [{**row, "frames": int(row["frames"])} for row in csv.DictReader(file)]
+        try:
+            with self.path.open(newline="") as file:
+                table = csv.DictReader(file, strict=True)
+                if table.fieldnames and "frames" not in table.fieldnames:
+                    raise ValueError(f"its columns are {', '.join(table.fieldnames)}, and none is frames")
+                return [_read(row, table.line_num) for row in table]
+        except (ValueError, csv.Error) as error:
+            cure = "move it away, or take another exp_name or log_dir"
+            raise ValueError(f"{self.path} is no table that a CSVLogger wrote: {error}; {cure}") from None
+
+    def cut(self, frames: int) -> None:
+        """Take away the rows after ``frames``."""
+        super().cut(frames)
+        self.rows = [row for row in self.rows if row["frames"] <= frames]
+        self._rewrite()
 
     def _rewrite(self) -> None:
+        self.columns = list(dict.fromkeys(key for row in self.rows for key in row))
         staged = self.path.with_name(f".{self.path.name}")
         with staged.open("w", newline="") as file:
             writer = csv.DictWriter(file, self.columns)
@@ -70,10 +88,9 @@ class CSVLogger(Logger):
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Append a row."""
+        self._passed(numbers(row), row["frames"])
         self.rows.append(dict(row))
-        new = [key for key in row if key not in self.columns]
-        if new:
-            self.columns += new
+        if any(key not in self.columns for key in row):
             self._rewrite()
             return
         with self.path.open("a", newline="") as file:
@@ -107,6 +124,15 @@ class CSVLogger(Logger):
 
     def close(self) -> None:
         """Every row is in the file already."""
+
+
+def _read(row: dict[Any, Any], line: int) -> dict[str, Any]:
+    if None in row:
+        raise ValueError(f"line {line} has more fields than there are columns")
+    try:
+        return {**row, "frames": int(row["frames"])}
+    except (TypeError, ValueError):
+        raise ValueError(f"line {line} has the frames {row['frames']!r}, expected a whole number") from None
 
 
 @register("logger", "csv")

@@ -27,7 +27,7 @@ _BATCH, _PARAMS, _KEY, _VALUE = 1000, 100, 250, 6000
 class MLFlowOptions(Options):
     """Rows as metrics over frames, and the recipe as parameters, of one MLflow run."""
 
-    exp_name: str | None = option(None, "The MLflow experiment; null: the recipe's name.")
+    exp_name: str | None = option(None, "The MLflow experiment; null: the recipe's name. Each name is a run.")
     run_name: str | None = option(None, "The run's name in it; null: the run directory's.")
     tracking_uri: str | None = option(
         None, "A tracking server, such as http://localhost:5000; null: mlflow/mlflow.db in the run directory."
@@ -62,7 +62,7 @@ class MLFlowLogger(Logger):
         artifact_location: where files of a new experiment go; for a folder, ``artifacts`` in it.
         video_fps: pictures a second of videos.
         rows: rows of before, if this is a run's logger: its MLflow run goes on with them.
-        note: the file that remembers the run.
+        note: what remembers the run.
     """
 
     def __init__(
@@ -75,23 +75,22 @@ class MLFlowLogger(Logger):
         artifact_location: str | None = None,
         video_fps: float = 30,
         rows: Sequence[Mapping[str, Any]] | None = None,
-        note: Path | None = None,
+        note: Note | None = None,
     ) -> None:
         super().__init__(exp_name, tracking_uri)
         self.video_fps, self._tags, self._run_name = video_fps, dict(tags or {}), run_name
         self.folder = _folder(str(tracking_uri))
-        self.note = Note(note) if note else None
-        uri = str(tracking_uri)
-        known = self.note.read() if self.note else {}
-        # A database that holds nothing but this run, as the note beside it says: others are only added to.
-        own = self.folder is not None and note is not None and note.parent.resolve() == self.folder
+        self.note, uri = note, str(tracking_uri)
+        known = note.read() if note else {}
+        # A database that holds nothing but what the note beside it says: others are only added to.
+        own = self.folder is not None and note is not None and note.path.parent.resolve() == self.folder
         self._own, self._moves = self.folder if own else None, artifact_location is None
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
             uri = f"sqlite:///{self.folder / 'mlflow.db'}"
             artifact_location = artifact_location or (self.folder / "artifacts").as_uri()
-        if self._own is not None and not known:
-            # Of a session that ended before its run was noted; it may be half a database.
+        if self._own is not None and note is not None and all(each["tracking_uri"] for each in note.everyone()):
+            # Of a session that ended before any run in it was noted; it may be half a database.
             (self._own / "mlflow.db").unlink(missing_ok=True)
         where = None if own else uri
         self.experiment = _client(uri)
@@ -101,8 +100,8 @@ class MLFlowLogger(Logger):
             self.run_id = str(known["run_id"])
         else:
             self.run_id = self._new(artifact_location)
-            if self.note:
-                self.note.write({"tracking_uri": where, "run_id": self.run_id})
+        if self.note:
+            self.note.write({"tracking_uri": where, "run_id": self.run_id})
         self._log_all([(row["frames"], numbers(row)) for row in rows or ()])
 
     def _new(self, artifact_location: str | None) -> str:
@@ -129,9 +128,19 @@ class MLFlowLogger(Logger):
             return False
         self.id = run.info.experiment_id
         self.experiment.update_run(run_id, status="RUNNING")
-        for key in run.data.metrics:
-            self.there |= {(key, metric.step) for metric in self.experiment.get_metric_history(run_id, key)}
+        self.there = self._steps(run)
         return True
+
+    def _steps(self, run: Any) -> set[tuple[str, int]]:
+        history = self.experiment.get_metric_history
+        return {(key, metric.step) for key in run.data.metrics for metric in history(run.info.run_id, key)}
+
+    def cut(self, frames: int) -> None:
+        """Take away what came after ``frames``; a server keeps it, and is not given it again."""
+        super().cut(frames)
+        if self.folder is not None:
+            _cut(self.folder / "mlflow.db", self.run_id, frames)
+        self.there = self._steps(self.experiment.get_run(self.run_id))
 
     def _log(self, metrics: Mapping[str, float], step: int) -> None:
         self._log_all([(step, metrics)])
@@ -207,13 +216,22 @@ def _move(folder: Path, run_id: str) -> None:
     """Let the database find its files where the run directory lies now."""
     artifacts = (folder / "artifacts").as_uri()
     with closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
-        database.execute("UPDATE experiments SET artifact_location = ? WHERE name != 'Default'", (artifacts,))
+        database.execute(
+            "UPDATE experiments SET artifact_location = ? WHERE name != 'Default' "
+            "AND experiment_id = (SELECT experiment_id FROM runs WHERE run_uuid = ?)",
+            (artifacts, run_id),
+        )
         database.execute(
             "UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", (f"{artifacts}/{run_id}/artifacts", run_id)
         )
 
 
-@register("logger", "mlflow", requires={"mlflow": "mlflow", "sqlalchemy": "mlflow", "alembic": "mlflow"})
+@register(
+    "logger",
+    "mlflow",
+    requires={"mlflow": "mlflow", "sqlalchemy": "mlflow", "alembic": "mlflow"},
+    apart_by="exp_name",
+)
 def make_mlflow(options: MLFlowOptions, run_dir: Path, rows: Sequence[Mapping[str, Any]]) -> MLFlowLogger:
     """An MLflow run of the run, with the rows of before."""
     recipe = recipe_of(run_dir)
@@ -224,7 +242,7 @@ def make_mlflow(options: MLFlowOptions, run_dir: Path, rows: Sequence[Mapping[st
         run_name=options.run_name or run_dir.resolve().name,
         artifact_location=options.artifact_location,
         rows=rows,
-        note=run_dir / "mlflow" / "run.json",
+        note=Note(run_dir / "mlflow" / "run.json", options.exp_name),
     )
     logger.log_hparams(recipe)
     return logger

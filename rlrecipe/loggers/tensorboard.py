@@ -56,6 +56,16 @@ class TensorboardLogger(Logger):
         purge = int(last_frames(self.rows)) + 1 if self.rows else None
         return SummaryWriter(str(self.folder / "media"), purge_step=purge)
 
+    def cut(self, frames: int) -> None:
+        """Let readers forget what stands in the files after ``frames``."""
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+
+        super().cut(frames)
+        experiment: Any = self.experiment
+        writer = experiment._get_file_writer()
+        writer.add_event(Event(step=frames + 1, file_version="brain.Event:2"))
+        writer.add_event(Event(step=frames + 1, session_log=SessionLog(status=SessionLog.START)))
+
     def _log(self, metrics: Mapping[str, float], step: int) -> None:
         for key, value in metrics.items():
             self.experiment.add_scalar(key, value, step)

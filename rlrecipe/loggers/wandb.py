@@ -19,7 +19,7 @@ from rlrecipe.recipe.registry import register
 class WandbOptions(Options):
     """Rows over frames in ``wandb/``, and the recipe as config; ``wandb sync`` uploads what was written offline."""
 
-    exp_name: str | None = option(None, "The run's name; null: the run directory's.")
+    exp_name: str | None = option(None, "The run's name; null: the run directory's. Each name is a run.")
     project: str | None = option(None, "The project; null: the recipe's name.")
     entity: str | None = option(None, "A user or team; null: your own.")
     group: str | None = option(None, "Groups runs, such as those of several seeds.")
@@ -144,16 +144,16 @@ class WandbLogger(Logger):
             self._wandb.teardown()
 
 
-@register("logger", "wandb", requires={"wandb": "wandb"})
+@register("logger", "wandb", requires={"wandb": "wandb"}, apart_by="exp_name")
 def make_wandb(options: WandbOptions, run_dir: Path, rows: Sequence[Mapping[str, Any]]) -> WandbLogger:
     """A run of Weights & Biases, with the rows of before."""
-    recipe, note = recipe_of(run_dir), Note(run_dir / "wandb" / "run.json")
-    if not (known := note.read()):
-        note.write(known := {"id": secrets.token_hex(4)})
+    recipe, note = recipe_of(run_dir), Note(run_dir / "wandb" / "run.json", options.exp_name)
+    known = note.read().get("id") or secrets.token_hex(4)
+    note.write({"id": known})
     logger = WandbLogger(
         options.exp_name or run_dir.resolve().name,
         save_dir=run_dir,
-        id=known["id"],
+        id=known,
         project=options.project or recipe.get("name") or "rlrecipe",
         mode=options.mode,
         rows=rows,

@@ -111,10 +111,15 @@ def _runtime(recipe: Recipe) -> Iterator[Problem]:
 
 def _loggers(recipe: Recipe) -> Iterator[Problem]:
     """Two loggers of one kind would write to one place."""
+    seen: list[Options] = []
     for i, options in enumerate(recipe.loggers):
-        if any(options == other and options.component is other.component for other in recipe.loggers[:i]):
-            message = f"the logger {options.component.name} stands here twice with the same options"
-            yield Problem("E302", ("loggers", i), message, "remove one of them, or give it another exp_name")
+        key = options.component.traits.get("apart_by")
+        alike = [other for other in seen if other.component is options.component]
+        if options in alike or any(key and (getattr(options, key) or "") == (getattr(one, key) or "") for one in alike):
+            message = f"the logger {options.component.name} stands here twice with the same {key or 'options'}"
+            cure = f"remove one of them, or give it another {'exp_name' if hasattr(options, 'exp_name') else 'option'}"
+            yield Problem("E302", ("loggers", i), message, cure)
+        seen.append(options)
 
 
 def _evaluation_env(recipe: Recipe) -> Iterator[Problem]:

@@ -30,8 +30,22 @@ def write_tensordict(data: Any, path: str | Path) -> Path:
 
 
 def read_tensordict(path: str | Path) -> Any:
-    """The TensorDict of a file that ``write_tensordict`` wrote, on the CPU; nothing in the file is run."""
+    """The TensorDict of a file that ``write_tensordict`` wrote, on the CPU; nothing in the file is run.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is damaged, or was written by something else.
+    """
     from tensordict import TensorDict
 
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    return TensorDict(content["tensors"], batch_size=content["batch_size"])
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        return TensorDict(content["tensors"], batch_size=content["batch_size"])
+    except OSError:
+        raise
+    except Exception as error:
+        # Torch reads what is no zip file as a pickle, and fails as that happens to end.
+        reason = ": ".join([type(error).__name__, *str(error).partition(". ")[0].splitlines()[:1]])
+        raise ValueError(
+            f"{path} is damaged, or no file that write_tensordict wrote ({reason}); take another copy of it"
+        ) from error

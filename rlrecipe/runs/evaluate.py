@@ -20,6 +20,7 @@ from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.tree import unmarked
 from rlrecipe.runs.policy import LoadedPolicy
 from rlrecipe.streams import Streams
+from rlrecipe.video import Filming, VideoUnavailable, check_target
 
 
 def report(evaluation: Evaluation, checkpoint: str | None, seed: int) -> dict[str, Any]:
@@ -74,8 +75,11 @@ def evaluate(
         What ``report`` describes.
 
     Raises:
-        Refusal: the environment cannot be built, or is not one that the policy can act in.
+        Refusal: the environment cannot be built, or is not one that the policy can act in; ``video`` is a folder, or
+            does not end in ``.mp4``.
     """
+    if video is not None:
+        check_target(video)
     seed = policy.recipe.seed if seed is None else seed
     options = env_options(policy, changes or {})
     try:
@@ -100,7 +104,6 @@ def filmed(evaluator: Evaluator, episodes: int, deterministic: bool, path: Path)
     Raises:
         VideoUnavailable: it could not be written.
     """
-    from rlrecipe.video import Filming, VideoUnavailable
 
     def refuse(line: str) -> NoReturn:
         raise VideoUnavailable(line)
@@ -108,6 +111,10 @@ def filmed(evaluator: Evaluator, episodes: int, deterministic: bool, path: Path)
     evaluator.camera = filming = Filming(refuse)
     filming.start(path)
     try:
-        return evaluator.run(episodes, deterministic)
-    finally:
-        filming.finish()
+        evaluation = evaluator.run(episodes, deterministic)
+    except BaseException:
+        # Whatever ended it: half an episode is no film of the first one.
+        filming.discard()
+        raise
+    filming.finish()
+    return evaluation

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from rlrecipe.interfaces import Logger, State
 from rlrecipe.recipe.values import Duration
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.records import Records
+from rlrecipe.trainers.loggers import Loggers
 from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 
 
@@ -30,7 +30,8 @@ class Recorder:
     def __init__(self, folder: Path, trainer: RecipeTrainer, every: Duration, display: Display) -> None:
         self.trainer, self.display, self.alarm = trainer, display, Alarm(every, trainer.clock)
         self.metrics, self.episodes = Records(folder / "metrics.jsonl"), Records(folder / "episodes.jsonl")
-        self.loggers: dict[str, Logger] = {}
+        rest = "every row is in metrics.jsonl, and a resumed run tries it again"
+        self.loggers = Loggers(lambda line: display.say(f"warning: {line}"), rest, owned=True)
         self.open_episodes: list[list[float]] = []
         self._row: dict[str, Any] = {}
         self._mark = self._now()
@@ -39,7 +40,7 @@ class Recorder:
         """Start the loggers, by name, from the rows that are there, so that each row reaches them once."""
         rows = self.metrics.rows()
         for index, (name, make) in enumerate(loggers):
-            self.loggers[f"loggers.{index} ({name})"] = make(rows)
+            self.loggers.add(f"loggers.{index} ({name})", make(rows))
         self._mark = self._now()
 
     def _now(self) -> tuple[int, float]:
@@ -79,21 +80,7 @@ class Recorder:
         row = {"frames": self.trainer.clock.frames, "updates": self.trainer.clock.updates, **values}
         # As a resumed run reads it back: what a logger makes of a row does not depend on a stop.
         written = self.metrics.write(row)
-        for name, logger in list(self.loggers.items()):
-            try:
-                logger.write(written)
-            except Exception as error:
-                self._give_up(name, error)
-
-    def _give_up(self, name: str, error: Exception) -> None:
-        """Go on without a logger that failed: a run of hours is worth more than a copy of its rows."""
-        failed = self.loggers.pop(name)
-        self.display.say(
-            f"warning: {name} failed and gets no more rows: {type(error).__name__}: {error}; "
-            "training goes on, every row is in metrics.jsonl, and a resumed run tries it again"
-        )
-        with suppress(Exception):
-            failed.close()
+        self.loggers.each(lambda logger: logger.write(written))
 
     def state_dict(self) -> State:
         """The alarm, and what waits for the next row."""
@@ -118,10 +105,6 @@ class Recorder:
 
     def close(self) -> None:
         """Close every file and logger."""
-        for name, logger in self.loggers.items():
-            try:
-                logger.close()
-            except Exception as error:
-                self.display.say(f"warning: {name} could not be closed: {type(error).__name__}: {error}")
+        self.loggers.close()
         self.metrics.close()
         self.episodes.close()

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from rlrecipe.clock import Alarm
 from rlrecipe.errors import Refusal
 from rlrecipe.interfaces import State
+from rlrecipe.loggers.base import COUNTERS, Logger
 from rlrecipe.recipe.values import Duration
+from rlrecipe.trainers.loggers import Loggers
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -30,13 +32,16 @@ class Rows:
     """
 
     def __init__(self, loop: Loop, every: Duration, loggers: Sequence[Any], progress_bar: bool) -> None:
-        for logger in loggers:
+        self.loop, self.alarm = loop, Alarm(every, loop.clock)
+        self.loggers = Loggers(lambda line: loop.say(line), "every row is in trainer.rows", owned=False)
+        for index, logger in enumerate(loggers):
             if not hasattr(logger, "write") and not hasattr(logger, "log_scalar"):
                 raise Refusal(f"the logger {logger!r} has neither write(row) nor log_scalar(name, value, step)")
-        self.loop, self.loggers, self.alarm = loop, loggers, Alarm(every, loop.clock)
+            self.loggers.add(f"logger {index} ({type(logger).__name__})", logger)
         #: Every row of this session.
         self.written: list[dict[str, float]] = []
         self._episodes: list[tuple[float, int]] = []
+        self._loaded = False
         self._shown, self._bar = progress_bar, None if not progress_bar else _bar()
 
     def boundary(self) -> None:
@@ -62,14 +67,28 @@ class Rows:
             return
         clock = self.loop.clock
         self.written.append({"frames": clock.frames, "updates": clock.updates, **row})
-        for logger in self.loggers:
-            if hasattr(logger, "write"):
-                logger.write(self.written[-1])
-            else:
-                for name, value in row.items():
-                    logger.log_scalar(name, value, step=clock.frames)
+        self.loggers.each(self._pass)
+
+    def _pass(self, logger: Any) -> None:
+        """The newest row to a logger."""
+        row = self.written[-1]
+        if hasattr(logger, "write"):
+            logger.write(row)
+            return
+        for name, value in row.items():
+            if name not in COUNTERS:
+                logger.log_scalar(name, value, step=row["frames"])
+
+    def _cut(self, logger: Any) -> None:
+        if isinstance(logger, Logger):
+            logger.cut(self.loop.clock.frames)
 
     def __enter__(self) -> None:
+        # Not once the state is there: who loads a file to look at it keeps the rows.
+        if self._loaded:
+            self._loaded = False
+            self.written[:] = [row for row in self.written if row["frames"] <= self.loop.clock.frames]
+            self.loggers.each(self._cut)
         if self._bar is not None:
             self._bar.start()
 
@@ -84,7 +103,8 @@ class Rows:
         return {"alarm": self.alarm.state_dict(), "episodes": [list(each) for each in self._episodes]}
 
     def load_state_dict(self, state: State) -> None:
-        """Go on from a saved state."""
+        """Go on from a saved state; rows written after it are cut once training goes on, for they come again."""
+        self._loaded = True
         self.alarm.load_state_dict(state["alarm"])
         self._episodes = [(value, length) for value, length in state["episodes"]]
 

@@ -155,4 +155,24 @@ def test_a_video_that_cannot_be_written_is_said(rlrecipe: Commands, finished_run
     answer = rlrecipe("evaluate", finished_run, "-n", "1", "--video", tmp_path / "taken/film.mp4")
     assert answer.code == 4
     assert "no video: " in answer.err
-    assert "make room in the run directory, or write there" in answer.err
+    assert "make room where it goes, and see that it may be written there" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("film.gif", "videos are mp4; name a file that ends in .mp4"),
+        ("film", "videos are mp4; name a file that ends in .mp4"),
+        ("", "it is a folder; name a file, such as "),
+        ("folder.mp4", "it is a folder; name a file, such as "),
+    ],
+)
+def test_a_video_of_another_kind_is_a_usage_error(
+    rlrecipe: Commands, finished_run: Path, tmp_path: Path, name: str, said: str
+) -> None:
+    (tmp_path / "folder.mp4").mkdir()
+    answer = rlrecipe("evaluate", finished_run, "-n", "1", "--video", tmp_path / name)
+    assert (answer.code, answer.out) == (2, "")
+    assert f"no video can be written to {tmp_path / name}: " in answer.err
+    assert said in answer.err
+    assert [each.name for each in tmp_path.iterdir()] == ["folder.mp4"]

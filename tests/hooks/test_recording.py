@@ -47,7 +47,7 @@ def test_a_run_goes_on_where_no_video_can_be_written(tmp_path: Path, capsys: pyt
     assert session.train().code == 0
     (line,) = said
     assert line.startswith("video_recorder: no video: ")
-    assert line.endswith("make room in the run directory, or write there; training goes on")
+    assert line.endswith("make room where it goes, and see that it may be written there; training goes on")
 
 
 def test_a_trainer_without_a_run_directory_needs_a_folder(tmp_path: Path) -> None:

@@ -48,7 +48,10 @@ def mlflow_run(folder: Path, of: int = 1) -> tuple[MlflowClient, Run]:
 
 
 def read_mlflow(run_dir: Path) -> Series:
-    client, run = mlflow_run(run_dir / "mlflow")
+    return mlflow_series(*mlflow_run(run_dir / "mlflow"))
+
+
+def mlflow_series(client: MlflowClient, run: Run) -> Series:
     series = {key: client.get_metric_history(run.info.run_id, key) for key in run.data.metrics}
     assert {key: history[-1].value for key, history in series.items()} == run.data.metrics
     return {key: [(metric.step, metric.value) for metric in history] for key, history in series.items()}
@@ -81,8 +84,12 @@ def wandb_file(save_dir: Path) -> Path:
 
 
 def wandb_history(save_dir: Path) -> list[dict[str, Any]]:
+    return history_of(wandb_file(save_dir))
+
+
+def history_of(file: Path) -> list[dict[str, Any]]:
     history: list[dict[str, Any]] = []
-    for record in wandb_records(wandb_file(save_dir)):
+    for record in wandb_records(file):
         if record.WhichOneof("record_type") == "history":
             history.append({})
             for item in record.history.item:
@@ -95,13 +102,30 @@ def wandb_history(save_dir: Path) -> list[dict[str, Any]]:
 
 
 def read_wandb(run_dir: Path) -> Series:
+    return wandb_series(wandb_history(run_dir))
+
+
+def wandb_series(history: list[dict[str, Any]]) -> Series:
     series: Series = {}
-    for row in wandb_history(run_dir):
+    for row in history:
         assert row["_step"] == row["frames"]
         for key, value in row.items():
             if not key.startswith("_") and key != "frames":
                 series.setdefault(key, []).append((row["_step"], value))
     return series
+
+
+def by_experiment(run_dir: Path) -> dict[tuple[str, str], Series]:
+    """What each run of MLflow and each of wandb has, by the names of logger and experiment; one run of a name."""
+    found: dict[tuple[str, str], Series] = {}
+    client, _ = mlflow_run(run_dir / "mlflow", of=2)
+    for each in client.search_experiments():
+        for run in client.search_runs([each.experiment_id]):
+            assert found.setdefault(("mlflow", each.name), series := mlflow_series(client, run)) is series
+    for file in (run_dir / "wandb").glob("offline-run-*/*.wandb"):
+        (name,) = {each.run.display_name for each in wandb_records(file) if each.WhichOneof("record_type") == "run"}
+        assert found.setdefault(("wandb", name), series := wandb_series(history_of(file))) is series
+    return found
 
 
 READERS = {"csv": csv_series, "tensorboard": read_tensorboard, "mlflow": read_mlflow, "wandb": read_wandb}

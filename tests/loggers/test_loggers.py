@@ -11,7 +11,7 @@ from rlrecipe.recipe.registry import search
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.start import run
 from tests import small
-from tests.loggers.readers import READERS, mlflow_run, read_csv, wandb_file, wandb_records
+from tests.loggers.readers import READERS, by_experiment, mlflow_run, read_csv, wandb_file, wandb_records
 
 ROWS: list[dict[str, Any]] = [
     {"frames": 10, "updates": 1, "loss/policy": 0.5, "train/episode_return": None},
@@ -72,6 +72,57 @@ def test_a_resumed_run_has_each_row_once(name: str, tmp_path: Path, capfd: pytes
 def test_a_logger_that_is_added_on_resume_has_every_row(name: str, tmp_path: Path) -> None:
     written(name, tmp_path, ROWS, [])
     assert READERS[name](tmp_path) == SERIES
+
+
+def test_two_experiments_of_one_kind_are_two_runs(tmp_path: Path) -> None:
+    """Open at once, as in a run, and resumed in another order."""
+    beyond = {"frames": 15, "updates": 1, "loss/policy": 9.0}
+    names: list[dict[str, Any]] = [{}, {"exp_name": "second"}]
+    notes = []
+    for before, after in (([], [*ROWS[:2], beyond]), (ROWS[:2], ROWS[2:])):
+        made = [logger(name, tmp_path, before, **options) for options in names for name in ("mlflow", "wandb")]
+        for row in after:
+            for each in made:
+                each.write(row)
+        for each in made:
+            each.close()
+        notes.append([json.loads((tmp_path / name / "run.json").read_text()) for name in ("mlflow", "wandb")])
+        names.reverse()
+    assert notes[0] == notes[1]
+    places = [("mlflow", "rlrecipe"), ("mlflow", "second"), ("wandb", tmp_path.name), ("wandb", "second")]
+    assert by_experiment(tmp_path) == dict.fromkeys(places, SERIES)
+
+
+def test_a_run_that_was_noted_without_a_name_goes_on(tmp_path: Path) -> None:
+    """As versions wrote it that knew but one logger of a kind."""
+    ids = []
+    for name, key in (("mlflow", "run_id"), ("wandb", "id")):
+        note = tmp_path / name / "run.json"
+        written(name, tmp_path, [], ROWS[:2], exp_name="walk")
+        noted = json.loads(note.read_text())
+        del noted["exp_name"]
+        note.write_text(json.dumps(noted))
+        written(name, tmp_path, ROWS[:2], ROWS[2:], exp_name="walk")
+        ids.append((json.loads(note.read_text())[key], noted[key]))
+        assert READERS[name](tmp_path) == SERIES
+    assert all(new == old for new, old in ids)
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        ("csv", "the same options"),
+        ({"name": "mlflow", "run_name": "other"}, "the same exp_name"),
+        ({"name": "wandb", "exp_name": "b", "mode": "disabled"}, "the same exp_name"),
+    ],
+)
+def test_two_loggers_that_share_a_run_are_refused_with_a_cure_that_works(second: Any, said: str) -> None:
+    recipe = {**small.CARTPOLE, "loggers": ["csv", "mlflow", {"name": "wandb", "exp_name": "b"}, second]}
+    ((code, path, message, cure),) = small.problems(recipe)
+    assert (code, path) == ("E302", "loggers.3")
+    assert message.endswith(f"stands here twice with {said}")
+    assert cure == "remove one of them, or give it another exp_name"
+    assert small.problems(recipe, "loggers.3.exp_name=c") == []
 
 
 @pytest.mark.parametrize(("name", "folder"), [("csv", "csv"), ("tensorboard", "tensorboard")])

@@ -176,6 +176,53 @@ def test_a_second_session_of_a_csv_goes_on_in_the_file(tmp_path: Path) -> None:
     assert read_csv_of(tmp_path / "walk") == [["frames", "reward"], ["1", "0.5"], ["2", "1.0"]]
 
 
+@pytest.mark.parametrize("server", [False, True])
+def test_mlflow_has_what_comes_again_once(server: bool, tmp_path: Path) -> None:
+    where = f"sqlite:///{tmp_path / 'mlflow.db'}" if server else str(tmp_path)
+    logger = get_logger("mlflow", where, "walk")
+    assert logger is not None
+    for step in (1, 2, 3):
+        logger.log_scalar("reward", 1.0, step)
+    logger.cut(2)
+    for step in (3, 4):
+        logger.log_scalar("reward", 2.0, step)
+    logger.close()
+    client, run = mlflow_run(tmp_path)
+    history = client.get_metric_history(run.info.run_id, "reward")
+    # A server keeps what it has.
+    third = 1.0 if server else 2.0
+    assert [(each.step, each.value) for each in history] == [(1, 1.0), (2, 1.0), (3, third), (4, 2.0)]
+
+
+def test_a_second_session_of_a_csv_counts_on(tmp_path: Path) -> None:
+    for value in (1.0, 2.0):
+        logger = CSVLogger("walk", tmp_path)
+        logger.log_scalar("reward", value)
+        logger.log_scalar(f"only/{value}", value)
+        logger.close()
+    assert read_csv_of(tmp_path / "walk")[1:] == [["0", "1.0", "1.0", ""], ["1", "2.0", "", ""], ["0", "", "", "2.0"]]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"date,price\n1,2\n", "its columns are date, price, and none is frames"),
+        (b"frames,loss\nmany,2\n", "line 2 has the frames 'many', expected a whole number"),
+        (b"frames,loss\n1,2\n2,3,4\n", "line 3 has more fields than there are columns"),
+        (b"\xff\x00", "'utf-8' codec can't decode byte 0xff"),
+    ],
+)
+def test_a_csv_of_something_else_is_refused_and_kept(content: bytes, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "walk/metrics.csv"
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"metrics\.csv is no table that a CSVLogger wrote: ") as caught:
+        CSVLogger("walk", tmp_path)
+    assert said in str(caught.value)
+    assert str(caught.value).endswith("; move it away, or take another exp_name or log_dir")
+    assert path.read_bytes() == content
+
+
 def test_without_a_step_each_name_counts_its_own(tmp_path: Path) -> None:
     logger = TensorboardLogger("walk", tmp_path)
     for value in (1.0, 2.0):

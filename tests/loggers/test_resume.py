@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.loggers.readers import READERS, Series
+from tests.loggers.readers import Series, by_experiment, csv_series, read_tensorboard
 from tests.resume.test_killed_process import RECIPE, frames_of_last_row, newest_checkpoint, rlrecipe
 
 
@@ -41,7 +41,8 @@ def identities(run_dir: Path) -> list[Any]:
 
 def test_a_killed_run_goes_on_in_the_same_experiments_with_each_row_once(tmp_path: Path) -> None:
     recipe, run_dir = tmp_path / "recipe.yaml", tmp_path / "killed"
-    recipe.write_text(yaml.safe_dump({**RECIPE, "loggers": ["csv", "tensorboard", "mlflow", "wandb"]}))
+    apart = [{"name": name, "exp_name": each} for name in ("mlflow", "wandb") for each in ("first", "second")]
+    recipe.write_text(yaml.safe_dump({**RECIPE, "loggers": ["csv", "tensorboard", *apart]}))
     with rlrecipe("run", str(recipe), "--run-dir", str(run_dir)) as process:
         while not 0 < newest_checkpoint(run_dir) < frames_of_last_row(run_dir):
             assert process.poll() is None, process.stderr.read().decode() if process.stderr else ""
@@ -54,8 +55,9 @@ def test_a_killed_run_goes_on_in_the_same_experiments_with_each_row_once(tmp_pat
     assert identities(run_dir) == before
     rows = wanted(run_dir)
     assert len(rows["loss/policy"]) > 20
-    for name, read in READERS.items():
-        found = read(run_dir)
+    written = by_experiment(run_dir)
+    assert written.keys() == {(each["name"], each["exp_name"]) for each in apart}
+    for name, found in [("csv", csv_series(run_dir)), ("tensorboard", read_tensorboard(run_dir)), *written.items()]:
         assert found.keys() == rows.keys(), name
         for key, series in rows.items():
             expected: Any = [(step, pytest.approx(value)) for step, value in series]

@@ -84,6 +84,24 @@ def test_a_file_has_the_tensors_and_their_batch_size(tmp_path: Path) -> None:
     assert [each.name for each in (tmp_path / "deep").iterdir()] == ["file.pt"]
 
 
+@pytest.mark.parametrize("what", ["text", "half", "other"])
+def test_a_file_of_something_else_is_refused(what: str, tmp_path: Path) -> None:
+    path = tmp_path / "file.pt"
+    if what == "text":
+        path.write_text("hello, this is a text\n")
+    elif what == "other":
+        torch.save({"weight": torch.zeros(2)}, path)
+    else:
+        whole = write_tensordict(TensorDict({"a": torch.ones(500)}, batch_size=[500]), path).read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(
+        ValueError, match=r"file\.pt is damaged, or no file that write_tensordict wrote \(\w+: .*\); take"
+    ):
+        read_tensordict(path)
+    with pytest.raises(FileNotFoundError):
+        read_tensordict(tmp_path / "none.pt")
+
+
 def test_the_package_costs_no_torch_and_lists_its_names() -> None:
     code = "import sys, rlrecipe.recorders; print([m for m in ('torch', 'numpy', 'imageio') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
