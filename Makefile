@@ -18,7 +18,7 @@ train: .venv/installed  ## train RECIPE (ppo/cartpole) to the end
 install: .venv/installed  ## the package, editable, with what the bundled recipes need
 
 test: .venv/installed-dev  ## every test, as many files at a time as there are cores
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(CORES) --dist loadfile
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(CORES) --dist loadfile --durations 20
 
 lint: .venv/installed-dev  ## ruff and mypy
 	$(BIN)/ruff check .

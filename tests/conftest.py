@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +17,13 @@ settings.load_profile("rlrecipe")
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Compiled updates of tests are kept apart from the user's."""
+    """Compiled updates of tests are kept apart from the user's, in one place for all processes of these tests."""
+    base = tmp_path_factory.getbasetemp()
+    cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "rlrecipe-cache"
+    # As its owner's alone, or the cache refuses it.
+    cache.mkdir(mode=0o700, exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RLRECIPE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("RLRECIPE_CACHE", str(cache))
         yield
 
 

@@ -1,4 +1,4 @@
-"""Compiled updates: real packages, made once for this file."""
+"""Compiled updates: real packages, made once for all tests."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from rlrecipe.compiled import package
-from rlrecipe.compiled.cache import Cache
+from rlrecipe.compiled.cache import Cache, folder
 from rlrecipe.errors import Diverged, StoppedError
 from rlrecipe.interfaces import Batch, Key
 from rlrecipe.recipe.options import Slot
@@ -49,17 +49,11 @@ RECIPES: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture(autouse=True)
-def cache(kept: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
+def cache() -> Cache:
     if package.compiler() is None:
         pytest.fail("these tests need a C++ compiler: install g++")
-    monkeypatch.setenv("RLRECIPE_CACHE", str(kept))
-    return Cache(kept / "compiled")
+    return Cache(folder())
 
 
 def trained(
@@ -86,7 +80,8 @@ def test_a_compiled_update_is_the_eager_one(name: str) -> None:
     recipe = RECIPES[name]
     eager, _ = trained(recipe=recipe)
     compiled, said = trained(ON, recipe=recipe)
-    assert [line.split()[0] for line in said] == ["compiling", "compiled"]
+    # Nothing where other tests have made the package already.
+    assert [line.split()[0] for line in said] in ([], ["compiling", "compiled"])
     # The steps after each other make a difference of rounding a larger one.
     for mine, its in zip(vectors(compiled), vectors(eager), strict=True):
         torch.testing.assert_close(mine, its, rtol=1e-4, atol=1e-5)
