@@ -19,7 +19,9 @@ settings.load_profile("rlrecipe")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Compiled updates of tests are kept apart from the user's, in one place for all processes of these tests."""
     base = tmp_path_factory.getbasetemp()
-    cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "rlrecipe-cache"
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "rlrecipe-cache"
+    # A folder that is kept between sessions spares whoever changes the code the compiling.
+    cache = Path(os.environ.get("RLRECIPE_TEST_CACHE", shared))
     # As its owner's alone, or the cache refuses it.
     cache.mkdir(mode=0o700, exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
