@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from rlrecipe.memory import free_memory, index_bytes, memory_problems, row_bytes
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.load import load
 from tests import small
+from tests.processes import rlrecipe
 
 SARSA = Path(__file__).parent / "fixtures/sarsa.py"
 
@@ -233,8 +232,7 @@ def test_an_algorithm_of_the_users_own_file_trains_and_resumes_exactly(own_compo
 @pytest.mark.parametrize("command", [["list", "algorithm"], ["describe", "algorithm/sarsa"], ["schema"]])
 def test_an_algorithm_of_the_users_own_file_is_told_of(command: list[str]) -> None:
     """In a process of its own: what a file registers stays registered."""
-    line = [sys.executable, "-m", "rlrecipe", *command, "--import", str(SARSA)]
-    shown = subprocess.run(line, capture_output=True, text=True, check=True).stdout
+    shown = rlrecipe(*command, "--import", SARSA).out
     assert "sarsa" in shown
     assert "Expected SARSA" in shown
     if command[0] != "list":

@@ -1,15 +1,13 @@
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from rlrecipe.runs.provenance import versions
-from tests import small
+from tests import processes, small
 from tests.cli.command import Commands
 
 LONG = {
@@ -136,12 +134,12 @@ def test_a_signal_leads_to_a_checkpoint_from_which_the_run_goes_on(
     file = rlrecipe.recipe(LONG)
     assert rlrecipe("run", file, "--run-dir", "whole").code == 0
     here = Path("here")
-    command = [sys.executable, "-m", "rlrecipe", "run", str(file), "--run-dir", str(here)]
+    command = [str(processes.program()), "run", str(file), "--run-dir", str(here)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while not (here / "metrics.jsonl").is_file() or not (here / "metrics.jsonl").read_bytes():
             assert process.poll() is None, process.stderr.read() if process.stderr else ""
             time.sleep(0.001)
-        os.kill(process.pid, number)
+        process.send_signal(number)
         _, err = process.communicate()
     assert process.returncode == code
     assert "Traceback" not in err

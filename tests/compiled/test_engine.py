@@ -20,6 +20,7 @@ from rlrecipe.recipe.options import Slot
 from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 from rlrecipe.update import Whole
 from tests import small
+from tests.processes import program
 
 ON = "runtime.compile=on"
 #: With an end to a batch's updates; with two losses and soft targets; with two kinds of updates.
@@ -320,7 +321,7 @@ def test_ctrl_c_while_compiling_leaves_a_run_that_is_resumed_exactly(
 ) -> None:
     recipe, run_dir = tmp_path / "recipe.yaml", tmp_path / "run"
     recipe.write_text(small.dump_of(RECIPES["ppo"]))
-    command = [sys.executable, "-m", "rlrecipe", "run", str(recipe), "--run-dir", str(run_dir), "-s", ON]
+    command = [str(program()), "run", str(recipe), "--run-dir", str(run_dir), "-s", ON]
     empty = {**os.environ, "RLRECIPE_CACHE": str(tmp_path / "cache")}
     started = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=empty)
     assert started.stderr is not None

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from rlrecipe.cli import commands
 from tests.docs.documents import GAP, KEY, NUMBER, Command, File, same, steps, without_numbers
+from tests.processes import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Those that promise it.
@@ -49,13 +48,11 @@ def run(command: Command, folder: Path) -> tuple[int, list[str]]:
         line += SHORT
     for long, short in SHORTER.items():
         line = line.replace(long, short)
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
     printed: list[str] = []
     with subprocess.Popen(
         ["bash", "-c", line if "&&" in line or "|" in line else f"exec {line}"],
         cwd=folder,
-        env=environment,
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

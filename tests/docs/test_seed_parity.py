@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.processes import rlrecipe
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "seed-parity.md").read_text(encoding="utf-8")
@@ -60,8 +60,8 @@ def test_the_seeds_overrides_translated(command: str, tmp_path: Path) -> None:
     if words[0] == "run":
         shorter = SHORT[words[1].split("/")[0]]
         words += ["--run-dir", str(tmp_path / "run"), "-q", *(word for each in shorter for word in ("-s", each))]
-    done = subprocess.run([sys.executable, "-m", "rlrecipe", *words], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = rlrecipe(*words, cwd=tmp_path)
+    assert done.code == 0, done.err
 
 
 GROUPS = re.findall(r"`-s ('[^']*'|[^` ]+)`", PAGE)
