@@ -5,6 +5,8 @@ DCP's own storage keeps its metadata as a pickle; this one does not, so that not
 
 from __future__ import annotations
 
+import json
+import struct
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -20,6 +22,9 @@ from rlrecipe.state import Arrays
 
 #: In front of each tensor's name, as both groups are one state dict for DCP.
 GROUPS = ("policy/", "state/")
+SUFFIX, METADATA = ".safetensors", "__metadata__"
+#: In front of a safetensors file: how long its header is, which is JSON and filled up to a multiple of eight.
+LENGTH = struct.Struct("<Q")
 
 
 def encode(policy: Arrays, rest: Arrays) -> dict[str, bytes]:
@@ -29,7 +34,19 @@ def encode(policy: Arrays, rest: Arrays) -> dict[str, bytes]:
     }
     with tempfile.TemporaryDirectory() as folder, _one_process():
         save(tensors, storage_writer=HuggingFaceStorageWriter(path=folder), no_dist=True)
-        return {file.name: file.read_bytes() for file in sorted(Path(folder).iterdir())}
+        contents = {file.name: file.read_bytes() for file in sorted(Path(folder).iterdir())}
+    return {name: _ordered(content) if name.endswith(SUFFIX) else content for name, content in contents.items()}
+
+
+def _ordered(content: bytes) -> bytes:
+    """A safetensors file with its metadata sorted by key: DCP has several, which safetensors writes in random order."""
+    (length,) = LENGTH.unpack_from(content)
+    start = LENGTH.size + length
+    header = json.loads(content[LENGTH.size : start])
+    header[METADATA] = dict(sorted(header.get(METADATA, {}).items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % LENGTH.size)
+    return LENGTH.pack(len(text)) + text + content[start:]
 
 
 def decode(contents: Mapping[str, bytes]) -> tuple[Arrays, Arrays]:
