@@ -166,6 +166,13 @@ class _Seeded(gymnasium.Wrapper[Any, Any, Any, Any]):
         seed, self.seed = self.seed, None
         return self.env.reset(seed=seed)
 
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        space = self.env.action_space
+        if isinstance(space, gymnasium.spaces.Box):
+            # What torchrl's transforms make of an action can end one rounding outside.
+            action = np.clip(np.asarray(action, space.dtype), space.low, space.high)
+        return self.env.step(action)
+
 
 class TransformedByTorchRL(gymnasium.Wrapper[Any, Any, Any, Any]):
     """An environment of gymnasium's under transforms of torchrl's.

@@ -148,7 +148,7 @@ def build_loss(
     known: dict[str, Any] = (
         {"action_space": "categorical", "num_actions": distribution.features}
         if is_discrete(distribution)
-        else {"action_spec": Bounded(-1.0, 1.0, (len(distribution.low),))}
+        else {"action_spec": Bounded(-1.0, 1.0, (len(distribution.bounds.low),))}
     )
     arguments = arguments_of(loss) or {}
     known = {name: value for name, value in known.items() if name in arguments}
@@ -171,7 +171,7 @@ def build_loss(
 
 def is_discrete(distribution: Any) -> bool:
     """Whether actions are numbers of choices, not vectors within bounds."""
-    return not hasattr(distribution, "low")
+    return not hasattr(distribution, "bounds")
 
 
 def filled(template: Any, tensors: Mapping[str, torch.Tensor]) -> Any:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from rlrecipe.distributions.bounds import Bounds
 from rlrecipe.interfaces import Distribution
 from rlrecipe.lazy import gymnasium, np, torch
 from rlrecipe.recipe.options import Options, option
@@ -22,8 +23,7 @@ class Normal:
     """Actions ``[B, n]`` from means ``[B, n]``; clipped to the space only for the environment."""
 
     def __init__(self, space: gymnasium.spaces.Box, log_std_init: float) -> None:
-        self.shape, self.low, self.high = space.shape, space.low.reshape(-1), space.high.reshape(-1)
-        self.features = int(np.prod(space.shape))
+        self.bounds, self.features = Bounds(space), int(np.prod(space.shape))
         self.log_std_init = log_std_init
 
     def init(self) -> dict[str, torch.Tensor]:
@@ -56,14 +56,14 @@ class Normal:
 
     def to_env(self, action: np.ndarray) -> np.ndarray:
         """Clipped to the bounds of the space, in its shape."""
-        clipped: np.ndarray = np.clip(action, self.low, self.high)
-        return clipped.reshape(-1, *self.shape)
+        return self.bounds.inside(action)
 
     def random(self, rng: np.random.Generator, rows: int) -> np.ndarray:
         """Actions ``[B, n]`` drawn evenly between the bounds; standard normal numbers where there are none."""
-        bounded = np.isfinite(self.low) & np.isfinite(self.high)
-        low, high = np.where(bounded, self.low, 0.0), np.where(bounded, self.high, 1.0)
-        even = rng.uniform(low, high, (rows, self.features))
+        low, high = self.bounds.low.astype(np.float64), self.bounds.high.astype(np.float64)
+        # Actions are stored as float32: a bound beyond its numbers is none.
+        bounded = np.maximum(np.abs(low), np.abs(high)) <= np.finfo(np.float32).max
+        even = rng.uniform(np.where(bounded, low, 0.0), np.where(bounded, high, 1.0), (rows, self.features))
         return np.where(bounded, even, rng.standard_normal(even.shape)).astype(np.float32)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rlrecipe.distributions.bounds import Bounds
 from rlrecipe.interfaces import Distribution
 from rlrecipe.lazy import gymnasium, np, torch
 from rlrecipe.recipe.options import Options
@@ -15,30 +16,23 @@ class TanhOptions(Options):
     """One action for each state: tanh of the network's outputs, scaled to the bounds of the space."""
 
 
-def scaled(action: np.ndarray, low: np.ndarray, high: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Actions ``[B, n]`` in [-1, 1] as points between the bounds ``[n]`` of a space, in its shape."""
-    between: np.ndarray = low + 0.5 * (action + 1.0) * (high - low)
-    return between.astype(low.dtype, copy=False).reshape(-1, *shape)
-
-
 class Scaled:
     """Actions stored in [-1, 1]^n and scaled for the environment, so that critics see one range."""
 
     def __init__(self, space: gymnasium.spaces.Box) -> None:
-        self.shape, self.low, self.high = space.shape, space.low.reshape(-1), space.high.reshape(-1)
-        self.features = int(np.prod(space.shape))
+        self.bounds, self.features = Bounds(space), int(np.prod(space.shape))
 
     def init(self) -> dict[str, torch.Tensor]:
         """No parameters of its own."""
         return {}
 
     def to_env(self, action: np.ndarray) -> np.ndarray:
-        """Scaled to the bounds of the space, in its shape."""
-        return scaled(action, self.low, self.high, self.shape)
+        """Scaled to the bounds of the space and inside of them, in its shape."""
+        return self.bounds.scaled(action)
 
     def random(self, rng: np.random.Generator, rows: int) -> np.ndarray:
         """Actions ``[B, n]`` drawn evenly from [-1, 1]."""
-        return rng.uniform(-1.0, 1.0, (rows, len(self.low))).astype(np.float32)
+        return rng.uniform(-1.0, 1.0, (rows, len(self.bounds.low))).astype(np.float32)
 
 
 class Tanh(Scaled):

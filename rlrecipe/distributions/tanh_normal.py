@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rlrecipe.distributions.normal import Normal, NormalOptions
-from rlrecipe.distributions.tanh import Scaled, misfit, scaled
+from rlrecipe.distributions.tanh import Scaled, misfit
 from rlrecipe.interfaces import Distribution
 from rlrecipe.lazy import gymnasium, np, torch
 from rlrecipe.recipe.options import option
@@ -45,8 +45,8 @@ class TanhNormal(Normal):
         return super().entropy(params, outputs)
 
     def to_env(self, action: np.ndarray) -> np.ndarray:
-        """tanh(u), scaled to the bounds of the space, in its shape."""
-        return scaled(np.tanh(action), self.low, self.high, self.shape)
+        """tanh(u), scaled to the bounds of the space and inside of them, in its shape."""
+        return self.bounds.scaled(np.tanh(action))
 
     def random(self, rng: np.random.Generator, rows: int) -> np.ndarray:
         """Actions ``[B, n]`` whose tanh is drawn evenly from [-1, 1]."""

@@ -6,7 +6,7 @@ import ast
 import difflib
 import functools
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,4 +103,15 @@ def make_gymnasium_wrapper(options: GymnasiumWrapperOptions, env: gymnasium.Env[
     wrapped: gymnasium.Env[Any, Any] = getattr(gymnasium.wrappers, options.wrapper)(
         env, **{key: _argument(value) for key, value in options.kwargs.items()}
     )
+    if isinstance(wrapped, gymnasium.wrappers.RescaleAction):
+        wrapped.func = _inside(wrapped.func, env.action_space)
     return wrapped
+
+
+def _inside(action: Callable[[Any], Any], space: Any) -> Callable[[Any], Any]:
+    """``action`` inside the bounds of what takes it: scaling can end one rounding outside."""
+
+    def clipped(given: Any) -> Any:
+        return np.clip(np.asarray(action(given), space.dtype), space.low, space.high)
+
+    return clipped
