@@ -38,6 +38,30 @@ class ImportProblem(Exception):  # noqa: N818 - shown as a recipe problem
     """A user's file or module cannot be loaded; the message says where and why."""
 
 
+class Unrecorded(ImportProblem):
+    """A file is not the one that was consented to: nothing of it has been run."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The files that a run was started with: consent to the run is consent to these.
+
+    Args:
+        folder: where the run keeps its copies.
+        digests: sha256 of each, as its provenance has them.
+    """
+
+    folder: Path
+    digests: frozenset[str]
+
+    def refuse(self, file: Path, digest: str) -> None:
+        """Raise ``Unrecorded`` for a file outside the folder, or with another digest."""
+        if not file.is_relative_to(self.folder.resolve()):
+            raise Unrecorded(f"{file} is none of the files in {self.folder}, where a run keeps its code")
+        if digest not in self.digests:
+            raise Unrecorded(f"{file} is not what the run was started with: its provenance has no such digest")
+
+
 def is_file(name: str) -> bool:
     """Whether a declared name means a file rather than a module."""
     return name.endswith(".py") or "/" in name
@@ -48,16 +72,18 @@ def identity(name: str, folder: Path) -> str:
     return str((folder / name).resolve()) if is_file(name) else name
 
 
-def load_import(name: str, folder: Path) -> Imported:
+def load_import(name: str, folder: Path, recorded: Recorded | None = None) -> Imported:
     """Load a file (relative to ``folder``) or an installed module.
 
+    Of a file, the bytes that were hashed are compiled and run: never a ``.pyc`` beside it, nor what stands in it later.
     What it prints goes to standard error, where no reader of ``--json`` meets it.
 
     Raises:
+        Unrecorded: it is a file, and none of those recorded.
         ImportProblem: it does not exist, or its own code fails.
     """
     with contextlib.redirect_stdout(sys.stderr):
-        one = _load_file(name, (folder / name).resolve()) if is_file(name) else _load_module(name)
+        one = _load_file(name, (folder / name).resolve(), recorded) if is_file(name) else _load_module(name)
     _loaded[one.module] = one
     return one
 
@@ -80,18 +106,22 @@ def load_again(one: Imported) -> None:
     if one.file is None or one.sha256 is None:
         load_import(one.name, Path.cwd())
         return
-    # Before its code is run: consent was for what it was.
-    if not one.file.is_file() or hashlib.sha256(one.file.read_bytes()).hexdigest() != one.sha256:
-        raise ImportProblem(f"{one.file} has changed since the run loaded it; start again, or restore the file")
-    load_import(str(one.file), Path.cwd())
+    try:
+        # Before its code is run: consent was for what it was.
+        load_import(str(one.file), Path.cwd(), Recorded(one.file.parent, frozenset([one.sha256])))
+    except (Unrecorded, FileNotFoundError):
+        message = f"{one.file} has changed since the run loaded it; start again, or restore the file"
+        raise ImportProblem(message) from None
 
 
-def _load_file(name: str, file: Path) -> Imported:
+def _load_file(name: str, file: Path, recorded: Recorded | None) -> Imported:
     try:
         raw = file.read_bytes()
     except OSError as error:
         raise ImportProblem(f"{file} cannot be read: {error.strerror}") from None
     digest = hashlib.sha256(raw).hexdigest()
+    if recorded is not None:
+        recorded.refuse(file, digest)
     module_name = f"_rlrecipe_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
     loaded = sys.modules.get(module_name)
     if loaded is None or getattr(loaded, "__digest__", None) != digest:
@@ -102,7 +132,7 @@ def _load_file(name: str, file: Path) -> Imported:
         module.__dict__["__digest__"] = digest
         sys.modules[module_name] = module
         try:
-            spec.loader.exec_module(module)
+            exec(compile(raw, str(file), "exec", dont_inherit=True), module.__dict__)
         except BaseException as error:
             del sys.modules[module_name]
             if isinstance(error, KeyboardInterrupt | Terminated):
@@ -149,9 +179,9 @@ def load_given(names: Sequence[str]) -> tuple[list[Imported], list[PlacedProblem
 
 
 def load_declared(
-    declared: Node | None, folder: Path, given: Sequence[str], trust: bool
+    declared: Node | None, folder: Path, given: Sequence[str], trust: bool, recorded: Recorded | None = None
 ) -> tuple[list[Imported], list[Problem]]:
-    """What a recipe declares under ``imports``, as far as there is consent."""
+    """What a recipe declares under ``imports``, as far as there is consent: to a run's, as far as it is recorded."""
     loaded: list[Imported] = []
     problems: list[Problem] = []
     consented = {identity(name, Path.cwd()) for name in given}
@@ -166,7 +196,10 @@ def load_declared(
             problems.append(Problem("E403", ("imports", index), message, cure))
             continue
         try:
-            loaded.append(load_import(name, folder))
+            loaded.append(load_import(name, folder, recorded))
+        except Unrecorded as error:
+            cure = f"read it, then add --import {_option(name, folder)}"
+            problems.append(Problem("E403", ("imports", index), str(error), cure))
         except ImportProblem as error:
             problems.append(Problem("E102", ("imports", index), str(error)))
     return loaded, problems

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rlrecipe.recipe import tree
 from rlrecipe.recipe.checks import broken, check_recipe, check_tree
 from rlrecipe.recipe.errors import MOST_PROBLEMS, Path, PlacedProblem, Problem, RecipeError
-from rlrecipe.recipe.imports import Imported, load_declared, load_given
+from rlrecipe.recipe.imports import Imported, Recorded, load_declared, load_given
 from rlrecipe.recipe.layers import Layers, read_layers
 from rlrecipe.recipe.merge import EMPTY, merge
 from rlrecipe.recipe.messages import problems_of, run_name
@@ -57,6 +57,7 @@ def load(
     *,
     imports: Sequence[str] = (),
     trust_imports: bool = False,
+    recorded: Recorded | None = None,
 ) -> Loaded:
     """Load a recipe.
 
@@ -65,6 +66,7 @@ def load(
         overrides: ``key=value`` options, the last one strongest.
         imports: files or modules with components to load.
         trust_imports: whether to load what the recipe itself declares.
+        recorded: of a run's recipe, the files that ``trust_imports`` means: others need consent of their own.
 
     Raises:
         RecipeError: the recipe has problems; all of them, placed.
@@ -74,7 +76,7 @@ def load(
     loaded, placed = load_given(imports)
     layers = read_layers(source, overrides)
     placed += layers.problems
-    declared, found = _imports(layers, imports, trust_imports)
+    declared, found = _imports(layers, imports, trust_imports, recorded)
     root, component, wrong = _merged(layers)
     placed += wrong
     recipe, problems = _validated(root, component)
@@ -91,12 +93,14 @@ def load(
     return Loaded(recipe, layers.text, layers.file, layers.name, recipe.imported, root)
 
 
-def _imports(layers: Layers, given: Sequence[str], trust: bool) -> tuple[list[Imported], list[Problem]]:
+def _imports(
+    layers: Layers, given: Sequence[str], trust: bool, recorded: Recorded | None
+) -> tuple[list[Imported], list[Problem]]:
     top = layers.top("imports")
     if top is None:
         return [], []
     node, layer = top
-    return load_declared(node, layer.folder, given, trust)
+    return load_declared(node, layer.folder, given, trust, recorded)
 
 
 def _merged(layers: Layers) -> tuple[Node, Component | None, list[PlacedProblem]]:

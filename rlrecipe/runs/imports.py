@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.recipe.imports import Imported, is_file
+from rlrecipe.recipe.imports import Imported, Recorded, is_file
 from rlrecipe.recipe.layers import read_layers
 from rlrecipe.runs.changes import RefusedChange
 
@@ -43,6 +44,23 @@ def copies(folder: Path) -> list[Path]:
     return sorted((folder / FOLDER).glob("*.py"))
 
 
+def recorded(folder: Path) -> Recorded:
+    """The files that a run was started with; none where its provenance does not say."""
+    try:
+        facts = json.loads((folder / "provenance.json").read_bytes())["imports"]
+        digests = frozenset(fact["sha256"] for fact in facts if isinstance(fact["sha256"], str))
+    except (OSError, ValueError, KeyError, TypeError):
+        digests = frozenset()
+    return Recorded(folder / FOLDER, digests)
+
+
+def other_code(folder: Path, imported: Sequence[Imported]) -> str | None:
+    """Which file that was loaded is not one that the run was started with."""
+    known = recorded(folder).digests
+    other = next((one for one in imported if one.sha256 is not None and one.sha256 not in known), None)
+    return f"{other.name} is not a file that the run was started with" if other is not None else None
+
+
 def consented(folder: Path, given: Sequence[str]) -> list[str]:
     """What was given with ``--import``, with the run's own copy in place of a file that equals it."""
     own = {_digest(copy): copy for copy in copies(folder)}
@@ -55,11 +73,11 @@ def refuse_edited(
     """Let a run go on only with the code that it was started with.
 
     Raises:
-        RefusedChange: a file that the recipe declares or that was given is none of the run's copies.
+        RefusedChange: a file that the recipe declares or that was given is none that the run recorded.
     """
-    own = {_digest(copy) for copy in copies(folder)}
+    own = recorded(folder).digests
     for file in _files(source, overrides, given):
-        if _digest(file) not in own:
+        if (_digest(file) or b"").hex() not in own:
             raise RefusedChange(
                 f"{file} is not what {folder} was started with (its copies are in {folder / FOLDER}); "
                 "start a new run with it, or restore the file"

@@ -20,7 +20,7 @@ from rlrecipe.observations import Rows
 from rlrecipe.recipe.imports import is_file
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.schema import Recipe
-from rlrecipe.runs.imports import consented
+from rlrecipe.runs.imports import consented, recorded
 from rlrecipe.runs.spaces import space_from_json
 from rlrecipe.streams import Streams
 
@@ -148,4 +148,5 @@ def recipe_of(checkpoint: Checkpoint, imports: Sequence[str] = (), trust_imports
     folder = checkpoint.folder.parent.parent
     declared = data.get("imports", [])
     data = {**data, "imports": [str(folder / name) if is_file(name) else name for name in declared]}
-    return load(data, imports=consented(folder, imports), trust_imports=trust_imports).recipe
+    given, known = consented(folder, imports), recorded(folder)
+    return load(data, imports=given, trust_imports=trust_imports, recorded=known).recipe

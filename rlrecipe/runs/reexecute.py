@@ -57,8 +57,9 @@ def stretch(
     quiet = {"loggers": [], "trainer": recipe.trainer.model_copy(update={"time_limit": None})}
     with tempfile.TemporaryDirectory(prefix="rlrecipe-") as scratch, flushing_denormals():
         run = RunDirectory.create(Path(scratch) / "run", {"resolved.yaml": dump(recipe)})
-        for log in LOGS:
-            shutil.copyfile(run_dir / log, run.path / log)
+        for name in (*LOGS, "provenance.json"):
+            if (run_dir / name).is_file():
+                shutil.copyfile(run_dir / name, run.path / name)
         session = Session(make_trainer(recipe.model_copy(update=quiet)), run, Display(quiet=True))
 
         def stop() -> None:

@@ -17,6 +17,7 @@ from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.errors import Diverged, StoppedError
 from rlrecipe.runs.directory import RunDirectory, as_json, status
+from rlrecipe.runs.imports import other_code
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.provenance import versions
 from rlrecipe.runs.recorder import Recorder
@@ -104,6 +105,10 @@ class Session:
             self.clock.horizon = self.clock.total
             # From here on the checkpoint says so: a kill must not forget it.
             self.checkpoints.save()
+        other = other_code(self.run.path, self.recipe.imported)
+        if other is not None:
+            self._demote("continue", other)
+            self.display.say(f"warning: {other}; the run goes on, but not bit for bit")
         here, there = versions(), checkpoint.manifest["versions"]
         changed = [f"{k} {there.get(k)} -> {v}" for k, v in here.items() if k != "rlrecipe" and there.get(k) != v]
         if changed:

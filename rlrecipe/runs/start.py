@@ -24,7 +24,7 @@ from rlrecipe.resolve import resolve
 from rlrecipe.runs.arithmetic import flushing_denormals
 from rlrecipe.runs.changes import RefusedChange, as_resolved, longer, refuse_changes
 from rlrecipe.runs.directory import RunDirectory, RunDirectoryError, as_json, status
-from rlrecipe.runs.imports import consented, copied, refuse_edited
+from rlrecipe.runs.imports import consented, copied, recorded, refuse_edited
 from rlrecipe.runs.policy import find_checkpoint
 from rlrecipe.runs.profile import Profile
 from rlrecipe.runs.progress import Display
@@ -93,7 +93,7 @@ def run(
     display = display or Display()
     if go_on and run_dir is not None and (run_dir / "resolved.yaml").is_file():
         refuse_edited(run_dir, source, overrides, imports)
-        consent: Any = {"imports": consented(run_dir, imports), "trust_imports": trust_imports}
+        consent: Any = _consent(run_dir, imports, trust_imports)
         own = load(run_dir / "resolved.yaml", **consent)
         # The run's own copies in place of the files that they are copies of: nothing is loaded twice.
         copies = [str((run_dir / name).resolve()) if is_file(name) else name for name in own.recipe.imports]
@@ -124,6 +124,11 @@ def run(
     path = run_dir or RunDirectory.default(recipe.name)
     directory = RunDirectory.create(path, contents, files)
     return _train(directory, lambda: assembly, None, display, choice, profile=profile)
+
+
+def _consent(folder: Path, imports: Sequence[str], trust_imports: bool) -> dict[str, Any]:
+    """What of a run's code may be loaded."""
+    return {"imports": consented(folder, imports), "trust_imports": trust_imports, "recorded": recorded(folder)}
 
 
 def _updates(choice: Choice, assembly: Assembly) -> str:
@@ -182,7 +187,7 @@ def resume(
     if not resolved.is_file():
         what = "is no run directory: it has no resolved.yaml" if folder.is_dir() else "does not exist"
         raise RunDirectoryError(f"{folder} {what}; name the folder of a run, or one of its checkpoints")
-    consent: Any = {"imports": consented(folder, imports), "trust_imports": trust_imports}
+    consent: Any = _consent(folder, imports, trust_imports)
     own = load(resolved, **consent)
     changed = load(resolved, overrides, **consent)
     changed = replace(changed, recipe=resolve(changed.recipe))
