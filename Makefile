@@ -7,7 +7,7 @@ TORCH ?= 2.13.0 2.14.1
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 
 .PHONY: help train install test lint docs results results-report bench-learning bench-report bench-install bench \
-        bench-speed bench-page kills versions clean
+        bench-speed bench-page kills cgroups versions clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -59,6 +59,9 @@ bench-report: results-report
 
 kills: .venv/installed  ## 50 random SIGKILLs over several recipes: each resumed run ends as if there was none
 	$(BIN)/python -m benchmarks.kills
+
+cgroups: .venv/installed  ## memory and cores in real control groups; as root, on Linux
+	$(BIN)/python -m tests.cases.in_control_groups
 
 versions:  ## the package with each of TORCH: imported, PPO, SAC and DQN trained for a moment, in .versions
 	@for version in $(TORCH); do \

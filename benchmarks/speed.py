@@ -29,7 +29,7 @@ from benchmarks.learning import SEEDS, read_rows
 from benchmarks.speed_page import write_page
 from benchmarks.speed_tables import table
 from benchmarks.work import SPEED
-from rlrecipe.processor import cpu_model
+from rlrecipe.machine import cpu_model
 
 RESULTS = Path(__file__).parent / "results" / "speed.jsonl"
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "speed.md"

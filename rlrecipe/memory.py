@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from math import prod
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import gymnasium
 
 from rlrecipe.builders.environments import Spaces
+from rlrecipe.machine import free_memory, tightest, total_memory
 from rlrecipe.observations import dtype_of
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.schema import Recipe
@@ -41,7 +41,7 @@ def _batch(recipe: Recipe, row: int) -> list[Problem]:
     frames, there = getattr(recipe.collector, "frames_per_batch", 0), free_memory()
     if frames * row <= there:
         return []
-    message = f"a batch of {frames} frames x {row} bytes needs {_gib(frames * row)}; {_gib(there)} are free"
+    message = f"a batch of {frames} frames x {row} bytes needs {_gib(frames * row)}; {_gib(there)} are free{_why()}"
     cure = f"make collector.frames_per_batch {int(SHARE * there) // row} or less"
     return [Problem("E303", ("collector", "frames_per_batch"), message, cure)]
 
@@ -61,17 +61,17 @@ def _buffer(recipe: Recipe, row: int) -> list[Problem]:
     rows = min(size, recipe.trainer.total_frames or size)
     place, index = ("replay_buffer", "storage", "max_size"), index_bytes(recipe, size)
     if index > free_memory():
-        message = f"the priorities of {size} rows need {_gib(index)} of memory; {_gib(free_memory())} are free"
+        message = f"the priorities of {size} rows need {_gib(index)} of memory; {_gib(free_memory())} are free{_why()}"
         # The index's bytes for each row are at most twice those of its last power of two.
         fits = min(rows, int(SHARE * free_memory() * size / index / 2))
         return [Problem("E303", place, message, f"make max_size {max(1, fits)} or less, or use uniform")]
-    where = "on the disk of storage.scratch_dir" if on_disk else "of memory"
+    where = "on the disk of storage.scratch_dir are free" if on_disk else f"of memory are free{_why()}"
     largest = total_memory()
     if rows * row <= there and (on_disk or size * row <= largest):
         return []
-    message = f"a buffer of {rows} rows x {row} bytes needs {_gib(rows * row)}; {_gib(there)} {where} are free"
+    message = f"a buffer of {rows} rows x {row} bytes needs {_gib(rows * row)}; {_gib(there)} {where}"
     if rows * row <= there:
-        message = f"{size} rows x {row} bytes are {_gib(size * row)}, and this machine has {_gib(largest)} in all"
+        message = f"{size} rows x {row} bytes are {_gib(size * row)}, and there are {_gib(largest)} in all{_why()}"
     fits = int(SHARE * there) // row
     cure = f"make max_size {fits} or less" + ("" if on_disk else ", or storage: {name: memmap}, which lies on disk")
     return [Problem("E303", place, message, cure)]
@@ -84,19 +84,9 @@ def index_bytes(recipe: Recipe, size: int) -> int:
     return int(count(size)) if count else 0
 
 
-def total_memory() -> int:
-    """Bytes of this machine's memory: a system may lend more than is free, but not more than there is."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def free_memory() -> int:
-    """Bytes of memory that nobody uses, caches of files aside, which make room."""
-    try:
-        with Path("/proc/meminfo").open() as file:
-            facts = dict(line.split(":", 1) for line in file)
-        return int(facts["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return total_memory()
+def _why() -> str:
+    """Who allows no more memory, if that is not the machine."""
+    return f" ({where})" if (where := tightest()) else ""
 
 
 def _gib(size: float) -> str:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
+
+import torch
 
 from rlrecipe.builders.collecting import with_workers
 from rlrecipe.builders.environments import spaces_of
-from rlrecipe.builders.learning import acting_slot, distribution_options
+from rlrecipe.builders.learning import acting_slot, distribution_options, make_learner
 from rlrecipe.compiled.choice import choose
+from rlrecipe.machine import asked_threads, cores
 from rlrecipe.networks.base import width_of
-from rlrecipe.processor import cores
+from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.schema import Recipe
+from rlrecipe.streams import Streams
 
 #: From this width on, one operation is worth the cost of a second thread.
 WIDE = 256
@@ -23,7 +29,8 @@ def resolve(recipe: Recipe) -> Recipe:
     if recipe.runtime.device == "auto":
         runtime["device"] = "cpu"
     if recipe.runtime.threads == "auto":
-        runtime["threads"] = min(2, cores()) if max(map(width_of, networks.values())) >= WIDE else 1
+        # A small network is slower with two, whoever asks for more.
+        runtime["threads"] = min(asked_threads() or 2, cores()) if _wide(recipe, networks) else 1
     if recipe.runtime.compile == "auto":
         runtime["compile"] = choose(recipe).compile
     changed = {
@@ -33,6 +40,20 @@ def resolve(recipe: Recipe) -> Recipe:
         "runtime": recipe.runtime.model_copy(update=runtime),
     }
     return recipe.model_copy(update=changed)
+
+
+def _wide(recipe: Recipe, networks: Mapping[str, Options]) -> bool:
+    """Whether one operation of the networks is worth a second thread."""
+    widths = [width_of(options) for options in networks.values()]
+    if math.inf not in widths or max(width for width in (0, *widths) if width < math.inf) >= WIDE:
+        return max(widths) >= WIDE
+    # One does not say: its largest matrix tells, and convolutions go over each picture many times.
+    built = recipe.model_copy(update={"networks": networks})
+    shapes = [
+        part.shape
+        for part in make_learner(built, spaces_of(recipe.env), Streams(0), torch.device("cpu")).parameters.parts
+    ]
+    return any(len(shape) > 3 or math.prod(shape[-2:]) >= WIDE * WIDE for shape in shapes if len(shape) > 1)
 
 
 def _networks(recipe: Recipe) -> dict[str, Any]:

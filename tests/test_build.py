@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from rlrecipe import Options, register
+from rlrecipe import Options, option, register
 from rlrecipe.builders.environments import make_env, make_transforms
 from rlrecipe.builders.learning import make_learner
 from rlrecipe.builders.numbers import make_schedule
 from rlrecipe.clock import Clock
 from rlrecipe.envs.base import EnvOptions
+from rlrecipe.machine import cores
+from rlrecipe.networks.base import NetworkOptions
+from rlrecipe.networks.mlp import MLP, MLPOptions
 from rlrecipe.observations import Rows
-from rlrecipe.processor import cores
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Slot
 from rlrecipe.recipe.values import Duration
@@ -83,6 +85,45 @@ def test_threads_are_no_more_than_the_cores_a_process_may_use(
         monkeypatch.setattr(os, "sched_getaffinity", lambda process: allowed, raising=False)
     network = {"name": "mlp", "num_cells": [256]}
     assert resolved(networks={"policy": network, "value": network}).runtime.threads == threads
+
+
+class Layered(NetworkOptions):
+    """Layers of a user's own, whose option for their width has another name."""
+
+    hidden: int = option(64, "Width.")
+
+
+@pytest.mark.parametrize(
+    ("hidden", "environ", "number", "threads"),
+    [
+        (64, {}, "auto", 1),
+        (64, {"OMP_NUM_THREADS": "4"}, "auto", 1),
+        (256, {}, "auto", 2),
+        (256, {"OMP_NUM_THREADS": "1"}, "auto", 1),
+        (256, {"MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "4"}, "auto", 1),
+        (256, {"OMP_NUM_THREADS": "3"}, "auto", 3),
+        (256, {"OMP_NUM_THREADS": "64"}, "auto", 4),
+        (256, {"OMP_NUM_THREADS": "1"}, 2, 2),
+        (64, {"OMP_NUM_THREADS": "1"}, 3, 3),
+    ],
+)
+def test_threads_depend_on_parameters_and_the_environment(
+    hidden: int, environ: dict[str, str], number: Any, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 3}, raising=False)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    with small.own_components():
+
+        @register("network", "layered")
+        def make(options: Layered, in_features: int, out_features: int, head_gain: float = 1.0) -> Any:
+            return MLP(MLPOptions(), [in_features, options.hidden, options.hidden, out_features], head_gain)
+
+        network = {"name": "layered", "hidden": hidden}
+        recipe = resolved(networks={"policy": network, "value": network}, runtime={"threads": number})
+    assert recipe.runtime.threads == threads
 
 
 def test_initial_parameters_depend_on_the_seed_alone() -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from rlrecipe.builders.environments import Spaces
 from rlrecipe.builders.learning import action_problems
-from rlrecipe.memory import free_memory, index_bytes, memory_problems, row_bytes, total_memory
+from rlrecipe.machine import free_memory, total_memory
+from rlrecipe.memory import index_bytes, memory_problems, row_bytes
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.load import load
 from tests import small

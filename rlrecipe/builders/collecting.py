@@ -17,9 +17,9 @@ from rlrecipe.builders.numbers import Numbers
 from rlrecipe.builders.sections import Section, check, read, refuse
 from rlrecipe.clock import Clock
 from rlrecipe.interfaces import Collector, Exploration, Key, ReplayBuffer, Sampler, Transform
+from rlrecipe.machine import cores
 from rlrecipe.observations import dtype_of
 from rlrecipe.policy import Policy
-from rlrecipe.processor import cores
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.imports import Imported
 from rlrecipe.recipe.options import Options

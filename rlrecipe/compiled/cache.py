@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from rlrecipe.compiled.package import compiler
-from rlrecipe.processor import cpu_facts
+from rlrecipe.machine import cpu_facts
 
 #: Of entries and of what goes into their names.
 FORMAT = 9

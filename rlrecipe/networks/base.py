@@ -22,6 +22,10 @@ class NetworkOptions(Options):
     )
 
 
+#: Width of what goes over a picture many times, whatever its channels.
+PICTURES = 1e6
+
+
 def refuse_pixels(options: Options, entries: Mapping[str, Entry], path: tuple[str, ...], cure: str) -> None:
     """Raise where a network of vectors would read an image byte by byte.
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from rlrecipe.errors import UnbuildableError
 from rlrecipe.interfaces import Encoder, Entry
 from rlrecipe.lazy import torch
-from rlrecipe.networks.base import NetworkOptions
+from rlrecipe.networks.base import PICTURES, NetworkOptions
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 
@@ -122,7 +122,7 @@ def image_of(entries: Mapping[str, Entry], options: NetworkOptions) -> Entry:
     return next(iter(images.values()))
 
 
-@register("network", "conv", encodes=True)
+@register("network", "conv", encodes=True, width=lambda options: PICTURES)
 def make_conv(options: ConvOptions, entries: Mapping[str, Entry]) -> Encoder:
     """Convolutions over the image among ``entries``."""
     return Conv(options, image_of(entries, options))

@@ -95,7 +95,9 @@ class RuntimeOptions(Options):
 
     device: str = option("auto", "Where updates run: auto (the CPU), cpu, cuda, cuda:N, mps.")
     threads: Annotated[int, Field(gt=0)] | Literal["auto"] = option(
-        "auto", "Threads of one torch operation; small networks are fastest with one."
+        "auto",
+        "Threads of one torch operation. auto: one for small networks, which are fastest so; else two, or what "
+        "OMP_NUM_THREADS and MKL_NUM_THREADS say, and no more than the cores that the process may use. A number wins.",
     )
     compile: Literal["auto", "on", "off"] = option(
         "auto", "Whether updates are compiled, once for all runs of a kind: auto does it from 5000 updates on."

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.processor import cpu_model
+from rlrecipe.machine import cores, cpu_model
 
 PACKAGES = ("rlrecipe", "torch", "numpy", "gymnasium", "mujoco", "box2d", "pydantic", "safetensors")
 
@@ -28,9 +28,13 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def versions() -> dict[str, str]:
-    """Processor, Python and the installed packages that a run's numbers depend on."""
-    return dict(_versions())
+def versions(threads: int | None = None) -> dict[str, str]:
+    """Processor, Python and the installed packages that a run's numbers depend on.
+
+    Args:
+        threads: of the run: with them, how many of them have a core here. Libraries may use no more.
+    """
+    return {**_versions(), **({} if threads is None else {"threads": str(min(threads, cores()))})}
 
 
 def provenance(seed: int, imported: list[dict[str, Any]]) -> dict[str, Any]:

@@ -103,6 +103,7 @@ class ScheduledCheckpoint:
         every = self.options.keep_every
         self.anchor_alarm = Alarm(every, self.clock) if every is not None else None
         self.anchors: list[str] = []
+        self.versions = versions(int(assembly.recipe.runtime.threads))
 
     def is_due(self) -> bool:
         """Whether it is time for one."""
@@ -138,7 +139,7 @@ class ScheduledCheckpoint:
             "recipe": data(self.assembly.recipe),
             "exact": self.assembly.exact,
             "exact_reason": self.assembly.exact_reason,
-            "versions": versions(),
+            "versions": self.versions,
             "previous": self.store.previous(name),
         }
 

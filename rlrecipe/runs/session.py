@@ -19,7 +19,6 @@ from rlrecipe.errors import Diverged, StoppedError
 from rlrecipe.runs.directory import RunDirectory, as_json, status
 from rlrecipe.runs.imports import other_code
 from rlrecipe.runs.progress import Display
-from rlrecipe.runs.provenance import versions
 from rlrecipe.runs.recorder import Recorder
 from rlrecipe.runs.scheduled import ScheduledCheckpoint, ScheduledEvaluation
 from rlrecipe.runs.signals import Signals
@@ -109,7 +108,9 @@ class Session:
         if other is not None:
             self._demote("continue", other)
             self.display.say(f"warning: {other}; the run goes on, but not bit for bit")
-        here, there = versions(), checkpoint.manifest["versions"]
+        here, there = self.checkpoints.versions, checkpoint.manifest["versions"]
+        # Earlier versions did not say on how many cores their threads ran.
+        there = {"threads": here["threads"], **there}
         changed = [f"{k} {there.get(k)} -> {v}" for k, v in here.items() if k != "rlrecipe" and there.get(k) != v]
         if changed:
             reason = f"the checkpoint was written with another machine or version: {', '.join(changed)}"

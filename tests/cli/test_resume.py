@@ -117,8 +117,8 @@ def test_a_finished_run_is_a_no_op_with_its_summary(rlrecipe: Commands, stopped:
 def test_another_version_goes_on_at_the_level_continue(
     rlrecipe: Commands, stopped: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = versions()
-    monkeypatch.setattr("rlrecipe.runs.session.versions", lambda: {**here, "torch": "0.0.1"})
+    here = versions(1)
+    monkeypatch.setattr("rlrecipe.runs.scheduled.versions", lambda threads: {**here, "torch": "0.0.1"})
     answer = rlrecipe("resume", stopped, "-s", "trainer.time_limit=null")
     assert answer.code == 0
     assert "warning" in answer.err

@@ -1,6 +1,7 @@
 """Ends of a session that are easy to get wrong: early stops, cut evaluations, failures, levels."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -94,13 +95,28 @@ def test_a_failing_last_evaluation_does_not_cost_the_policy(tmp_path: Path) -> N
 
 def test_a_level_that_was_lost_stays_lost(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     small.train(small.CARTPOLE, tmp_path / "run", "trainer.time_limit=100")
-    there = versions()
-    for module in ("scheduled", "session"):
-        monkeypatch.setattr(f"rlrecipe.runs.{module}.versions", lambda: {**there, "torch": "9.9"})
+    there = versions(1)
+    monkeypatch.setattr("rlrecipe.runs.scheduled.versions", lambda threads: {**there, "torch": "9.9"})
     small.go_on(tmp_path / "run", "trainer.time_limit=100")
     result = small.go_on(tmp_path / "run", "trainer.time_limit=null")
     assert result.summary["exact"] == "continue"
     assert LEVELS == ("exact", "boundary", "continue")
+
+
+def test_fewer_cores_than_threads_go_on_at_the_level_continue(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The number of threads stays; whether libraries use all of them depends on the cores."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1}, raising=False)
+    two = {**small.CARTPOLE, "runtime": {"threads": 2}}
+    small.train(two, tmp_path / "same", "trainer.time_limit=100")
+    shutil.copytree(tmp_path / "same", tmp_path / "fewer")
+    assert small.go_on(tmp_path / "same", "trainer.time_limit=null").summary["exact"] == "exact"
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0}, raising=False)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("OMP_NUM_THREADS", "1")
+        result = small.go_on(tmp_path / "fewer", "trainer.time_limit=null")
+    assert result.summary["exact"] == "continue"
+    assert result.recipe.runtime.threads == 2
+    assert "threads 2 -> 1; the run goes on, but not bit for bit" in (tmp_path / "fewer/run.log").read_text()
 
 
 @pytest.mark.parametrize(
