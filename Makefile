@@ -6,8 +6,8 @@ PEERS ?= sb3 sbx tianshou torchrl rlox rltools
 TORCH ?= 2.13.0 2.14.1
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help train install test lint docs results results-report bench-learning bench-report bench-install bench \
-        bench-speed bench-page kills cgroups versions clean
+# Every target but files is a command.
+.PHONY: $(shell grep -oE '^[a-z-]+:' Makefile | tr -d :)
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -18,7 +18,12 @@ train: .venv/installed  ## train RECIPE (ppo/cartpole) to the end
 install: .venv/installed  ## the package, editable, with what the bundled recipes need
 
 test: .venv/installed-dev  ## every test, as many files at a time as there are cores
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(CORES) --dist loadfile --durations 20
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder --durations 20
+
+slowest: .venv/installed-dev  ## tests/slowest.txt: files of tests by the time they take, the slowest first; needs a quiet machine
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile --junitxml .slowest.xml
+	$(BIN)/python -m tests.slowest .slowest.xml
+	rm .slowest.xml
 
 lint: .venv/installed-dev  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -63,6 +68,9 @@ kills: .venv/installed  ## 50 random SIGKILLs over several recipes: each resumed
 cgroups: .venv/installed  ## memory and cores in real control groups; as root, on Linux
 	$(BIN)/python -m tests.cases.in_control_groups
 
+fuzz-documents: .venv/installed-dev  ## 10,000 documents, random and mutated, are each answered by a recipe or its problems
+	RLRECIPE_FUZZ_DOCUMENTS=10000 $(BIN)/python -m pytest tests/recipe/test_fuzz.py
+
 versions:  ## the package with each of TORCH: imported, PPO, SAC and DQN trained for a moment, in .versions
 	@for version in $(TORCH); do \
 	  at=.versions/$$version; \
@@ -79,9 +87,9 @@ clean:  ## remove what these targets made (runs/ stays)
 	$(PYTHON) -m venv .venv
 
 .venv/installed: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install -q -e '.[recipes]'
+	$(BIN)/python -m pip install -q --no-compile -e '.[recipes]'
 	touch $@
 
 .venv/installed-dev: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install -q -e '.[dev]'
+	$(BIN)/python -m pip install -q --no-compile -e '.[dev]'
 	touch $@ .venv/installed

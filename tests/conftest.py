@@ -8,11 +8,17 @@ from hypothesis import settings
 
 # Registers an environment that several tests use.
 from tests import parts as _parts  # noqa: F401 - importing registers it
-from tests import small
+from tests import slowest, small
 
 # A slow minute of the machine is no failure: what is bounded is counted work.
 settings.register_profile("rlrecipe", deadline=None)
 settings.load_profile("rlrecipe")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest."""
+    places, here = slowest.order(), Path(__file__).parent
+    items.sort(key=lambda item: places.get(item.path.relative_to(here).as_posix(), len(places)))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,5 +1,6 @@
 """Whatever a document holds, loading it ends in a recipe or in problems, with bounded work."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -69,7 +70,11 @@ def outcome(content: bytes, file: Path) -> Any:
     return found
 
 
-@settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+#: ``make fuzz-documents`` asks for ten times as many.
+DOCUMENTS = int(os.environ.get("RLRECIPE_FUZZ_DOCUMENTS", "1000"))
+
+
+@settings(max_examples=DOCUMENTS, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(content=st.one_of(built(), mutated(), st.binary(max_size=60)))
 def test_no_document_is_answered_by_anything_but_a_recipe_or_problems(
     content: bytes, tmp_path_factory: pytest.TempPathFactory
