@@ -6,20 +6,44 @@ In Python: ``train`` runs a recipe, ``load_policy`` gives a callable from observ
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from rlrecipe.recipe.options import Options, Slot, option
-from rlrecipe.recipe.registry import register
-from rlrecipe.recipe.values import Duration, schedulable
+# Nothing is imported here: the command line begins with this file, and takes care of signals after it.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
+    from typing import Any
 
+    from rlrecipe.recipe.options import Options, Slot, option
+    from rlrecipe.recipe.registry import register
+    from rlrecipe.recipe.values import Duration, schedulable
     from rlrecipe.runs.policy import LoadedPolicy
     from rlrecipe.runs.start import Result
 
 __all__ = ["Duration", "Options", "Slot", "load_policy", "option", "register", "schedulable", "train"]
+
+#: What a component of one's own is made with, by the module that has it.
+_PARTS = {
+    "Options": "recipe.options",
+    "Slot": "recipe.options",
+    "option": "recipe.options",
+    "register": "recipe.registry",
+    "Duration": "recipe.values",
+    "schedulable": "recipe.values",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PARTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_PARTS[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PARTS})
 
 
 def load_policy(path: str | Path, **options: Any) -> LoadedPolicy:
@@ -57,6 +81,8 @@ def train(
         RecipeError: the recipe has problems.
         Exception: whatever made the run fail.
     """
+    from pathlib import Path
+
     from rlrecipe.recipe.overrides import overrides_of
     from rlrecipe.runs.progress import Display
     from rlrecipe.runs.start import run

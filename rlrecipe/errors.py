@@ -15,10 +15,6 @@ class StoppedError(Exception):
     """The session ends in the middle of a batch: what came after the newest checkpoint is made again."""
 
 
-class Terminated(SystemExit):
-    """A signal asked for the end before there was a session to take care of it."""
-
-
 class UnbuildableError(ValueError):
     """A component that only building it can show not to fit its recipe.
 

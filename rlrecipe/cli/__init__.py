@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -56,8 +57,32 @@ def application() -> typer.Typer:
     )
     app.callback()(_options)
     for name in commands():
-        app.command(name)(importlib.import_module(f"{__name__}.{name}").command)
+        app.command(name)(_on_its_own(importlib.import_module(f"{__name__}.{name}").command))
     return app
+
+
+def _on_its_own(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose standard output is its answer alone, and whose exit code only its own code chooses.
+
+    A component's code may print, call ``sys.exit(0)``, or raise what Typer takes for the end of the reader.
+    """
+
+    @functools.wraps(command)
+    def shielded(*arguments: object, **options: object) -> None:
+        try:
+            with common.quiet_stdout():
+                command(*arguments, **options)
+        except KeyboardInterrupt:
+            common.complain("stopped by Ctrl-C")
+            raise typer.Exit(130) from None
+        except (EOFError, OSError) as error:
+            raise typer.Exit(_failed(error)) from error
+        except Exception:
+            raise
+        except BaseException as error:
+            raise typer.Exit(_failed(error)) from error
+
+    return shielded
 
 
 def commands() -> list[str]:
@@ -87,7 +112,7 @@ def _version(shown: bool) -> None:
         raise typer.Exit
 
 
-def _failed(error: Exception) -> int:
+def _failed(error: BaseException) -> int:
     """Print an error as the reader asked; its exit code."""
     if common.settings.debug:
         traceback.print_exception(error)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import json as json_module
 import os
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from rlrecipe.errors import Terminated
 from rlrecipe.recipe.errors import PlacedProblem, document
 
 USAGE = 2
@@ -37,6 +35,8 @@ class Settings:
     verbose: bool = False
     debug: bool = False
     json: bool = False
+    #: Standard output, while what components print goes elsewhere.
+    answer: TextIO | None = None
 
 
 #: Set anew by each call of ``main``.
@@ -77,39 +77,28 @@ Json = Annotated[bool, typer.Option("--json", callback=_set_json, help="Print on
 
 @contextlib.contextmanager
 def quiet_stdout() -> Iterator[None]:
-    """What environments print goes to standard error: standard output is for the answer."""
-    with contextlib.redirect_stdout(sys.stderr):
-        yield
-
-
-@contextlib.contextmanager
-def early_signals() -> Iterator[None]:
-    """End with 75 (start again) on SIGTERM or SIGUSR1 before there is a session to take care of them.
-
-    Without a handler they would kill the process while torch is imported, and as process 1 of a
-    container it would not even notice.
-    """
-
-    def end(*_: object) -> None:
-        raise Terminated(75)
-
-    numbers = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
-    before = {number: signal.signal(number, end) for number in numbers}
+    """What components print goes to standard error: standard output is for the answer."""
+    settings.answer = sys.stdout
     try:
-        yield
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        settings.answer = None
+
+
+def answer() -> TextIO:
+    """Standard output."""
+    return settings.answer or sys.stdout
 
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
-    sys.stdout.write(json_module.dumps(value, indent=2, allow_nan=False) + "\n")
+    answer().write(json_module.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def print_text(text: str) -> None:
     """Text on standard output, as it is: nothing is wrapped or coloured."""
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    answer().write(text if text.endswith("\n") else text + "\n")
 
 
 def note(text: str) -> None:

@@ -44,9 +44,8 @@ def command(
     from rlrecipe.runs.policy import load_policy
 
     changes = _changes(env or [])
-    with common.quiet_stdout():
-        policy = load_policy(path, best=best, imports=imports or (), trust_imports=trust_imports)
-        report = evaluate(policy, episodes, seed=seed, deterministic=not stochastic, changes=changes, video=video)
+    policy = load_policy(path, best=best, imports=imports or (), trust_imports=trust_imports)
+    report = evaluate(policy, episodes, seed=seed, deterministic=not stochastic, changes=changes, video=video)
     if common.settings.json:
         common.print_json(report)
         return

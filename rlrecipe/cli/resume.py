@@ -26,17 +26,16 @@ def command(
     json: common.Json = False,
 ) -> None:
     """Go on from the newest checkpoint; a finished run is left as it is."""
-    with common.early_signals(), common.quiet_stdout():
-        from rlrecipe.runs.progress import Display
-        from rlrecipe.runs.start import resume
+    from rlrecipe.runs.progress import Display
+    from rlrecipe.runs.start import resume
 
-        result = resume(
-            path,
-            overrides or (),
-            horizon=horizon,
-            without_buffer=without_buffer,
-            imports=imports or (),
-            trust_imports=trust_imports,
-            display=Display(common.settings.quiet, verbose=common.settings.verbose),
-        )
+    result = resume(
+        path,
+        overrides or (),
+        horizon=horizon,
+        without_buffer=without_buffer,
+        imports=imports or (),
+        trust_imports=trust_imports,
+        display=Display(common.settings.quiet, verbose=common.settings.verbose),
+    )
     finish(result)

@@ -37,25 +37,24 @@ def command(
         raise common.Stop("--continue goes on with the run in a folder; name it with --run-dir DIR")
     if seed is not None:
         overrides = [*(overrides or []), f"seed={seed}"]
-    with common.early_signals(), common.quiet_stdout():
-        from rlrecipe.runs.profile import Profile
-        from rlrecipe.runs.progress import Display
-        from rlrecipe.runs.start import run
+    from rlrecipe.runs.profile import Profile
+    from rlrecipe.runs.progress import Display
+    from rlrecipe.runs.start import run
 
-        watch = Profile() if profile else None
-        if watch is not None:
-            watch.go_on("start")
-        result = run(
-            recipe,
-            overrides or (),
-            run_dir=run_dir,
-            go_on=go_on,
-            init_from=init_from,
-            imports=imports or (),
-            trust_imports=trust_imports,
-            display=Display(common.settings.quiet, verbose=common.settings.verbose),
-            profile=watch,
-        )
+    watch = Profile() if profile else None
+    if watch is not None:
+        watch.go_on("start")
+    result = run(
+        recipe,
+        overrides or (),
+        run_dir=run_dir,
+        go_on=go_on,
+        init_from=init_from,
+        imports=imports or (),
+        trust_imports=trust_imports,
+        display=Display(common.settings.quiet, verbose=common.settings.verbose),
+        profile=watch,
+    )
     finish(result)
 
 

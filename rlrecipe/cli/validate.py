@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
@@ -43,9 +41,7 @@ def problems(
         return ()
     from rlrecipe.probe import probe
 
-    # What an environment prints is not what a reader of standard output asked for.
-    with contextlib.redirect_stdout(sys.stderr):
-        return loaded.error(probe(loaded.recipe)).problems
+    return loaded.error(probe(loaded.recipe)).problems
 
 
 def command(
@@ -63,7 +59,7 @@ def command(
     for recipe in recipes:
         found += problems(recipe, overrides or (), imports=imports or (), trust_imports=trust_imports, static=static)
     if found or common.settings.json:
-        common.print_problems(tuple(found), sys.stdout)
+        common.print_problems(tuple(found), common.answer())
     elif not common.settings.quiet:
         common.print_text("\n".join(f"{recipe}: valid" for recipe in recipes))
     if found:

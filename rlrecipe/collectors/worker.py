@@ -9,7 +9,6 @@ from __future__ import annotations
 import mmap
 import os
 import select
-import signal
 import sys
 import threading
 import traceback
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from rlrecipe.collectors.sync import SyncCollector, SyncOptions
 from rlrecipe.interfaces import Exploration, State, Transform
 from rlrecipe.lazy import np, torch
+from rlrecipe.signals import leave_to_parent
 
 if TYPE_CHECKING:
     from rlrecipe.policy import Policy
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 Layout = Mapping[str, tuple[tuple[int, ...], str]]
 #: Arrays begin at multiples of this.
 ALIGNED = 64
-#: Ends of the run that the process which started this one takes care of.
-IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
 def shared_arrays(file: int, layout: Layout) -> dict[str, np.ndarray]:
@@ -238,8 +236,7 @@ class Worker:
 
 def main(pipe: int, file: int) -> None:
     """Serve the process at the other end of ``pipe``; ``file`` is the memory that is shared with it."""
-    for number in IGNORED:
-        signal.signal(number, signal.SIG_IGN)
+    leave_to_parent()
     threading.Thread(target=_end_with, args=(pipe,), daemon=True).start()
     connection = Connection(pipe)
     try:

@@ -33,6 +33,7 @@ from rlrecipe.lazy import np
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import option
 from rlrecipe.sending import Sent
+from rlrecipe.signals import held_back
 
 if TYPE_CHECKING:
     from rlrecipe.policy import Policy
@@ -82,13 +83,14 @@ class Handle:
         command = f"from rlrecipe.collectors.worker import main; main({there.fileno()}, {file})"
         # A fresh interpreter: a fork after torch has started threads may wait for them forever. What environments
         # print goes to standard error.
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", command],
-            pass_fds=[there.fileno(), file],
-            stdin=subprocess.DEVNULL,
-            stdout=2,
-            env={**os.environ, **ONE_THREAD, "PYTHONPATH": path},
-        )
+        with held_back():
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-c", command],
+                pass_fds=[there.fileno(), file],
+                stdin=subprocess.DEVNULL,
+                stdout=2,
+                env={**os.environ, **ONE_THREAD, "PYTHONPATH": path},
+            )
         there.close()
 
     def __str__(self) -> str:

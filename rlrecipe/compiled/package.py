@@ -26,6 +26,7 @@ from typing import Any
 import torch
 
 from rlrecipe.errors import StoppedError
+from rlrecipe.signals import held_back
 
 #: The wrapper is glue: optimising it doubles the time of compiling and changes no speed.
 OPTIONS = {"aot_inductor.compile_wrapper_opt_level": "O0", "aot_inductor.precompile_headers": False}
@@ -71,7 +72,7 @@ class Compiler:
         known = {"TORCHINDUCTOR_VEC_ISA_OK": os.environ.get("TORCHINDUCTOR_VEC_ISA_OK", "1")}
         known |= {"CXX": found} if (found := compiler()) else {}
         home = Path(__file__).parents[2]
-        with self.log.open("wb") as log:
+        with self.log.open("wb") as log, held_back():
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-c", PROGRAM, str(home)],
                 env={**os.environ, **threads, **folders, **known},

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlrecipe.errors import Terminated
 from rlrecipe.recipe.errors import Place, PlacedProblem, Problem
 from rlrecipe.recipe.tree import Node
 
@@ -135,7 +134,7 @@ def _load_file(name: str, file: Path, recorded: Recorded | None) -> Imported:
             exec(compile(raw, str(file), "exec", dont_inherit=True), module.__dict__)
         except BaseException as error:
             del sys.modules[module_name]
-            if isinstance(error, KeyboardInterrupt | Terminated):
+            if isinstance(error, KeyboardInterrupt):
                 raise
             raise ImportProblem(_failure(error, file)) from error
     return Imported(name, file, module_name, digest)
@@ -144,7 +143,7 @@ def _load_file(name: str, file: Path, recorded: Recorded | None) -> Imported:
 def _load_module(name: str) -> Imported:
     try:
         module = importlib.import_module(name)
-    except (KeyboardInterrupt, Terminated):
+    except KeyboardInterrupt:
         raise
     except BaseException as error:
         if isinstance(error, ModuleNotFoundError) and error.name == name.split(".")[0]:

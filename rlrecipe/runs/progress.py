@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import io
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -17,14 +18,32 @@ from rich.table import Column
 PAUSE = 2.0
 
 
-class _Console(Console):
-    """A console whose reader may go away; training goes on without one."""
+class Listener(io.TextIOBase):
+    """Standard error, whoever reads it: what cannot be written is dropped, since nothing depends on it."""
 
-    def on_broken_pipe(self) -> None:
-        """Say nothing from now on."""
-        self.quiet = True
-        # Where Python's own last flush would meet the broken pipe again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # rich asks for it; io's own is writable
+        """As standard error has it."""
+        return getattr(sys.stderr, "encoding", None) or "utf-8"
+
+    def isatty(self) -> bool:
+        """Whether a terminal reads it."""
+        with suppress(OSError, ValueError):
+            return sys.stderr is not None and sys.stderr.isatty()
+        return False
+
+    def write(self, text: str, /) -> int:
+        """Write what the encoding knows, the rest as escapes."""
+        with suppress(OSError, ValueError):
+            if sys.stderr is not None:
+                sys.stderr.write(text.encode(self.encoding, "backslashreplace").decode(self.encoding))
+        return len(text)
+
+    def flush(self) -> None:
+        """Let the reader see it."""
+        with suppress(OSError, ValueError):
+            if sys.stderr is not None:
+                sys.stderr.flush()
 
 
 class Display:
@@ -38,7 +57,9 @@ class Display:
 
     def __init__(self, quiet: bool = False, console: Console | None = None, *, verbose: bool = False) -> None:
         self.pause = 0.0 if verbose else PAUSE
-        self.console = console or _Console(stderr=True, soft_wrap=not sys.stderr.isatty(), highlight=False)
+        # typeshed does not derive io's classes from typing.IO.
+        listener = cast("TextIO", Listener())
+        self.console = console or Console(file=listener, soft_wrap=not listener.isatty(), highlight=False)
         self.quiet = quiet
         self._bar: Progress | None = None
         self._log: Path | None = None
@@ -51,11 +72,15 @@ class Display:
 
     def say(self, text: str, *, always: bool = False) -> None:
         """A line that stays; with ``always`` a quiet display shows it, too."""
-        if self._log is not None:
-            with self._log.open("a") as file:
-                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+        self.log(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
         if always or not self.quiet:
             self.console.print(text, markup=False, soft_wrap=True)
+
+    def log(self, text: str) -> None:
+        """Text for the file alone; a disk that is full loses it, not the run."""
+        if self._log is not None:
+            with suppress(OSError), self._log.open("a") as file:
+                file.write(text)
 
     def start(self) -> None:
         """Show the bar, where there is a terminal for it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import traceback
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,9 +22,9 @@ from rlrecipe.runs.imports import other_code
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.recorder import Recorder
 from rlrecipe.runs.scheduled import ScheduledCheckpoint, ScheduledEvaluation
-from rlrecipe.runs.signals import Signals
+from rlrecipe.signals import RESUMABLE, Signals
 
-DONE, FAILED, DIVERGED, RESUMABLE = 0, 1, 6, 75
+DONE, FAILED, DIVERGED = 0, 1, 6
 #: How much a resumed run has in common with one that was never stopped, from all to least.
 LEVELS = ("exact", "boundary", "continue")
 
@@ -54,15 +55,16 @@ class Session:
         assembly: what was built from the recipe.
         run: the run directory, locked by the caller.
         display: progress.
+        signals: that stop it; one that was noted before it trains ends it there.
     """
 
-    def __init__(self, assembly: Assembly, run: RunDirectory, display: Display) -> None:
+    def __init__(self, assembly: Assembly, run: RunDirectory, display: Display, signals: Signals | None = None) -> None:
         self.assembly, self.run, self.display = assembly, run, display
         self.recipe, self.trainer, self.clock = assembly.recipe, assembly.trainer, assembly.trainer.clock
         engine = self.trainer.update.engine
         self.trainer.folder, self.trainer.say = run.path, lambda line: display.say(f"warning: {line}")
         engine.say, engine.lost = display.say, partial(self._demote, "continue")
-        self.signals = Signals(display.quiet)
+        self.signals = signals or Signals(display.quiet)
         engine.interrupted = lambda: self.signals.received is not None
         self.store = CheckpointStore(run.checkpoints)
         self.recorder = Recorder(run.path, self.trainer, self.recipe.trainer.log_interval, display)
@@ -122,17 +124,24 @@ class Session:
         if LEVELS.index(level) > LEVELS.index(self.assembly.exact):
             self.assembly.exact, self.assembly.exact_reason = level, reason
 
-    def train(self) -> Outcome:
-        """Train to the end or to the next stop; always leaves the directory in order."""
+    def train(self, settle: Callable[[], None] = lambda: None) -> Outcome:
+        """Train to the end or to the next stop; always leaves the directory in order.
+
+        Args:
+            settle: called once the status says that the run is going on.
+        """
         loggers = [(o.component.name, partial(o.component.build, o, self.run.path)) for o in self.recipe.loggers]
         outcome = Outcome(FAILED, "failed", "the run was cut short")
         self._limit_from = self.clock.count(self.limit) if self.limit else 0.0
-        self.announce()
         with self.signals:
             try:
+                self.announce()
+                settle()
                 self.recorder.open(loggers)
                 self.display.start()
                 self._catch_up()
+                if self.signals.received is not None:
+                    self.trainer.interrupt("signal")
                 self.trainer.train()
                 outcome = self.finish()
             except StoppedError:
@@ -140,10 +149,12 @@ class Session:
             except Diverged as error:
                 last = self.store.pointer("latest")
                 outcome = Outcome(DIVERGED, "failed", f"{error}; the checkpoint before is {last}", error=error)
-            except Exception as error:
-                with (self.run.path / "run.log").open("a") as log:
-                    log.write(traceback.format_exc())
-                outcome = Outcome(FAILED, "failed", f"{type(error).__name__}: {error}", error=error)
+            except KeyboardInterrupt as error:
+                # Where this is not the main thread, or something else has taken the handler.
+                outcome = Outcome(130, "stopped", "stopped by Ctrl-C in the middle of a batch", error=error)
+            except BaseException as error:
+                self.display.log(traceback.format_exc())
+                outcome = Outcome(FAILED, "failed", failure(error), error=error)
             finally:
                 self.close()
                 self._status(outcome.state, outcome.reason)
@@ -210,7 +221,7 @@ class Session:
         for close in parts:
             try:
                 close()
-            except Exception as error:
+            except BaseException as error:
                 # One that cannot be closed must not keep the others open.
                 self.display.say(f"while closing: {type(error).__name__}: {error}")
 
@@ -255,4 +266,16 @@ class Session:
             wall_seconds=round(self.clock.seconds, 3),
             checkpoint=self.store.pointer("latest"),
         )
-        self.run.write("status.json", as_json(facts))
+        try:
+            self.run.write("status.json", as_json(facts))
+        except OSError as error:
+            self.display.say(f"ERROR: {self.run.path / 'status.json'} cannot be replaced: {error.strerror or error}")
+            self.run.overwrite("status.json", as_json(facts))
+
+
+def failure(error: BaseException) -> str:
+    """What made a run fail, in one line."""
+    name = type(error).__name__
+    if isinstance(error, SystemExit):
+        return f"a component's code asked the process to exit ({name}: {error}); components raise an exception instead"
+    return f"{name}: {error}" if str(error) else name

@@ -30,6 +30,7 @@ from rlrecipe.runs.profile import Profile
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.provenance import provenance
 from rlrecipe.runs.session import Outcome, Session
+from rlrecipe.signals import Signals
 from rlrecipe.trainers.points import HookError
 
 
@@ -122,8 +123,10 @@ def run(
         "status.json": as_json(status("running", 0, 0, assembly.exact, assembly.exact_reason)),
     }
     path = run_dir or RunDirectory.default(recipe.name)
-    directory = RunDirectory.create(path, contents, files)
-    return _train(directory, lambda: assembly, None, display, choice, profile=profile)
+    # From here on there is something that a signal must leave in order.
+    with Signals(display.quiet) as signals:
+        directory = RunDirectory.create(path, contents, files)
+        return _train(directory, lambda: assembly, None, display, choice, signals, profile=profile)
 
 
 def _consent(folder: Path, imports: Sequence[str], trust_imports: bool) -> dict[str, Any]:
@@ -231,7 +234,8 @@ def _go_on(
             f"resuming {folder} from {checkpoint.folder.name if checkpoint else 'the start: it has no checkpoint'}"
         )
         choice, build = choose(changed.recipe), partial(make_trainer, changed.recipe)
-        return _train(directory, build, checkpoint, display, choice, horizon=horizon, profile=profile)
+        signals = Signals(display.quiet)
+        return _train(directory, build, checkpoint, display, choice, signals, horizon=horizon, profile=profile)
     finally:
         directory.unlock()
 
@@ -256,6 +260,7 @@ def _train(
     checkpoint: Checkpoint | None,
     display: Display,
     choice: Choice,
+    signals: Signals,
     *,
     horizon: bool = False,
     profile: Profile | None = None,
@@ -263,28 +268,33 @@ def _train(
     directory.lock()
     try:
         assembly = build()
-        display.log_to(directory.path / "run.log")
-        session = Session(assembly, directory, display)
-        session.begin(checkpoint, horizon)
-        session.announce()
-        if checkpoint is None:
-            # Whatever happens from here on, there is a checkpoint from before it.
-            session.checkpoints.save()
-        if checkpoint is not None:
-            # After the status says "running": a kill in between leaves a run that can be asked again.
-            directory.write("resolved.yaml", dump(assembly.recipe))
-        recipe, level = assembly.recipe, f"{assembly.exact} ({assembly.exact_reason})"
-        display.say(f"{directory.path}: {recipe.name}, seed {recipe.seed}; resume level {level}")
-        display.say(_updates(choice, assembly))
-        if profile is not None:
-            profile.attach(session)
-            profile.go_on("hooks and loop")
-        outcome = session.train()
-        if profile is not None:
-            profile.write(directory.path, display.say)
-        return Result(outcome, directory.path, recipe)
+        with signals:
+            display.log_to(directory.path / "run.log")
+            session = Session(assembly, directory, display, signals)
+            session.begin(checkpoint, horizon)
+            if profile is not None:
+                profile.attach(session)
+                profile.go_on("hooks and loop")
+            outcome = session.train(partial(_settle, session, checkpoint is None, choice))
+            if profile is not None:
+                profile.write(directory.path, display.say)
+            return Result(outcome, directory.path, assembly.recipe)
     finally:
         directory.unlock()
+
+
+def _settle(session: Session, new: bool, choice: Choice) -> None:
+    """What a session leaves in its folder before it trains, and says."""
+    assembly = session.assembly
+    if new:
+        # Whatever happens from here on, there is a checkpoint from before it.
+        session.checkpoints.save()
+    else:
+        # After the status says "running": a kill in between leaves a run that can be asked again.
+        session.run.write("resolved.yaml", dump(assembly.recipe))
+    recipe, level = assembly.recipe, f"{assembly.exact} ({assembly.exact_reason})"
+    session.display.say(f"{session.run.path}: {recipe.name}, seed {recipe.seed}; resume level {level}")
+    session.display.say(_updates(choice, assembly))
 
 
 def _initialise(assembly: Assembly, start: Checkpoint) -> None:
