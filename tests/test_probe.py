@@ -98,7 +98,7 @@ def test_whole_numbers_are_no_actions_for_a_normal(shaped: None) -> None:
 def test_a_transform_of_evaluation_alone_sees_no_training(tmp_path: Any) -> None:
     recipe = small.changed(small.CARTPOLE, ("env", "transforms"), [{"name": "observation_norm", "phase": "eval"}])
     small.train(recipe, tmp_path / "run")
-    assert float(small.saved_policy(tmp_path / "run")["observation_norm.count"]) == pytest.approx(1e-4)
+    assert float(small.saved_policy(tmp_path / "run")["observation_norm.count"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from rlrecipe.hooks.base import Hook, entry
@@ -37,6 +38,8 @@ class RewardNormalizer(Hook, options=RewardNormalizerOptions):
     def __init__(self, *values: Any, **named: Any) -> None:
         super().__init__(*values, **named)
         self.sum = self.squares = self.count = 0.0
+        #: Between which all rewards so far lie.
+        self.lowest, self.highest = math.inf, -math.inf
 
     def register(self, trainer: Loop, name: str | None = None) -> None:
         """Take statistics at batch_process, and normalise there or at process_optim_batch."""
@@ -52,6 +55,8 @@ class RewardNormalizer(Hook, options=RewardNormalizerOptions):
         self.sum = decay * self.sum + float(reward.sum())
         self.squares = decay * self.squares + float((reward * reward).sum())
         self.count = decay * self.count + reward.numel()
+        self.lowest = min(self.lowest, float(reward.min()))
+        self.highest = max(self.highest, float(reward.max()))
         return batch
 
     @property
@@ -61,7 +66,9 @@ class RewardNormalizer(Hook, options=RewardNormalizerOptions):
 
     @property
     def std(self) -> float:
-        """Deviation of the rewards so far."""
+        """Deviation of the rewards so far; 1 while they are all the same."""
+        if self.lowest == self.highest:
+            return 1.0
         variance = (self.squares - self.sum**2 / self.count) / (self.count - 1) if self.count > 1 else 0.0
         return float(max(variance, self.options.eps) ** 0.5)
 
@@ -73,12 +80,14 @@ class RewardNormalizer(Hook, options=RewardNormalizerOptions):
         return changed
 
     def state_dict(self) -> State:
-        """The sums."""
-        return {"sum": self.sum, "squares": self.squares, "count": self.count}
+        """The sums and the bounds."""
+        sums = {"sum": self.sum, "squares": self.squares, "count": self.count}
+        return {**sums, "lowest": self.lowest, "highest": self.highest}
 
     def load_state_dict(self, state: State) -> None:
-        """Go on adding up."""
+        """Go on adding up; a state of before there were bounds is one of different rewards."""
         self.sum, self.squares, self.count = state["sum"], state["squares"], state["count"]
+        self.lowest, self.highest = state.get("lowest", -math.inf), state.get("highest", math.inf)
 
 
 @register("hook", "reward_normalizer")

@@ -54,6 +54,8 @@ class Scripted(gymnasium.Env[Any, Any]):
 def test_observations_and_rewards_are_stable_baselines3s(clip: float) -> None:
     raw = DummyVecEnv([lambda seed=seed: Scripted(seed) for seed in range(ENVS)])
     reference = VecNormalize(raw, clip_obs=clip, clip_reward=clip, gamma=GAMMA)
+    for statistics in (reference.obs_rms, reference.ret_rms):
+        statistics.count = 0.0  # without their prior, of a weight of 1e-4 rows at mean 0
     observations, rewards = transform("observation_norm", clip=clip), transform("reward_norm", clip=clip)
     shown = reference.reset()
     np.testing.assert_allclose(observations.reset(reference.get_original_obs()), shown, rtol=1e-6, atol=1e-6)
@@ -94,12 +96,31 @@ def test_moments_are_those_of_all_rows_in_float64() -> None:
     moments = RunningMoments((3,))
     for part in np.split(rows, 10):
         moments.update(part)
-    # The prior weighs 1e-4 rows, but lies 1e4 deviations away.
-    exact = RunningMoments((3,))
-    exact.update(rows)
-    np.testing.assert_allclose(moments.mean, exact.mean, rtol=1e-12)
-    np.testing.assert_allclose(moments.var, exact.var, rtol=1e-9)
-    np.testing.assert_allclose(moments.mean, rows.mean(0, dtype=np.float64), rtol=1e-6)
+    assert moments.count == len(rows)
+    np.testing.assert_allclose(moments.mean, rows.mean(0, dtype=np.float64), rtol=1e-12)
+    np.testing.assert_allclose(moments.var, rows.var(0, dtype=np.float64), rtol=1e-9)
+
+
+@pytest.mark.parametrize("row", [[0.1, 101325.1], [0.0, 0.0]])
+def test_the_variance_is_1_while_every_row_is_the_same(row: list[float]) -> None:
+    moments = RunningMoments((2,))
+    assert moments.var.tolist() == [1.0, 1.0]
+    for n in (1, 3, 7):
+        moments.update(np.array([row] * n))
+        assert (moments.mean.tolist(), moments.var.tolist()) == (row, [1.0, 1.0])
+    same = RunningMoments((2,))
+    same.load_state_dict(moments.state_dict())
+    for one in (moments, same):
+        one.update(np.array([[row[0] + 12.0, row[1]]]))
+        # Of the rows alone: eleven are there, and one is 12 away.
+        assert one.var == pytest.approx([144 * 11 / 144, 0.0], abs=1e-9)
+
+
+def test_a_state_of_before_goes_on_with_its_prior() -> None:
+    moments = RunningMoments(())
+    moments.load_state_dict({"mean": np.zeros(()), "var": np.ones(()), "count": np.array(1e-4)})
+    moments.update(np.array([5.0]))
+    assert moments.var == pytest.approx((1e-4 + 25 * 1e-4 / 1.0001) / 1.0001)
 
 
 def test_frozen_statistics_do_not_move() -> None:
