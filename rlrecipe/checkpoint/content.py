@@ -81,13 +81,10 @@ class Checkpoint:
         }
 
     def statistics(self, transform: str) -> State:
-        """The statistics of one transform, by name."""
-        prefix = transform + STATISTICS
-        return {
-            path.removeprefix(prefix): tensor.numpy().copy()
-            for path, tensor in self.arrays.items()
-            if path.startswith(prefix)
-        }
+        """The statistics of one transform, by name; empty where it has none, or there is none of that name."""
+        own = self.tree.get(transform, {})
+        statistics: State = join(own.get("statistics", {}), self.arrays)
+        return statistics
 
     def state(self) -> State:
         """The whole state that was saved."""

@@ -37,8 +37,11 @@ def versions(threads: int | None = None) -> dict[str, str]:
     return {**_versions(), **({} if threads is None else {"threads": str(min(threads, cores()))})}
 
 
-def provenance(seed: int, imported: list[dict[str, Any]]) -> dict[str, Any]:
-    """Content of ``provenance.json``. Holds nothing of the environment variables: they hold secrets."""
+def provenance(seed: int, imported: list[dict[str, Any]], **origin: Any) -> dict[str, Any]:
+    """Content of ``provenance.json``; ``origin`` says what the run began with, if with anything.
+
+    It holds nothing of the environment variables: they hold secrets.
+    """
     return {
         "argv": _without_secrets(sys.argv),
         "versions": versions(),
@@ -47,6 +50,7 @@ def provenance(seed: int, imported: list[dict[str, Any]]) -> dict[str, Any]:
         "platform": platform.platform(),
         "seed": seed,
         "imports": imported,
+        **origin,
     }
 
 

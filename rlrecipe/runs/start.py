@@ -22,9 +22,10 @@ from rlrecipe.recipe.load import Loaded, load
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.resolve import resolve
 from rlrecipe.runs.arithmetic import flushing_denormals
-from rlrecipe.runs.changes import RefusedChange, as_resolved, longer, refuse_changes
+from rlrecipe.runs.changes import as_resolved, longer, refuse_changes
 from rlrecipe.runs.directory import RunDirectory, RunDirectoryError, as_json, status
 from rlrecipe.runs.imports import consented, copied, recorded, refuse_edited
+from rlrecipe.runs.initial import initialise
 from rlrecipe.runs.policy import find_checkpoint
 from rlrecipe.runs.profile import Profile
 from rlrecipe.runs.progress import Display
@@ -112,14 +113,14 @@ def run(
     except HookError as error:
         raise loaded.error([Problem("E302", error.path, str(error))]) from None
     if start is not None:
-        _initialise(assembly, start)
+        initialise(assembly, start, display.say)
     # The run uses the user's own files; its resolved recipe names the copies that it keeps.
     kept = recipe.model_copy(update={"imports": declared})
     assembly.recipe = kept
     contents = {
         "recipe.yaml": loaded.text,
         "resolved.yaml": dump(kept),
-        "provenance.json": as_json(provenance(recipe.seed, facts)),
+        "provenance.json": as_json(provenance(recipe.seed, facts, **_origin(start))),
         "status.json": as_json(status("running", 0, 0, assembly.exact, assembly.exact_reason)),
     }
     path = run_dir or RunDirectory.default(recipe.name)
@@ -132,6 +133,13 @@ def run(
 def _consent(folder: Path, imports: Sequence[str], trust_imports: bool) -> dict[str, Any]:
     """What of a run's code may be loaded."""
     return {"imports": consented(folder, imports), "trust_imports": trust_imports, "recorded": recorded(folder)}
+
+
+def _origin(start: Checkpoint | None) -> dict[str, Any]:
+    """What the provenance says of the weights that a run began with."""
+    if start is None:
+        return {}
+    return {"init_from": {"checkpoint": str(start.folder.absolute()), "digest": start.manifest["digest"]}}
 
 
 def _updates(choice: Choice, assembly: Assembly) -> str:
@@ -295,21 +303,6 @@ def _settle(session: Session, new: bool, choice: Choice) -> None:
     recipe, level = assembly.recipe, f"{assembly.exact} ({assembly.exact_reason})"
     session.display.say(f"{session.run.path}: {recipe.name}, seed {recipe.seed}; resume level {level}")
     session.display.say(_updates(choice, assembly))
-
-
-def _initialise(assembly: Assembly, start: Checkpoint) -> None:
-    """Weights and statistics of another run; counters, optimizer and streams begin anew."""
-    try:
-        assembly.trainer.update.start_from(start.parameters)
-    except (KeyError, ValueError) as error:
-        raise RefusedChange(
-            f"the weights of {start.folder} do not fit this recipe's networks: {error.args[0]}; give both "
-            "runs the same networks and environment"
-        ) from None
-    for name, transform in assembly.transforms.items():
-        statistics = start.statistics(name)
-        if statistics:
-            transform.load_state_dict({**transform.state_dict(), "statistics": statistics})
 
 
 def _read(path: Path) -> dict[str, Any]:

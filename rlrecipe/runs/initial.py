@@ -1,0 +1,67 @@
+"""``--init-from``: a new run that begins with the weights and statistics of another one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from rlrecipe.build import Assembly
+from rlrecipe.checkpoint.content import Checkpoint
+from rlrecipe.interfaces import State
+from rlrecipe.lazy import np
+from rlrecipe.runs.changes import RefusedChange
+
+
+def initialise(assembly: Assembly, start: Checkpoint, say: Callable[[str], None]) -> None:
+    """Take weights and statistics over; counters, optimizer and random streams begin anew.
+
+    Args:
+        assembly: of the new run.
+        start: of the run whose weights and statistics they are.
+        say: takes a line for each normaliser that only one of the two has.
+
+    Raises:
+        RefusedChange: networks or statistics have other names or shapes; the message holds each of them.
+    """
+    misfits = [*_networks(assembly, start), *_statistics(assembly, start)]
+    if misfits:
+        raise RefusedChange(
+            f"the weights of {start.folder} do not fit this recipe's networks:\n  "
+            + "\n  ".join(misfits)
+            + "\ngive both runs the same networks, normalisers and environment"
+        )
+    assembly.trainer.update.start_from(start.parameters)
+    there = set(start.policy["statistics"])
+    for name, transform in assembly.transforms.items():
+        statistics = start.statistics(name)
+        if statistics:
+            transform.load_state_dict({**transform.state_dict(), "statistics": statistics})
+        elif "statistics" in transform.state_dict():
+            say(f"warning: {start.folder} has no statistics for {name}: they begin anew")
+    for name in sorted(there - assembly.transforms.keys()):
+        if start.statistics(name):
+            say(f"warning: the statistics of {name} in {start.folder} are left behind: this recipe has no {name}")
+
+
+def _networks(assembly: Assembly, start: Checkpoint) -> Iterator[str]:
+    """Parameters of the new run that the old one has not, or in another shape."""
+    given = start.parameters
+    for name, tensor in assembly.trainer.update.parameters.named().items():
+        here = list(tensor.shape)
+        if name not in given:
+            yield f"{name} {here} is not there"
+        elif list(given[name].shape) != here:
+            yield f"{name} is {list(given[name].shape)} there and {here} here"
+
+
+def _statistics(assembly: Assembly, start: Checkpoint) -> Iterator[str]:
+    """Statistics that both have, in another shape."""
+    for name, transform in assembly.transforms.items():
+        there, here = _shapes(start.statistics(name)), _shapes(transform.state_dict().get("statistics", {}))
+        for key in sorted(there.keys() | here.keys()) if there and here else ():
+            if there.get(key) != here.get(key):
+                yield f"the statistics of {name}: {key} is {there.get(key)} there and {here.get(key)} here"
+
+
+def _shapes(state: State) -> dict[str, Any]:
+    return {key: list(np.shape(value)) for key, value in state.items() if np.ndim(value) or np.isscalar(value)}
