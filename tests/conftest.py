@@ -1,4 +1,9 @@
 import os
+
+# Tests run beside each other: threads that spin while they wait would take the others' cores. It moves no bit. Before
+# torch is loaded, which reads it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,8 +42,9 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:
-    """Draws of torch's own generator are the same each time, whichever tests run before."""
+    """Draws of torch's own generator, and its threads, are the same each time, whichever tests run before."""
     torch.manual_seed(0)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
