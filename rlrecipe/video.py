@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rlrecipe.errors import Refusal
+from rlrecipe.files import make_folder, vacate
 from rlrecipe.headless import GRAPHICS
 
 
@@ -34,13 +35,13 @@ class Video:
             import imageio_ffmpeg  # noqa: F401 - the writer needs it and would only say so later
         except ModuleNotFoundError as error:
             raise VideoUnavailable(f"videos need {error.name}: pip install 'rlrecipe[video]'") from None
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         # Half a file has no index and cannot be played: it must not stand under the name of a whole one.
         self.path, self._part = path, path.with_name(f".{path.stem}.part.mp4")
         scale = [] if size is None else ["-vf", f"scale={size[0]}:{size[1]}"]
         # Without a size of one's own, pictures grow to even numbers, which the format needs.
         block = 2 if size is None else 1
-        self._writer: Any = imageio.get_writer(self._part, fps=fps, macro_block_size=block, output_params=scale)
+        self._writer: Any = imageio.get_writer(vacate(self._part), fps=fps, macro_block_size=block, output_params=scale)
 
     def add(self, picture: Any) -> None:
         """Append a picture ``[H, W, 3]`` of bytes."""

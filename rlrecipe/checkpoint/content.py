@@ -18,9 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from rlrecipe.checkpoint.backends import backend
-from rlrecipe.checkpoint.files import canonical, digest
 from rlrecipe.checkpoint.pieces import file_of, stored
-from rlrecipe.checkpoint.verified import FORMAT, DamagedCheckpoint, read_manifest, read_verified, verify_file
+from rlrecipe.checkpoint.verified import (
+    FORMAT,
+    DamagedCheckpoint,
+    canonical,
+    digest,
+    read_manifest,
+    read_verified,
+    verify_file,
+)
 from rlrecipe.interfaces import State
 from rlrecipe.state import Arrays, Piece, join, pieces_in, split
 

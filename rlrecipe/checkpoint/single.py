@@ -17,8 +17,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save as safetensors_bytes
 
+from rlrecipe import files
 from rlrecipe.checkpoint.backends import backend
-from rlrecipe.checkpoint.files import replace, sync_folder, write_durably
 from rlrecipe.errors import Refusal
 from rlrecipe.interfaces import State
 from rlrecipe.state import Arrays, Piece, join, split
@@ -55,11 +55,11 @@ def write(path: Path, state: State, kind: str) -> None:
     if kind == "dcp":
         _write_folder(path, rest, arrays)
     elif kind == "safetensors":
-        replace(path, safetensors_bytes(arrays, {KEY: rest}))
+        files.replace(path, safetensors_bytes(arrays, {KEY: rest}))
     else:
         file = io.BytesIO()
         torch.save({KEY: rest, "tensors": arrays}, file)
-        replace(path, file.getvalue())
+        files.replace(path, file.getvalue())
 
 
 def read(path: Path) -> State:
@@ -71,6 +71,8 @@ def read(path: Path) -> State:
     """
     if not path.exists():
         raise FileNotFoundError(f"there is no checkpoint {path}")
+    # Whoever names a file may name a link to it; in a folder of versions there are none.
+    path = path.resolve()
     try:
         rest, arrays = _reader(path)(path)
         facts = json.loads(rest)
@@ -106,7 +108,7 @@ def _digest(tree: str, arrays: Mapping[str, torch.Tensor]) -> str:
 def _reader(path: Path) -> Callable[[Path], tuple[str, Arrays]]:
     if path.is_dir():
         return _read_folder
-    with path.open("rb") as file:
+    with files.open_binary(path, "r") as file:
         return _read_torch if file.read(2) == b"PK" else _read_safetensors
 
 
@@ -127,15 +129,18 @@ def _write_folder(path: Path, rest: str, arrays: Arrays) -> None:
     version = path / str(max(names, default=0) + 1)
     version.mkdir()
     for name, content in {REST: rest.encode(), **backend("dcp").encode({}, arrays)}.items():
-        write_durably(version / name, content)
-    sync_folder(version)
-    replace(path / LATEST, version.name.encode())
+        files.write_durably(version / name, content)
+    files.sync_folder(version)
+    files.replace(path / LATEST, version.name.encode())
     for name in map(str, names):
         shutil.rmtree(path / name)
 
 
 def _read_folder(path: Path) -> tuple[str, Arrays]:
-    version = path / (path / LATEST).read_text()
-    contents = {file.name: file.read_bytes() for file in version.iterdir()}
+    name = files.text_of(path / LATEST)
+    if not name.isdigit():
+        raise ValueError(f"{path / LATEST} names no version")
+    version = path / name
+    contents = {file.name: files.read(file) for file in version.iterdir()}
     rest = contents.pop(REST).decode()
     return rest, backend("dcp").decode(contents)[1]

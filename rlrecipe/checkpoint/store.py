@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from rlrecipe.checkpoint.content import Checkpoint, Contents, unpack
-from rlrecipe.checkpoint.files import digest, replace, sync_folder, write_durably
 from rlrecipe.checkpoint.pieces import Links, encode
-from rlrecipe.checkpoint.verified import MANIFEST, DamagedCheckpoint, DamagedPiece, read_manifest
+from rlrecipe.checkpoint.verified import MANIFEST, DamagedCheckpoint, DamagedPiece, digest, read_manifest
 from rlrecipe.errors import Refusal
+from rlrecipe.files import make_folder, replace, sync_folder, text_of, write_durably
 
 _NAME = re.compile(r"\d{12,}-\d{10,}")
 STAGING, REPLACED = ".staging-", ".replaced-"
+#: Bytes of ``latest`` and ``best``.
+MOST_NAME = 1 << 10
 
 
 class NoCheckpoint(Refusal):
@@ -57,8 +59,8 @@ class CheckpointStore:
     def pointer(self, which: str) -> str | None:
         """The name in ``latest`` or ``best``, if its checkpoint is there."""
         try:
-            name = (self.folder / which).read_text().strip()
-        except (OSError, UnicodeDecodeError):
+            name = text_of(self.folder / which, MOST_NAME).strip()
+        except (OSError, ValueError):
             return None
         return name if name in self.names() else None
 
@@ -72,7 +74,7 @@ class CheckpointStore:
         Raises:
             OSError: it could not be written; what was there before is untouched.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         staging = self.folder / f"{STAGING}{name}-{os.getpid()}"
         shutil.rmtree(staging, ignore_errors=True)
         try:
@@ -194,7 +196,7 @@ class CheckpointStore:
 
     def _move(self, name: str, folder: str) -> Path:
         aside = self.folder / folder / name
-        aside.parent.mkdir(exist_ok=True)
+        make_folder(aside.parent)
         shutil.rmtree(aside, ignore_errors=True)
         (self.folder / name).rename(aside)
         return aside

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.checkpoint.files import canonical, digest
+from rlrecipe import files
 from rlrecipe.errors import Refusal
 
 FORMAT = 1
@@ -25,6 +25,16 @@ class DamagedPiece(DamagedCheckpoint):
     """Only pieces of a checkpoint's state are damaged; the rest can be used without them."""
 
 
+def canonical(data: Mapping[str, Any]) -> bytes:
+    """JSON with sorted keys: equal data gives equal bytes."""
+    return json.dumps(data, sort_keys=True, indent=1).encode()
+
+
+def digest(content: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """A checkpoint's manifest, checked against its own digest and the format's version.
 
@@ -33,7 +43,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     try:
-        manifest: dict[str, Any] = json.loads(path.read_bytes())
+        manifest: dict[str, Any] = json.loads(files.read(path))
         claimed = manifest.pop("digest")
         true = digest(canonical(manifest))
     except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
@@ -53,7 +63,7 @@ def read_verified(folder: Path, file: str, fact: Mapping[str, Any]) -> bytes:
     """
     path = _sized(folder, file, fact)
     try:
-        content = path.read_bytes()
+        content = files.read(path)
     except OSError as error:
         raise DamagedCheckpoint(f"{path} cannot be read: {error.strerror}") from None
     if digest(content) != fact["sha256"]:
@@ -69,7 +79,7 @@ def verify_file(folder: Path, file: str, fact: Mapping[str, Any]) -> None:
     """
     try:
         path = _sized(folder, file, fact)
-        with path.open("rb") as content:
+        with files.open_binary(path, "r") as content:
             same = hashlib.file_digest(content, "sha256").hexdigest() == fact["sha256"]
     except DamagedCheckpoint as error:
         raise DamagedPiece(str(error)) from None
@@ -84,7 +94,7 @@ def _sized(folder: Path, file: str, fact: Mapping[str, Any]) -> Path:
     if Path(file).name != file or path.is_symlink():
         raise DamagedCheckpoint(f"{folder / MANIFEST} names a file outside its folder: {file!r}")
     try:
-        size = path.stat().st_size
+        size = path.lstat().st_size
     except OSError as error:
         raise DamagedCheckpoint(f"{path} cannot be read: {error.strerror}") from None
     if size != fact["bytes"]:

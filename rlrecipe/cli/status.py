@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from rlrecipe.cli import common
+from rlrecipe.files import MOST_TEXT, open_binary, read
+from rlrecipe.runs.directory import holder, look_through
 
 #: How much of the end of metrics.jsonl is read to find its last row.
 TAIL = 2**16
@@ -22,39 +24,44 @@ def status(run_dir: Path) -> dict[str, Any]:
     Raises:
         Stop: the folder is no run directory.
     """
+    look_through(run_dir)
     try:
-        told = json_module.loads((run_dir / "status.json").read_text(encoding="utf-8"))
+        told = json_module.loads(read(run_dir / "status.json", MOST_TEXT))
     except FileNotFoundError:
         what = "holds no status.json: expected a run directory" if run_dir.is_dir() else "does not exist"
         raise common.Stop(f"{run_dir} {what}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise common.Stop(f"{run_dir / 'status.json'} cannot be read: {error}") from None
     if not isinstance(told, dict):
         raise common.Stop(f"{run_dir / 'status.json'} holds no mapping: expected state and frames")
     row = last_row(run_dir / "metrics.jsonl")
     if told.get("state") == "running":
         # The file is written at checkpoints; the rows know better how far the run is.
-        told["frames"] = max(told.get("frames", 0), (row or {}).get("frames", 0))
-        if told.get("host") == socket.gethostname() and not _alive(told.get("pid")):
+        told["frames"] = max(whole(told.get("frames")), whole((row or {}).get("frames")))
+        if told.get("host") == socket.gethostname() and not _at_work(run_dir):
             told["state"] = f"cut short: process {told.get('pid')} is gone; go on with rlrecipe resume {run_dir}"
     return {**told, "metrics": row, "size_bytes": size(run_dir)}
 
 
-def _alive(pid: Any) -> bool:
+def whole(value: Any) -> int:
+    """A count that a file claims; 0 where it is none."""
+    return value if isinstance(value, int) else 0
+
+
+def _at_work(run_dir: Path) -> bool:
+    """Whether a process has the run's lock. The number in ``status.json`` may be another process's by now."""
     try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, TypeError, ValueError, OverflowError):
-        return False
-    except PermissionError:
+        return holder(run_dir) is not None
+    except OSError:
+        # A lock that cannot be asked proves nothing.
         return True
-    return True
 
 
 def last_row(file: Path) -> dict[str, Any] | None:
     """The last complete row of a file of JSON lines."""
     try:
-        with file.open("rb") as stream:
-            stream.seek(max(0, file.stat().st_size - TAIL))
+        with open_binary(file, "r") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - TAIL))
             lines = stream.read().split(b"\n")
     except OSError:
         return None
@@ -62,7 +69,7 @@ def last_row(file: Path) -> dict[str, Any] | None:
     for line in reversed(lines[:-1]):
         try:
             row = json_module.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         return row if isinstance(row, dict) else None
     return None

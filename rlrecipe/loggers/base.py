@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rlrecipe.files import MOST_TEXT, make_folder, read, replace, text_of
 from rlrecipe.lazy import np
 
 #: Of a row, what says where it stands and is no measurement.
@@ -126,7 +127,7 @@ def recipe_of(run_dir: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        text = (run_dir / "resolved.yaml").read_text()
+        text = text_of(run_dir / "resolved.yaml")
     except FileNotFoundError:
         return {}
     return dict(yaml.safe_load(text))
@@ -163,16 +164,15 @@ class Note:
             content = {**noted, "exp_name": self.exp_name}
         else:
             others[self.exp_name] = dict(noted)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        staged = self.path.with_name(f".{self.path.name}")
-        staged.write_text(json.dumps({**content, "others": others} if others else content))
-        staged.replace(self.path)
+        make_folder(self.path.parent)
+        replace(self.path, json.dumps({**content, "others": others} if others else content), durably=False)
 
     def _content(self) -> dict[str, Any]:
         try:
-            return dict(json.loads(self.path.read_bytes()))
-        except (FileNotFoundError, ValueError):
+            content = json.loads(read(self.path, MOST_TEXT))
+        except (FileNotFoundError, ValueError, RecursionError):
             return {}
+        return content if isinstance(content, dict) else {}
 
     def _has_top(self, content: Mapping[str, Any]) -> bool:
         # Where no name stands, a run had but one logger: whoever comes first goes on with it.

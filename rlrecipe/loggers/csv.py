@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rlrecipe.files import append, open_binary, open_text, replacing, vacate, write
 from rlrecipe.lazy import torch
 from rlrecipe.loggers.base import Logger, file_of, flat, folder_of, histogram, numbers
 from rlrecipe.loggers.video import write_mp4
@@ -60,7 +60,7 @@ class CSVLogger(Logger):
         if not self.path.is_file():
             return []
         try:
-            with self.path.open(newline="") as file:
+            with open_text(self.path, "r") as file:
                 table = csv.DictReader(file, strict=True)
                 if table.fieldnames and "frames" not in table.fieldnames:
                     raise ValueError(f"its columns are {', '.join(table.fieldnames)}, and none is frames")
@@ -77,14 +77,12 @@ class CSVLogger(Logger):
 
     def _rewrite(self) -> None:
         self.columns = list(dict.fromkeys(key for row in self.rows for key in row))
-        staged = self.path.with_name(f".{self.path.name}")
-        with staged.open("w", newline="") as file:
+        with replacing(self.path) as file:
             writer = csv.DictWriter(file, self.columns)
             writer.writeheader()
             writer.writerows(self.rows[:-1])
             self._last = file.tell()
             writer.writerows(self.rows[-1:])
-        staged.replace(self.path)
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Append a row."""
@@ -93,7 +91,7 @@ class CSVLogger(Logger):
         if any(key not in self.columns for key in row):
             self._rewrite()
             return
-        with self.path.open("a", newline="") as file:
+        with open_text(self.path, "a") as file:
             self._last = file.tell()
             csv.DictWriter(file, self.columns).writerow(row)
 
@@ -102,25 +100,26 @@ class CSVLogger(Logger):
         row: dict[str, Any] = {"frames": step}
         if self.rows and self.rows[-1]["frames"] == step and not metrics.keys() & self.rows[-1].keys():
             row = self.rows.pop()
-            os.truncate(self.path, self._last)
+            with open_binary(self.path, "a") as file:
+                file.truncate(self._last)
         self.write({**row, **metrics})
 
     def log_video(self, name: str, video: Any, step: int | None = None, *, fps: float | None = None) -> None:
         """Write ``videos/<name>_<step>.mp4``."""
         path = file_of(self.folder / "videos", name, step, f".{self.video_format}")
         if self.video_format == "pt":
-            torch.save(video, path)
+            torch.save(video, vacate(path))
         else:
             write_mp4(path, video, fps or self.video_fps)
 
     def log_histogram(self, name: str, data: Any, step: int | None = None, *, bins: Any = 10) -> None:
         """Append counts and edges to ``histograms/<name>.jsonl``."""
-        with file_of(self.folder / "histograms", name, None, ".jsonl").open("a") as file:
-            file.write(json.dumps({"frames": step, **histogram(data, bins)}) + "\n")
+        path = file_of(self.folder / "histograms", name, None, ".jsonl")
+        append(path, json.dumps({"frames": step, **histogram(data, bins)}) + "\n")
 
     def log_hparams(self, cfg: Any) -> None:
         """Write ``hparams.txt``, a line for each option."""
-        (self.folder / "hparams.txt").write_text("".join(f"{key}: {value}\n" for key, value in sorted(flat(cfg))))
+        write(self.folder / "hparams.txt", "".join(f"{key}: {value}\n" for key, value in sorted(flat(cfg))))
 
     def close(self) -> None:
         """Every row is in the file already."""

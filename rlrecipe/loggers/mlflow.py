@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+from rlrecipe.files import append, make_folder, vacate
 from rlrecipe.loggers.base import Logger, Note, file_of, flat, histogram, last_frames, numbers, recipe_of
 from rlrecipe.loggers.video import write_mp4
 from rlrecipe.recipe.options import Options, option
@@ -86,12 +87,15 @@ class MLFlowLogger(Logger):
         own = self.folder is not None and note is not None and note.path.parent.resolve() == self.folder
         self._own, self._moves = self.folder if own else None, artifact_location is None
         if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             uri = f"sqlite:///{self.folder / 'mlflow.db'}"
             artifact_location = artifact_location or (self.folder / "artifacts").as_uri()
         if self._own is not None and note is not None and all(each["tracking_uri"] for each in note.everyone()):
             # Of a session that ended before any run in it was noted; it may be half a database.
-            (self._own / "mlflow.db").unlink(missing_ok=True)
+            vacate(self._own / "mlflow.db")
+        if self.folder is not None and not (self.folder / "mlflow.db").exists():
+            # SQLite's own permissions take no notice of the umask; it goes on with an empty file.
+            append(self.folder / "mlflow.db", "")
         where = None if own else uri
         self.experiment = _client(uri)
         #: Names and steps that the run had already: what comes again after a resume is there once.

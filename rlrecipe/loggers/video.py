@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+from rlrecipe.files import vacate
 from rlrecipe.lazy import np
 
 
@@ -45,7 +46,7 @@ def write_mp4(path: Path, video: Any, fps: float) -> None:
         ModuleNotFoundError: imageio is not installed.
     """
     frames, imageio = frames_of(video), _imageio()
-    with imageio.get_writer(path, format="FFMPEG", fps=fps, macro_block_size=2) as writer:
+    with imageio.get_writer(vacate(path), format="FFMPEG", fps=fps, macro_block_size=2) as writer:
         for picture in frames:
             writer.append_data(picture)
 

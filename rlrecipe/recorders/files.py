@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rlrecipe.files import vacate
 from rlrecipe.lazy import torch
 
 
@@ -16,7 +17,7 @@ def write_tensordict(data: Any, path: str | Path) -> Path:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
+    part = vacate(path.with_name(f".{path.name}.part"))
     # Copied: of a view, torch would write the whole of what it looks at.
     tensors = data.detach().cpu().clone().contiguous().to_dict()
     try:

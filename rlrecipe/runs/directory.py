@@ -13,8 +13,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.checkpoint.files import sync_folder, write_durably
 from rlrecipe.errors import Refusal
+from rlrecipe.files import (
+    MOST_TEXT,
+    copy,
+    descriptor,
+    overwrite,
+    read,
+    refuse_links,
+    replace,
+    sync_folder,
+    utf8_path,
+    write_durably,
+)
+
+#: Locked by the process that writes a run, and holds its number.
+LOCK = ".lock"
+CHECKPOINTS = "checkpoints"
 
 
 class RunDirectoryError(Refusal):
@@ -35,12 +50,12 @@ class RunDirectory:
     @property
     def checkpoints(self) -> Path:
         """The folder of checkpoints."""
-        return self.path / "checkpoints"
+        return self.path / CHECKPOINTS
 
     @staticmethod
     def default(name: str) -> Path:
         """Where a run goes unless told otherwise: ``runs/<name>/<time>-<id>``."""
-        return Path("runs") / name / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+        return Path("runs") / utf8_path(name) / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
 
     @classmethod
     def create(cls, path: Path, files: Mapping[str, str], copies: Mapping[str, Path] | None = None) -> RunDirectory:
@@ -70,9 +85,9 @@ class RunDirectory:
             staging.mkdir()
             for name, file in (copies or {}).items():
                 (staging / "imports").mkdir(exist_ok=True)
-                shutil.copyfile(file, staging / "imports" / name)
+                copy(file.resolve(), staging / "imports" / name)
             for name, content in files.items():
-                write_durably(staging / name, content.encode())
+                write_durably(staging / name, content.encode("utf-8", "replace"))
             sync_folder(staging)
             staging.rename(real)
             sync_folder(real.parent)
@@ -88,16 +103,24 @@ class RunDirectory:
         """
         if self._lock is not None:
             return
-        descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = os.read(descriptor, 32).decode().strip() or "unknown"
-            os.close(descriptor)
-            raise RunDirectoryError(f"{self.path} is in use by process {pid}; wait for it, or stop it first") from None
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, str(os.getpid()).encode())
-        self._lock = descriptor
+        path = self.path / LOCK
+        while True:
+            opened = descriptor(path, os.O_RDWR | os.O_CREAT)
+            if not _locked(opened):
+                pid = _number(os.read(opened, 32))
+                os.close(opened)
+                raise RunDirectoryError(f"{self.path} is in use by process {pid}; wait for it, or stop it first")
+            facts = os.fstat(opened)
+            if facts.st_nlink == 1:
+                break
+            # A file that has another name, too, as in a copy made of links, is not ours to write to; one that
+            # has none was removed meanwhile by another process that found it so.
+            if facts.st_nlink > 1:
+                path.unlink(missing_ok=True)
+            os.close(opened)
+        os.ftruncate(opened, 0)
+        os.write(opened, str(os.getpid()).encode())
+        self._lock = opened
 
     def unlock(self) -> None:
         """Let other processes write this run."""
@@ -107,9 +130,7 @@ class RunDirectory:
 
     def write(self, name: str, content: str) -> None:
         """Put a file in place by one rename; readers never see half of it."""
-        staged = self.path / f".{name}.{os.getpid()}"
-        staged.write_text(content)
-        staged.replace(self.path / name)
+        replace(self.path / name, content, durably=False)
 
     def overwrite(self, name: str, content: str) -> None:
         """Change a file in its place, which a full disk allows: its blocks are there already.
@@ -117,9 +138,7 @@ class RunDirectory:
         Raises:
             OSError: not even that.
         """
-        with (self.path / name).open("r+b") as file:
-            file.write(content.encode())
-            file.truncate()
+        overwrite(self.path / name, content)
 
     def status(self) -> dict[str, Any]:
         """What ``status.json`` says.
@@ -128,10 +147,60 @@ class RunDirectory:
             RunDirectoryError: this is no run directory.
         """
         try:
-            status: dict[str, Any] = json.loads((self.path / "status.json").read_bytes())
-        except (OSError, ValueError) as error:
+            status = json.loads(read(self.path / "status.json", MOST_TEXT))
+        except (OSError, ValueError, RecursionError) as error:
             raise RunDirectoryError(f"{self.path} is no run directory: status.json cannot be read ({error})") from None
+        if not isinstance(status, dict):
+            raise RunDirectoryError(f"{self.path / 'status.json'} holds no mapping, expected state, frames and exact")
         return status
+
+
+def look_through(path: Path) -> None:
+    """See that a run folder holds nothing that leads elsewhere, before anything in it is read or written.
+
+    Args:
+        path: of a run, or of one of its checkpoints. Links on the way to it are the user's own.
+
+    Raises:
+        UnsafeFileError: it holds a link, pipe or device; the message names it.
+    """
+    here = path.absolute()
+    if here.parent.name == CHECKPOINTS:
+        refuse_links(here.parent.parent)
+    elif any(os.path.lexists(here / name) for name in ("status.json", "resolved.yaml", "manifest.json", CHECKPOINTS)):
+        # Not any folder that somebody names by mistake: it may be all of a disk.
+        refuse_links(here)
+
+
+def _locked(opened: int) -> bool:
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _number(content: bytes) -> str:
+    return content.decode().strip() if content.strip().isdigit() else "unknown"
+
+
+def holder(run_dir: Path) -> str | None:
+    """The number of the process that has a run's lock, "unknown" where it does not say; None where nobody has it.
+
+    Raises:
+        OSError: the lock cannot be read.
+    """
+    try:
+        opened = descriptor(run_dir / LOCK, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _number(os.read(opened, 32))
+    finally:
+        os.close(opened)
+    return None
 
 
 def as_json(content: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rlrecipe.files import MOST_TEXT, read
 from rlrecipe.recipe.imports import Imported, Recorded, is_file
 from rlrecipe.recipe.layers import read_layers
 from rlrecipe.runs.changes import RefusedChange
@@ -47,9 +48,9 @@ def copies(folder: Path) -> list[Path]:
 def recorded(folder: Path) -> Recorded:
     """The files that a run was started with; none where its provenance does not say."""
     try:
-        facts = json.loads((folder / "provenance.json").read_bytes())["imports"]
+        facts = json.loads(read(folder / "provenance.json", MOST_TEXT))["imports"]
         digests = frozenset(fact["sha256"] for fact in facts if isinstance(fact["sha256"], str))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         digests = frozenset()
     return Recorded(folder / FOLDER, digests)
 

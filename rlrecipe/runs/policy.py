@@ -20,6 +20,7 @@ from rlrecipe.observations import Rows
 from rlrecipe.recipe.imports import is_file
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.schema import Recipe
+from rlrecipe.runs.directory import look_through
 from rlrecipe.runs.imports import consented, recorded
 from rlrecipe.runs.spaces import space_from_json
 from rlrecipe.streams import Streams
@@ -35,6 +36,9 @@ def find_checkpoint(path: Path, best: bool = False) -> Checkpoint:
         DamagedCheckpoint: the one that was named is damaged.
     """
     path = path.absolute()
+    look_through(path)
+    # A link to a checkpoint is the user's own; its run is where the checkpoint is.
+    path = path.resolve() if path.is_symlink() else path
     if not path.exists():
         raise Refusal(f"{path} does not exist; name a run directory or one of its checkpoints")
     if (path / "manifest.json").is_file():

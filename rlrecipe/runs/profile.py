@@ -10,6 +10,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rlrecipe.files import write
 from rlrecipe.runs.directory import as_json
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Profile:
     def write(self, folder: Path, say: Callable[[str], None]) -> None:
         """Put the report into the run directory, and show it as a table."""
         report = self.report()
-        (folder / "profile.json").write_text(as_json(report))
+        write(folder / "profile.json", as_json(report))
         say(table(report))
 
 
@@ -127,7 +128,7 @@ def table(report: dict[str, Any]) -> str:
 def process_start() -> float:
     """When this process started, on ``time.perf_counter``; where the system does not tell, now."""
     try:
-        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        ticks = int(Path("/proc/self/stat").read_text("utf-8").rpartition(")")[2].split()[19])
         age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError, AttributeError):
         return time.perf_counter()

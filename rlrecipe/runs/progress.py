@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
+from rlrecipe.files import append
+
 #: Seconds between two plain lines, so that a short run does not flood a log.
 PAUSE = 2.0
 
@@ -79,8 +81,8 @@ class Display:
     def log(self, text: str) -> None:
         """Text for the file alone; a disk that is full loses it, not the run."""
         if self._log is not None:
-            with suppress(OSError), self._log.open("a") as file:
-                file.write(text)
+            with suppress(OSError):
+                append(self._log, text)
 
     def start(self) -> None:
         """Show the bar, where there is a terminal for it."""

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rlrecipe.files import open_binary
+
 
 class Records:
     """One JSON object a line, appended; its length in bytes is part of a checkpoint.
@@ -20,7 +22,7 @@ class Records:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = path.open("ab")
+        self._file = open_binary(path, "a")
 
     def write(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Append one row, and return it as ``rows`` will; NaN becomes null. It is on its way to disk."""
@@ -31,7 +33,8 @@ class Records:
 
     def rows(self) -> list[dict[str, Any]]:
         """Every row of the file."""
-        return [json.loads(line) for line in self.path.read_bytes().splitlines()]
+        with open_binary(self.path, "r") as file:
+            return [json.loads(line) for line in file]
 
     def position(self) -> int:
         """The file's length, once its content is on disk."""

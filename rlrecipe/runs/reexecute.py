@@ -7,7 +7,6 @@ An exact run is a record of all that ever happened in it: from a checkpoint, the
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,12 +22,13 @@ from rlrecipe.checkpoint.content import SESSION, Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.checkpoint.verified import DamagedCheckpoint
 from rlrecipe.errors import Refusal
+from rlrecipe.files import copy, make_folder, open_binary
 from rlrecipe.recipe.dump import dump
 from rlrecipe.recipe.options import Options, Slot
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.values import Duration
 from rlrecipe.runs.arithmetic import flushing_denormals
-from rlrecipe.runs.directory import RunDirectory
+from rlrecipe.runs.directory import RunDirectory, look_through
 from rlrecipe.runs.evaluate import filmed
 from rlrecipe.runs.policy import recipe_of
 from rlrecipe.runs.progress import Display
@@ -59,7 +59,7 @@ def stretch(
         run = RunDirectory.create(Path(scratch) / "run", {"resolved.yaml": dump(recipe)})
         for name in (*LOGS, "provenance.json"):
             if (run_dir / name).is_file():
-                shutil.copyfile(run_dir / name, run.path / name)
+                copy(run_dir / name, run.path / name)
         session = Session(make_trainer(recipe.model_copy(update=quiet)), run, Display(quiet=True))
 
         def stop() -> None:
@@ -104,6 +104,7 @@ def verify(
     Raises:
         Refusal: there is nothing to verify.
     """
+    look_through(run_dir)
     store = CheckpointStore(run_dir / "checkpoints")
     names = store.names()
     pairs = list(pairwise(names))
@@ -157,7 +158,8 @@ def _first_row(one: Path, other: Path, start: int, end: int) -> str | None:
 
 
 def _rows(path: Path, start: int, end: int) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = [json.loads(line) for line in path.read_bytes().splitlines()]
+    with open_binary(path, "r") as file:
+        rows: list[dict[str, Any]] = [json.loads(line) for line in file]
     return [
         {key: value for key, value in row.items() if not key.startswith("time/")}
         for row in rows
@@ -224,6 +226,7 @@ def replay(
     Raises:
         Refusal: no checkpoint is early enough, or a hook is no observer.
     """
+    look_through(run_dir)
     store = CheckpointStore(run_dir / "checkpoints")
     before = [name for name in store.names() if int(name.split("-")[0]) <= first]
     if not before:
@@ -242,9 +245,9 @@ def replay(
 
     folder = run_dir / "replays" / f"{start.manifest['frames']}-{last}"
     with stretch(run_dir, start, recipe.model_copy(update=every_batch), last, prepare) as session:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(make_folder(folder.parent) / folder.name)
         for log in LOGS:
-            (folder / log).write_bytes((session.run.path / log).read_bytes())
+            copy(session.run.path / log, folder / log)
         if video:
             filmed(session.evaluation.evaluator, 1, True, folder / "policy.mp4")
     return folder

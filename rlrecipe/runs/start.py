@@ -14,6 +14,7 @@ from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint, cure_without_buffer
 from rlrecipe.checkpoint.verified import DamagedPiece
 from rlrecipe.compiled.choice import Choice, choose
+from rlrecipe.files import MOST_TEXT, read
 from rlrecipe.probe import probe
 from rlrecipe.recipe.dump import dump
 from rlrecipe.recipe.errors import Problem
@@ -23,7 +24,7 @@ from rlrecipe.recipe.schema import Recipe
 from rlrecipe.resolve import resolve
 from rlrecipe.runs.arithmetic import flushing_denormals
 from rlrecipe.runs.changes import as_resolved, longer, refuse_changes
-from rlrecipe.runs.directory import RunDirectory, RunDirectoryError, as_json, status
+from rlrecipe.runs.directory import RunDirectory, RunDirectoryError, as_json, look_through, status
 from rlrecipe.runs.imports import consented, copied, recorded, refuse_edited
 from rlrecipe.runs.initial import initialise
 from rlrecipe.runs.policy import find_checkpoint
@@ -93,6 +94,8 @@ def run(
         RunDirectoryError: the directory is not empty, or in use.
     """
     display = display or Display()
+    if go_on and run_dir is not None:
+        look_through(run_dir)
     if go_on and run_dir is not None and (run_dir / "resolved.yaml").is_file():
         refuse_edited(run_dir, source, overrides, imports)
         consent: Any = _consent(run_dir, imports, trust_imports)
@@ -189,6 +192,7 @@ def resume(
         DamagedCheckpoint: the one that was named is damaged.
     """
     display = display or Display()
+    look_through(path)
     folder = path
     if (path / "manifest.json").is_file():
         # Absolute first: inside a checkpoint, "." has no parents. Then as short as it can be read.
@@ -306,5 +310,5 @@ def _settle(session: Session, new: bool, choice: Choice) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
+    content: dict[str, Any] = json.loads(read(path, MOST_TEXT)) if path.is_file() else {}
     return content

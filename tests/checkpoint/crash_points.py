@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from rlrecipe.checkpoint import files, store
+from rlrecipe import files
+from rlrecipe.checkpoint import store
 from rlrecipe.checkpoint.content import Contents, pack
 from rlrecipe.checkpoint.store import CheckpointStore, name_of
 from rlrecipe.state import Piece

@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load_file
 
 from rlrecipe.checkpoint.content import pack
-from rlrecipe.checkpoint.files import write_durably
 from rlrecipe.checkpoint.pieces import encode
 from rlrecipe.checkpoint.store import CheckpointStore, name_of
 from rlrecipe.checkpoint.verified import DamagedCheckpoint, read_manifest, read_verified
+from rlrecipe.files import write_durably
 from rlrecipe.state import Piece
 
 BACKENDS = ("safetensors", "torch", "dcp")

@@ -12,9 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from rlrecipe.checkpoint.content import pack
-from rlrecipe.checkpoint.files import canonical, digest
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint, name_of
-from rlrecipe.checkpoint.verified import DamagedCheckpoint
+from rlrecipe.checkpoint.verified import DamagedCheckpoint, canonical, digest
 from tests.checkpoint.shelf import flip, goes_back_to
 
 STATE: dict[str, Any] = {
