@@ -12,11 +12,11 @@ from rlrecipe.files import append, open_binary, open_text, replacing, vacate, wr
 from rlrecipe.lazy import torch
 from rlrecipe.loggers.base import Logger, file_of, flat, folder_of, histogram, numbers
 from rlrecipe.loggers.video import write_mp4
-from rlrecipe.recipe.options import Options, option
+from rlrecipe.recipe.options import LoggerOptions, option
 from rlrecipe.recipe.registry import register
 
 
-class CSVOptions(Options):
+class CSVOptions(LoggerOptions):
     """Rows in ``csv/metrics.csv``, a column for each name."""
 
     exp_name: str | None = option(None, "A folder inside csv/ for them; null: none.", pattern=r"^\w[\w. -]*$")

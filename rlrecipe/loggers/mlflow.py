@@ -18,14 +18,14 @@ from urllib.parse import unquote, urlparse
 from rlrecipe.files import append, make_folder, vacate
 from rlrecipe.loggers.base import Logger, Note, file_of, flat, histogram, last_frames, numbers, recipe_of
 from rlrecipe.loggers.video import write_mp4
-from rlrecipe.recipe.options import Options, option
+from rlrecipe.recipe.options import LoggerOptions, option
 from rlrecipe.recipe.registry import register
 
 #: What MLflow takes at once, and at most.
 _BATCH, _PARAMS, _KEY, _VALUE = 1000, 100, 250, 6000
 
 
-class MLFlowOptions(Options):
+class MLFlowOptions(LoggerOptions):
     """Rows as metrics over frames, and the recipe as parameters, of one MLflow run."""
 
     exp_name: str | None = option(None, "The MLflow experiment; null: the recipe's name. Each name is a run.")
@@ -41,6 +41,9 @@ def _client(uri: str) -> Any:
     """MLflow's client: quiet, and without its reports home."""
     # Read while it is imported; what a user has set holds.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # By default it asks a server that is not there for four minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     for name in ("mlflow.store.db.utils", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     with warnings.catch_warnings():

@@ -10,11 +10,11 @@ from typing import Any
 from rlrecipe.lazy import np
 from rlrecipe.loggers.base import Logger, flat, folder_of, last_frames
 from rlrecipe.loggers.video import gif
-from rlrecipe.recipe.options import Options, option
+from rlrecipe.recipe.options import LoggerOptions, option
 from rlrecipe.recipe.registry import register
 
 
-class TensorboardOptions(Options):
+class TensorboardOptions(LoggerOptions):
     """Rows in ``tensorboard/``, over frames."""
 
     exp_name: str | None = option(

@@ -12,11 +12,11 @@ from typing import Any, ClassVar, Literal
 from rlrecipe.lazy import np
 from rlrecipe.loggers.base import Logger, Note, file_of, folder_of, last_frames, numbers, recipe_of
 from rlrecipe.loggers.video import write_mp4
-from rlrecipe.recipe.options import Options, option
+from rlrecipe.recipe.options import LoggerOptions, option
 from rlrecipe.recipe.registry import register
 
 
-class WandbOptions(Options):
+class WandbOptions(LoggerOptions):
     """Rows over frames in ``wandb/``, and the recipe as config; ``wandb sync`` uploads what was written offline."""
 
     exp_name: str | None = option(None, "The run's name; null: the run directory's. Each name is a run.")
@@ -144,7 +144,8 @@ class WandbLogger(Logger):
             self._wandb.teardown()
 
 
-@register("logger", "wandb", requires={"wandb": "wandb"}, apart_by="exp_name")
+# Its own process has to start, and at the end to send what it holds.
+@register("logger", "wandb", requires={"wandb": "wandb"}, apart_by="exp_name", patience=30.0)
 def make_wandb(options: WandbOptions, run_dir: Path, rows: Sequence[Mapping[str, Any]]) -> WandbLogger:
     """A run of Weights & Biases, with the rows of before."""
     recipe, note = recipe_of(run_dir), Note(run_dir / "wandb" / "run.json", options.exp_name)

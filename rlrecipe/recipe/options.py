@@ -64,6 +64,14 @@ class Options(BaseModel):
         return self._component
 
 
+class LoggerOptions(Options):
+    """What every logger's options have, also of loggers whose model does not derive from this."""
+
+    required: bool = option(
+        False, "true: the run ends where it fails or does not answer; false: it is named and training goes on."
+    )
+
+
 class Slot:
     """A place for a component of one kind: a bare name, or a mapping with ``name`` and its options.
 

@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from rlrecipe.recipe.options import Options
+from rlrecipe.recipe.options import LoggerOptions, Options
 
 #: Each kind of component and the package whose files hold it.
 KINDS: Mapping[str, str] = {
@@ -38,6 +38,8 @@ KINDS: Mapping[str, str] = {
     "hook": "rlrecipe.hooks",
     "logger": "rlrecipe.loggers",
 }
+#: What the options of every component of a kind have.
+COMMON: Mapping[str, type[Options]] = {"logger": LoggerOptions}
 ENTRY_POINTS = "rlrecipe.components"
 
 Builder = TypeVar("Builder", bound=Callable[..., Any])
@@ -129,7 +131,7 @@ def register(
 
     def decorate(build: Builder) -> Builder:
         code = inspect.unwrap(build).__code__
-        model = options or _options_of(build)
+        model = options or _complete(kind, _options_of(build))
         place = code.co_filename, code.co_firstlineno
         component = Component(kind, name, model, build, *place, requires or {}, check, traits, meaning)
         other = _components.get((kind, name))
@@ -165,6 +167,14 @@ def _same_file(one: Component, other: Component) -> bool:
         return True
     digests = [component.build.__globals__.get("__digest__") for component in (one, other)]
     return digests[0] is not None and digests[0] == digests[1]
+
+
+def _complete(kind: str, model: type[Options]) -> type[Options]:
+    """A model with the options that every component of its kind has."""
+    common = COMMON.get(kind)
+    if common is None or issubclass(model, common):
+        return model
+    return type(model.__name__, (model, common), {"__doc__": model.__doc__, "__module__": model.__module__})
 
 
 def _options_of(build: Callable[..., Any]) -> type[Options]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rlrecipe.clock import Alarm
-from rlrecipe.interfaces import Logger, State
+from rlrecipe.interfaces import State
+from rlrecipe.loggers.several import PATIENCE, Loggers
+from rlrecipe.recipe.options import LoggerOptions, Options
 from rlrecipe.recipe.values import Duration
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.records import Records
-from rlrecipe.trainers.loggers import Loggers
 from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 
 
@@ -25,22 +27,36 @@ class Recorder:
         trainer: whose numbers they are.
         every: how often a row is written.
         display: shows the newest row.
+        hurried: whether a signal has asked the run to end: loggers are waited for less then.
     """
 
-    def __init__(self, folder: Path, trainer: RecipeTrainer, every: Duration, display: Display) -> None:
+    def __init__(
+        self, folder: Path, trainer: RecipeTrainer, every: Duration, display: Display, hurried: Callable[[], bool]
+    ) -> None:
+        self.folder = folder
         self.trainer, self.display, self.alarm = trainer, display, Alarm(every, trainer.clock)
         self.metrics, self.episodes = Records(folder / "metrics.jsonl"), Records(folder / "episodes.jsonl")
         rest = "every row is in metrics.jsonl, and a resumed run tries it again"
-        self.loggers = Loggers(lambda line: display.say(f"warning: {line}"), rest, owned=True)
+        self.loggers = Loggers(lambda line: display.say(f"warning: {line}"), rest, hurried)
         self.open_episodes: list[list[float]] = []
         self._row: dict[str, Any] = {}
         self._mark = self._now()
 
-    def open(self, loggers: Sequence[tuple[str, Callable[[list[dict[str, Any]]], Logger]]]) -> None:
-        """Start the loggers, by name, from the rows that are there, so that each row reaches them once."""
+    def open(self, loggers: Sequence[Options]) -> None:
+        """Start the loggers from the rows that are there, so that each row reaches them once.
+
+        Raises:
+            RequiredLoggerError: a required one cannot begin.
+        """
         rows = self.metrics.rows()
-        for index, (name, make) in enumerate(loggers):
-            self.loggers.add(f"loggers.{index} ({name})", make(rows))
+        for index, options in enumerate(loggers):
+            component = options.component
+            self.loggers.open(
+                f"loggers.{index} ({component.name})",
+                partial(component.build, options, self.folder, rows),
+                required=isinstance(options, LoggerOptions) and options.required,
+                patience=component.traits.get("patience", PATIENCE),
+            )
         self._mark = self._now()
 
     def _now(self) -> tuple[int, float]:
@@ -104,7 +120,11 @@ class Recorder:
             records.cut(positions.get(records.path.name, 0))
 
     def close(self) -> None:
-        """Close every file and logger."""
-        self.loggers.close()
+        """Close every file and logger.
+
+        Raises:
+            RequiredLoggerError: a required one could not be closed.
+        """
         self.metrics.close()
         self.episodes.close()
+        self.loggers.close()

@@ -17,6 +17,7 @@ from rlrecipe.build import Assembly
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.errors import Diverged, StoppedError
+from rlrecipe.loggers.several import RequiredLoggerError
 from rlrecipe.runs.directory import RunDirectory, as_json, status
 from rlrecipe.runs.imports import other_code
 from rlrecipe.runs.progress import Display
@@ -65,10 +66,10 @@ class Session:
         self.trainer.folder, self.trainer.say = run.path, lambda line: display.say(f"warning: {line}")
         engine.say, engine.lost = display.say, partial(self._demote, "continue")
         self.signals = signals or Signals(display.quiet)
-        engine.interrupted = lambda: self.signals.received is not None
+        engine.interrupted = self._asked_to_end
         self.store = CheckpointStore(run.checkpoints)
-        self.recorder = Recorder(run.path, self.trainer, self.recipe.trainer.log_interval, display)
-        self.evaluation = ScheduledEvaluation(assembly, self.recorder, lambda: self.signals.received is not None)
+        self.recorder = Recorder(run.path, self.trainer, self.recipe.trainer.log_interval, display, self._asked_to_end)
+        self.evaluation = ScheduledEvaluation(assembly, self.recorder, self._asked_to_end)
         self.checkpoints = ScheduledCheckpoint(assembly, self.store, self.evaluation, self._own, display.say)
         self.limit = self.recipe.trainer.time_limit
         self._limit_from = 0.0
@@ -130,14 +131,13 @@ class Session:
         Args:
             settle: called once the status says that the run is going on.
         """
-        loggers = [(o.component.name, partial(o.component.build, o, self.run.path)) for o in self.recipe.loggers]
         outcome = Outcome(FAILED, "failed", "the run was cut short")
         self._limit_from = self.clock.count(self.limit) if self.limit else 0.0
         with self.signals:
             try:
                 self.announce()
                 settle()
-                self.recorder.open(loggers)
+                self.recorder.open(self.recipe.loggers)
                 self.display.start()
                 self._catch_up()
                 if self.signals.received is not None:
@@ -156,7 +156,9 @@ class Session:
                 self.display.log(traceback.format_exc())
                 outcome = Outcome(FAILED, "failed", failure(error), error=error)
             finally:
-                self.close()
+                required = self.close()
+                if required is not None and outcome.code == DONE:
+                    outcome = Outcome(FAILED, "failed", str(required), outcome.summary, required)
                 self._status(outcome.state, outcome.reason)
         return outcome
 
@@ -215,15 +217,24 @@ class Session:
             "exact": self.assembly.exact,
         }
 
-    def close(self) -> None:
-        """Close every file, display and environment."""
+    def close(self) -> RequiredLoggerError | None:
+        """Close every file, display and environment; what a logger that is required failed with."""
         parts = (self.display.stop, self.recorder.close, self.evaluation.evaluator.close, self.trainer.collector.close)
+        required: RequiredLoggerError | None = None
         for close in parts:
             try:
                 close()
+            except RequiredLoggerError as error:
+                required = error
+                self.display.say(str(error), always=True)
             except BaseException as error:
                 # One that cannot be closed must not keep the others open.
                 self.display.say(f"while closing: {type(error).__name__}: {error}")
+        return required
+
+    def _asked_to_end(self) -> bool:
+        """Whether a signal has come."""
+        return self.signals.received is not None
 
     # -- after every batch
 

@@ -9,8 +9,8 @@ from rlrecipe.clock import Alarm
 from rlrecipe.errors import Refusal
 from rlrecipe.interfaces import State
 from rlrecipe.loggers.base import COUNTERS, Logger
+from rlrecipe.loggers.several import Loggers
 from rlrecipe.recipe.values import Duration
-from rlrecipe.trainers.loggers import Loggers
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -33,7 +33,7 @@ class Rows:
 
     def __init__(self, loop: Loop, every: Duration, loggers: Sequence[Any], progress_bar: bool) -> None:
         self.loop, self.alarm = loop, Alarm(every, loop.clock)
-        self.loggers = Loggers(lambda line: loop.say(line), "every row is in trainer.rows", owned=False)
+        self.loggers = Loggers(lambda line: loop.say(line), "every row is in trainer.rows")
         for index, logger in enumerate(loggers):
             if not hasattr(logger, "write") and not hasattr(logger, "log_scalar"):
                 raise Refusal(f"the logger {logger!r} has neither write(row) nor log_scalar(name, value, step)")
