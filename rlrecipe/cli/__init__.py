@@ -115,12 +115,12 @@ def _version(shown: bool) -> None:
 def _failed(error: BaseException) -> int:
     """Print an error as the reader asked; its exit code."""
     if common.settings.debug:
-        traceback.print_exception(error)
+        common.complain("".join(traceback.format_exception(error)).rstrip())
     if isinstance(error, RecipeError):
         common.print_problems(error.problems)
         return error.exit_code
     if isinstance(error, Refusal):
-        common.complain("\n".join(printable(line) for line in str(error).splitlines()))
+        common.complain(str(error))
         return error.exit_code
     if isinstance(error, common.Stop):
         common.complain(printable(str(error)))

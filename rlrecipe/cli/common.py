@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json as json_module
+import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from rlrecipe.recipe.errors import PlacedProblem, document
+from rlrecipe.recipe.errors import PlacedProblem, document, plain
 
 USAGE = 2
 
@@ -93,23 +94,38 @@ def answer() -> TextIO:
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
-    answer().write(json_module.dumps(value, indent=2, allow_nan=False) + "\n")
+    answer().write(json_module.dumps(_finite(value), indent=2, allow_nan=False) + "\n")
 
 
-def print_text(text: str) -> None:
-    """Text on standard output, as it is: nothing is wrapped or coloured."""
+def _finite(value: Any) -> Any:
+    """A value with null for each number that JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def print_text(text: str, *, exact: bool = False) -> None:
+    """Text on standard output: nothing is wrapped or coloured.
+
+    Args:
+        text: may hold what a stranger's run or checkpoint says.
+        exact: it is our own, which quotes what could steer a terminal; every character counts.
+    """
+    text = text if exact else plain(text)
     answer().write(text if text.endswith("\n") else text + "\n")
 
 
 def note(text: str) -> None:
     """A line on standard error, where no reader of standard output meets it."""
     if not settings.quiet:
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(plain(text) + "\n")
 
 
 def complain(text: str) -> None:
     """A line on standard error that ``-q`` does not silence."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(plain(text) + "\n")
 
 
 def print_problems(problems: tuple[PlacedProblem, ...], stream: TextIO | None = None) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from rlrecipe.cli import common
 from rlrecipe.files import MOST_TEXT, open_binary, read
+from rlrecipe.recipe.errors import printable
 from rlrecipe.runs.directory import holder, look_through
 
 #: How much of the end of metrics.jsonl is read to find its last row.
@@ -90,6 +91,7 @@ def size(folder: Path) -> int:
 
 def text(found: dict[str, Any]) -> str:
     """A status for a person."""
+    found = {printable(key): printable(value) if isinstance(value, str) else value for key, value in found.items()}
     state = [f"{key}: {found[key]}" for key in ("state", "frames", "updates") if key in found]
     rest = {key: found[key] for key in found if key not in ("state", "frames", "updates", "metrics", "size_bytes")}
     lines = [*state, *(f"{key}: {value}" for key, value in rest.items())]
@@ -99,7 +101,7 @@ def text(found: dict[str, Any]) -> str:
         lines.append("metrics: none yet")
     else:
         lines.append("last metrics:")
-        lines.append(common.table([(key, _number(value)) for key, value in row.items()], "  "))
+        lines.append(common.table([(printable(key), printable(_number(value))) for key, value in row.items()], "  "))
     return "\n".join(lines)
 
 

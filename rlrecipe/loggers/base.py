@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.files import MOST_TEXT, make_folder, read, replace, text_of
+from rlrecipe.files import MOST_TEXT, make_folder, read, replace, text_of, utf8_path
 from rlrecipe.lazy import np
 
 #: Of a row, what says where it stands and is no measurement.
@@ -89,14 +89,14 @@ def numbers(row: Mapping[str, Any]) -> dict[str, float]:
 
 def folder_of(log_dir: str | Path, exp_name: str | None) -> Path:
     """The folder of an experiment, made if it is new."""
-    folder = Path(log_dir).expanduser() / (exp_name or "")
+    folder = Path(log_dir).expanduser() / utf8_path(exp_name or "")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def file_of(folder: Path, name: str, step: int | None, ending: str) -> Path:
     """Where something of a name and step goes, its folder made."""
-    path = folder / f"{name}{'' if step is None else f'_{step}'}{ending}"
+    path = folder / f"{utf8_path(name)}{'' if step is None else f'_{step}'}{ending}"
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"the name {name!r} leads out of the logger's folder; use another")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -174,6 +174,11 @@ def printable(text: str) -> str:
     return "".join("?" if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in text)
 
 
+def plain(text: str) -> str:
+    """Text of several lines without what could steer a terminal: whatever reaches one passes through here."""
+    return "".join(c if c in "\n\t" else printable(c) for c in text)
+
+
 def _excerpt(number: str, place: Place) -> list[str]:
     source = (place.source or "").replace("\t", " ")
     column = min(max((place.column or 1) - 1, 0), len(source))

@@ -17,6 +17,7 @@ from rlrecipe.errors import Refusal
 from rlrecipe.interfaces import Transform
 from rlrecipe.lazy import torch
 from rlrecipe.observations import Rows
+from rlrecipe.recipe.errors import plain
 from rlrecipe.recipe.imports import is_file
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.schema import Recipe
@@ -49,7 +50,7 @@ def find_checkpoint(path: Path, best: bool = False) -> Checkpoint:
         if name is None:
             raise NoCheckpoint(f"{path} has no best checkpoint: no evaluation has been made yet")
         return store.load(name, pieces=False)
-    checkpoint = store.newest(lambda line: warnings.warn(line, stacklevel=3), move=False, pieces=False)
+    checkpoint = store.newest(lambda line: warnings.warn(plain(line), stacklevel=3), move=False, pieces=False)
     if checkpoint is None:
         raise NoCheckpoint(f"{path} has no checkpoint")
     return checkpoint

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Column
 
 from rlrecipe.files import append
+from rlrecipe.recipe.errors import plain, printable
 
 #: Seconds between two plain lines, so that a short run does not flood a log.
 PAUSE = 2.0
@@ -76,13 +77,13 @@ class Display:
         """A line that stays; with ``always`` a quiet display shows it, too."""
         self.log(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
         if always or not self.quiet:
-            self.console.print(text, markup=False, soft_wrap=True)
+            self.console.print(plain(text), markup=False, soft_wrap=True)
 
     def log(self, text: str) -> None:
         """Text for the file alone; a disk that is full loses it, not the run."""
         if self._log is not None:
             with suppress(OSError):
-                append(self._log, text)
+                append(self._log, plain(text))
 
     def start(self) -> None:
         """Show the bar, where there is a terminal for it."""
@@ -105,7 +106,7 @@ class Display:
 
     def update(self, fraction: float, speed: float, row: Mapping[str, Any], shown: Mapping[str, float]) -> None:
         """Show how far the run is, its speed in frames/s, and the newest row."""
-        text = describe(row, speed, shown)
+        text = printable(describe(row, speed, shown))
         if self._bar is not None:
             self._bar.update(self._task, completed=fraction, description=text)
             return

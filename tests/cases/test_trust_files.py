@@ -1,7 +1,11 @@
 """A run folder from a stranger: nothing in it leads elsewhere."""
 
+import json
 import os
 import shutil
+import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +15,7 @@ from rlrecipe import load_policy
 from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.cli import main
 from rlrecipe.files import UnsafeFileError
+from tests import small
 
 
 @pytest.fixture
@@ -115,3 +120,31 @@ def test_a_copy_of_a_run_made_of_links_keeps_what_it_has(finished_run: Path, run
     before = contents(copy)
     assert main(["-q", "resume", str(run_dir), "-s", "trainer.total_frames=576"]) == 0
     assert contents(copy) == before
+
+
+# -- text and permissions
+
+
+def test_files_are_utf8_and_for_the_group_whatever_the_locale(tmp_path: Path) -> None:
+    """A process of its own: what Python makes of the locale is settled when it starts."""
+    name = "é日"
+    recipe = {**small.CARTPOLE, "runtime": {"compile": "off"}}
+    recipe["loggers"] = [{"name": "csv", "exp_name": name}, "tensorboard", "mlflow"]
+    small_recipe = {**recipe, "trainer": {"total_frames": 64}, "evaluation": {"episodes": 1}}
+    (tmp_path / "r.yaml").write_text(json.dumps(small_recipe, ensure_ascii=False), encoding="utf-8")
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(Path.cwd())}
+    commands = ["run r.yaml --run-dir run", "resume run -s trainer.total_frames=128"]
+    for command in commands:
+        done = subprocess.run(
+            [sys.executable, "-m", "rlrecipe", "-q", *command.split()],
+            cwd=tmp_path,
+            env={**os.environ, **ascii_only},
+            capture_output=True,
+            umask=0o002,
+        )
+        assert done.returncode == 0, done.stderr
+    assert name in (tmp_path / "run/resolved.yaml").read_text("utf-8")
+    assert (tmp_path / "run/csv" / name / "metrics.csv").is_file()
+    for path in (tmp_path / "run", *(tmp_path / "run").rglob("*")):
+        expected = 0o775 if path.is_dir() else 0o664
+        assert stat.S_IMODE(path.stat().st_mode) == expected, path
