@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from math import prod
 from pathlib import Path
@@ -56,6 +57,9 @@ def _buffer(recipe: Recipe, row: int) -> list[Problem]:
     if on_disk is not None and not on_disk.is_dir():
         message = f"there is no folder {on_disk} for the rows"
         return [Problem("E102", ("replay_buffer", "storage"), message, "make it, or name another one")]
+    if on_disk is not None and not os.access(on_disk, os.W_OK | os.X_OK):
+        message = f"the folder {on_disk} for the rows cannot be written"
+        return [Problem("E102", ("replay_buffer", "storage"), message, "name another one as scratch_dir")]
     there = shutil.disk_usage(on_disk).free if on_disk else free_memory()
     # A run of fewer frames fills no more than these; but an index is there as a whole from the start.
     rows = min(size, recipe.trainer.total_frames or size)

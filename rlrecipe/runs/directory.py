@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -10,6 +11,7 @@ import shutil
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,15 @@ CHECKPOINTS = "checkpoints"
 
 class RunDirectoryError(Refusal):
     """The directory cannot be used; the message says why and what to do (exit 2)."""
+
+
+class UnwritableRunError(RunDirectoryError):
+    """Nobody, or not this user, may write to the run's folder."""
+
+    def __init__(self, folder: Path, place: Path, reason: str) -> None:
+        cure = "a run goes on in its own folder; make that writable, or copy it (cp -r) and resume the copy"
+        super().__init__(f"{place} cannot be written ({reason}): {cure}")
+        self.folder = folder
 
 
 class RunDirectory:
@@ -99,10 +110,16 @@ class RunDirectory:
         """Keep other processes from writing this run, until ``unlock`` or this process ends.
 
         Raises:
+            UnwritableRunError: this process may not write there.
             RunDirectoryError: another process has it; the message names its pid.
         """
-        if self._lock is not None:
-            return
+        if self._lock is None:
+            try:
+                self._lock = self._lock_file()
+            except OSError as error:
+                raise UnwritableRunError(self.path, self.path / LOCK, error.strerror or str(error)) from None
+
+    def _lock_file(self) -> int:
         path = self.path / LOCK
         while True:
             opened = descriptor(path, os.O_RDWR | os.O_CREAT)
@@ -118,9 +135,24 @@ class RunDirectory:
             if facts.st_nlink > 1:
                 path.unlink(missing_ok=True)
             os.close(opened)
-        os.ftruncate(opened, 0)
-        os.write(opened, str(os.getpid()).encode())
-        self._lock = opened
+        # A full disk takes no number; the lock holds without it.
+        with suppress(OSError):
+            os.ftruncate(opened, 0)
+            os.write(opened, str(os.getpid()).encode())
+        return opened
+
+    def refuse_unwritable(self) -> None:
+        """See that a run can go on here, before it is built.
+
+        Raises:
+            UnwritableRunError: one of its folders or logs cannot be written.
+        """
+        for name in ("", "checkpoints", "metrics.jsonl", "episodes.jsonl", "run.log"):
+            place = self.path / name
+            # Of the rights that writing has, which a program that was started with others' may have changed.
+            effective = os.access in os.supports_effective_ids
+            if place.exists() and not os.access(place, os.W_OK, effective_ids=effective):
+                raise UnwritableRunError(self.path, place, os.strerror(errno.EACCES))
 
     def unlock(self) -> None:
         """Let other processes write this run."""

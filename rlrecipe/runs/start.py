@@ -24,7 +24,7 @@ from rlrecipe.recipe.schema import Recipe
 from rlrecipe.resolve import resolve
 from rlrecipe.runs.arithmetic import flushing_denormals
 from rlrecipe.runs.changes import as_resolved, longer, refuse_changes
-from rlrecipe.runs.directory import RunDirectory, RunDirectoryError, as_json, look_through, status
+from rlrecipe.runs.directory import RunDirectory, RunDirectoryError, UnwritableRunError, as_json, look_through, status
 from rlrecipe.runs.imports import consented, copied, recorded, refuse_edited
 from rlrecipe.runs.initial import initialise
 from rlrecipe.runs.policy import find_checkpoint
@@ -224,13 +224,14 @@ def _go_on(
 ) -> Result:
     directory = RunDirectory(folder)
     refuse_changes(folder, own, changed.recipe, directory.status()["exact"])
-    directory.lock()
+    writable = _locked(directory)
     try:
         store = CheckpointStore(directory.checkpoints)
-        store.sweep()
-        checkpoint = (
-            _named(store, name, buffer) if name else store.newest(partial(_warn, folder, display), pieces=buffer)
-        )
+        if writable is None:
+            store.sweep()
+        warn = partial(_warn, folder if writable is None else None, display)
+        move = writable is None
+        checkpoint = _named(store, name, buffer) if name else store.newest(warn, move=move, pieces=buffer)
         before = directory.status()
         # Naming an older checkpoint asks to go on from there, whatever came after it.
         older = name is not None and name != max(store.names())
@@ -239,6 +240,9 @@ def _go_on(
             display.say(f"{folder} is finished; there is nothing to resume")
             outcome = Outcome(0, "finished", "was finished already", _read(summary))
             return Result(outcome, folder, changed.recipe)
+        if writable is not None:
+            raise writable
+        directory.refuse_unwritable()
         _probed(changed)
         if name is not None:
             store.set_aside_after(name)
@@ -252,9 +256,19 @@ def _go_on(
         directory.unlock()
 
 
-def _warn(folder: Path, display: Display, text: str) -> None:
-    """What was lost is said to the quiet, too, and is kept."""
-    display.log_to(folder / "run.log")
+def _locked(directory: RunDirectory) -> UnwritableRunError | None:
+    """Lock a run; why it cannot be, where nobody may write to its folder: of a finished one there is nothing to do."""
+    try:
+        directory.lock()
+    except UnwritableRunError as error:
+        return error
+    return None
+
+
+def _warn(folder: Path | None, display: Display, text: str) -> None:
+    """What was lost is said to the quiet, too, and is kept, in a folder that can be written."""
+    if folder is not None:
+        display.log_to(folder / "run.log")
     display.say(text, always=True)
 
 
