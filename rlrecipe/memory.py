@@ -13,13 +13,16 @@ import gymnasium
 from rlrecipe.builders.environments import Spaces
 from rlrecipe.machine import free_memory, tightest, total_memory
 from rlrecipe.observations import dtype_of
-from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.errors import ENV, Problem
 from rlrecipe.recipe.schema import Recipe
 
 #: Bytes of a number in a batch, and of a row's flags.
 NUMBER, FLAGS = 4, 3
 #: How much of what is free a cure asks for: other things need memory, too.
 SHARE = 0.8
+OPTION = "replay_buffer.storage.max_size"
+#: What makes rows or batches large where nobody wrote how many there are.
+OTHERS = (("replay_buffer", "storage"), ("replay_buffer",), ("env", "num_envs"), *ENV)
 
 
 def memory_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
@@ -44,7 +47,7 @@ def _batch(recipe: Recipe, row: int) -> list[Problem]:
         return []
     message = f"a batch of {frames} frames x {row} bytes needs {_gib(frames * row)}; {_gib(there)} are free{_why()}"
     cure = f"make collector.frames_per_batch {int(SHARE * there) // row} or less"
-    return [Problem("E303", ("collector", "frames_per_batch"), message, cure)]
+    return [Problem("E303", ("collector", "frames_per_batch"), message, cure, OTHERS)]
 
 
 def _buffer(recipe: Recipe, row: int) -> list[Problem]:
@@ -68,7 +71,8 @@ def _buffer(recipe: Recipe, row: int) -> list[Problem]:
         message = f"the priorities of {size} rows need {_gib(index)} of memory; {_gib(free_memory())} are free{_why()}"
         # The index's bytes for each row are at most twice those of its last power of two.
         fits = min(rows, int(SHARE * free_memory() * size / index / 2))
-        return [Problem("E303", place, message, f"make max_size {max(1, fits)} or less, or use uniform")]
+        cure = f"make {OPTION} {max(1, fits)} or less, or use uniform"
+        return [Problem("E303", place, message, cure, OTHERS)]
     where = "on the disk of storage.scratch_dir are free" if on_disk else f"of memory are free{_why()}"
     largest = total_memory()
     if rows * row <= there and (on_disk or size * row <= largest):
@@ -77,8 +81,8 @@ def _buffer(recipe: Recipe, row: int) -> list[Problem]:
     if rows * row <= there:
         message = f"{size} rows x {row} bytes are {_gib(size * row)}, and there are {_gib(largest)} in all{_why()}"
     fits = int(SHARE * there) // row
-    cure = f"make max_size {fits} or less" + ("" if on_disk else ", or storage: {name: memmap}, which lies on disk")
-    return [Problem("E303", place, message, cure)]
+    cure = f"make {OPTION} {fits} or less" + ("" if on_disk else ", or storage: {name: memmap}, which lies on disk")
+    return [Problem("E303", place, message, cure, OTHERS)]
 
 
 def index_bytes(recipe: Recipe, size: int) -> int:

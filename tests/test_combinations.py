@@ -38,7 +38,7 @@ SQUASHED, PLAIN = (f"{{name: tanh_normal, state_dependent: {word}}}" for word in
         ("dqn", "Pendulum-v1", [], "E301", "algorithm", "Box", "sac"),
         ("discrete_sac", "Pendulum-v1", [], "E301", "algorithm", "Box", "sac"),
         ("ppo", "CartPole-v1", ["loggers=[csv, csv]"], "E302", "loggers.1", "twice", "exp_name"),
-        ("ppo", "CarRacing-v3", [], "E301", "networks.policy", "image", "nature_cnn"),
+        ("ppo", "CarRacing-v3", [], "E301", "env.env_name", "image", "nature_cnn"),
         ("ppo", "CartPole-v1", ["replay_buffer=uniform"], "E302", "replay_buffer", "newest batch", "remove"),
         ("a2c", "CartPole-v1", ["exploration=egreedy"], "E302", "exploration", "newest batch", "remove"),
         ("a2c", "CartPole-v1", ["trainer.updates_per_frame=1"], "E302", "trainer.updates_per_frame", "a2c", "remove"),

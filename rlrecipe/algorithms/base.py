@@ -48,11 +48,12 @@ def check_networks(recipe: Recipe) -> Iterable[Problem]:
                 ("networks", slot, "distribution"),
                 f"only the {acting} network has a distribution; {slot} gives values",
                 f"remove networks.{slot}.distribution",
+                (("algorithm",),),
             )
     yield from _check_distribution(recipe, acting)
     if "memory" in recipe.networks and not traits.get("sequences"):
         message = f"{name} learns from single steps, and a memory only from several in a row"
-        yield Problem("E302", ("networks", "memory"), message, "use ppo, or remove networks.memory")
+        yield Problem("E302", ("networks", "memory"), message, "use ppo, or remove networks.memory", (("algorithm",),))
 
 
 def _check_place(slot: str, network: Any) -> Iterable[Problem]:
@@ -92,4 +93,5 @@ def _check_distribution(recipe: Recipe, acting: str) -> Iterable[Problem]:
         return
     usual = " or ".join(json.dumps(each).replace('"', "") for each in algorithm.traits["acts_in"].values())
     message = f"{algorithm.name} needs {needs}, which {distribution.component.name} does not give"
-    yield Problem("E302", ("networks", acting, "distribution"), message, f"remove it: {usual} is the default")
+    cure = f"remove networks.{acting}.distribution: {usual} is the default"
+    yield Problem("E302", ("networks", acting, "distribution"), message, cure, (("algorithm",),))

@@ -99,9 +99,10 @@ def check_off_policy(recipe: Recipe) -> Iterable[Problem]:
     name = recipe.algorithm.component.name
     if recipe.replay_buffer is None:
         message = f"{name} learns from a replay buffer, and this recipe takes it away"
-        yield Problem("E302", ("replay_buffer",), message, "add replay_buffer: uniform")
+        yield Problem("E302", ("replay_buffer",), message, "add replay_buffer: uniform", (("algorithm",),))
     starts, total = getattr(recipe.collector, "init_random_frames", 0), recipe.trainer.total_frames
     if total is not None and starts >= total:
         message = f"learning starts after {starts} random frames, but the run has {total}: nothing would be learned"
-        yield Problem("E302", ("collector", "init_random_frames"), message, f"make it less than {total}")
+        cure = f"make collector.init_random_frames less than {total}, or trainer.total_frames more than {starts}"
+        yield Problem("E302", ("collector", "init_random_frames"), message, cure, (("trainer", "total_frames"),))
     yield from check_networks(recipe)

@@ -9,11 +9,15 @@ from rlrecipe.algorithms.base import Plain, check_networks, flat
 from rlrecipe.algorithms.gae import add_advantages
 from rlrecipe.interfaces import Batch, Distribution, Head, Key, Network, Params
 from rlrecipe.lazy import np, torch
-from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.options import Options
 
 if TYPE_CHECKING:
     from rlrecipe.recipe.schema import Recipe
+
+
+#: What else may be at fault where options of a replay buffer's algorithms stand beside one that has none.
+ALGORITHM: tuple[Path, ...] = (("algorithm",),)
 
 
 class ActorCritic(Plain):
@@ -83,13 +87,19 @@ def check_on_policy(recipe: Recipe) -> Iterable[Problem]:
     for section in ("replay_buffer", "exploration"):
         if getattr(recipe, section) is not None:
             yield Problem("E302", (section,), f"{name} learns from its newest batch only and has no use for {section}",
-                          f"remove {section}, or choose an off-policy algorithm")  # fmt: skip
+                          f"remove {section}, or choose an off-policy algorithm", ALGORITHM)  # fmt: skip
     for key in ("optim_steps_per_batch", "updates_per_frame"):
         if getattr(recipe.trainer, key) is not None:
             yield Problem(
-                "E302", ("trainer", key), f"{name}'s updates follow from its batches", f"remove trainer.{key}"
+                "E302",
+                ("trainer", key),
+                f"{name}'s updates follow from its batches",
+                f"remove trainer.{key}",
+                ALGORITHM,
             )
     if getattr(recipe.collector, "init_random_frames", 0):
         message = f"{name} learns from its own actions; random ones would mislead it"
-        yield Problem("E302", ("collector", "init_random_frames"), message, "remove it")
+        yield Problem(
+            "E302", ("collector", "init_random_frames"), message, "remove collector.init_random_frames", ALGORITHM
+        )
     yield from check_networks(recipe)

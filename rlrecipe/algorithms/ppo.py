@@ -178,6 +178,7 @@ def check(recipe: Recipe) -> Iterable[Problem]:
             f"+ {frames % size}",
             f"make collector.frames_per_batch {max(1, round(frames / size)) * size}, or choose a minibatch_size "
             f"that divides {frames}",
+            (("collector", "frames_per_batch"), ("env", "num_envs"), ("algorithm",)),
         )
     yield from _check_sequences(recipe, options, frames)
     yield from check_on_policy(recipe)
@@ -195,7 +196,8 @@ def _check_sequences(recipe: Recipe, options: PPOOptions, frames: int | None) ->
             message = f"a batch's {steps} steps of an environment and minibatches of {size} share no sequence: steps of"
             message += " one alone teach a memory nothing"
             cure = "make both multiples of 16: frames_per_batch 16 x num_envs, minibatch_size 64"
-            yield Problem("E302", ("algorithm", "minibatch_size"), message, cure)
+            others = ("collector", "frames_per_batch"), ("env", "num_envs"), ("networks", "memory")
+            yield Problem("E302", ("algorithm", "minibatch_size"), message, cure, others)
             return
         length = length or usual_length(steps, size)
         for what, count in (("a batch's steps of an environment", steps), ("minibatch_size", size)):

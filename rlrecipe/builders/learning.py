@@ -18,7 +18,7 @@ from rlrecipe.errors import UnbuildableError
 from rlrecipe.interfaces import Algorithm, Distribution, Network, Target
 from rlrecipe.parameters import Parameters
 from rlrecipe.policy import Policy
-from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.errors import ENV, Problem
 from rlrecipe.recipe.options import Slot
 from rlrecipe.recipe.registry import search
 from rlrecipe.recipe.schema import Recipe
@@ -66,7 +66,7 @@ def network_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
     try:
         make_networks(recipe, spaces, options.component.build(options, spaces.action))
     except UnbuildableError as error:
-        return [Problem("E301", error.path, str(error), error.cure)]
+        return [Problem("E301", error.path, str(error), error.cure, ENV)]
     return []
 
 
@@ -78,7 +78,7 @@ def action_problems(recipe: Recipe, space: Any) -> list[Problem]:
         kinds = " and ".join(algorithm.traits["acts_in"])
         message = f"{algorithm.name} acts in {kinds} spaces, but the environment takes {space}"
         cure = f"use {', '.join(others)}" if others else "wrap the environment so that it takes Discrete or Box actions"
-        return [Problem("E301", ("algorithm",), message, cure)]
+        return [Problem("E301", ("algorithm",), message, cure, ENV)]
     slot = acting_slot(recipe)
     given = getattr(recipe.networks[slot], "distribution", None)
     distribution, path = distribution_options(recipe, space), ("networks", slot, "distribution")
@@ -89,7 +89,7 @@ def action_problems(recipe: Recipe, space: Any) -> list[Problem]:
     for options, place in found:
         misfit = options.component.traits["fits"](space)
         if misfit is not None:
-            problems.append(Problem("E301", place, misfit, None))
+            problems.append(Problem("E301", place, misfit, None, ENV))
     return problems
 
 

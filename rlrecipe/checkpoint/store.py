@@ -14,6 +14,7 @@ from rlrecipe.checkpoint.pieces import Links, encode
 from rlrecipe.checkpoint.verified import MANIFEST, DamagedCheckpoint, DamagedPiece, digest, read_manifest
 from rlrecipe.errors import Refusal
 from rlrecipe.files import make_folder, replace, sync_folder, text_of, write_durably
+from rlrecipe.shown import command, place
 
 _NAME = re.compile(r"\d{12,}-\d{10,}")
 STAGING, REPLACED = ".staging-", ".replaced-"
@@ -36,7 +37,7 @@ def cure_without_buffer(path: Path) -> str:
     """How to go on with a run or checkpoint of which only pieces are damaged."""
     return (
         "all but the replay buffer can be used; to go on without its content, at the level continue:\n"
-        f"  rlrecipe resume {path} --without-buffer"
+        f"  {command('resume', place(path), '--without-buffer')}"
     )
 
 

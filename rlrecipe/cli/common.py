@@ -61,7 +61,8 @@ Recipe = Annotated[
     str,
     typer.Argument(
         metavar="RECIPE",
-        help="A path that ends in .yaml or .yml or starts with . or /; else the name of a bundled recipe.",
+        help="A path that ends in .yaml, .yml or .json or starts with . or /; - is standard input; "
+        "else the name of a bundled recipe.",
     ),
 ]
 Overrides = Annotated[

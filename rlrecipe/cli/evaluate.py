@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rlrecipe.cli import common
+from rlrecipe.shown import counted, number
 
 
 def _changes(pairs: list[str]) -> dict[str, Any]:
@@ -49,9 +50,20 @@ def command(
     if common.settings.json:
         common.print_json(report)
         return
-    low, high = report["return_ci95"]
-    common.print_text(
-        f"return {report['return_mean']:.2f} +- {report['return_std']:.2f} over {episodes} episodes "
-        f"(95 % interval of the mean {low:.2f} to {high:.2f}), length {report['length_mean']:.1f}, "
+    common.print_text(text(report))
+
+
+def text(report: dict[str, Any]) -> str:
+    """A report for a person; one episode has no deviation and no interval."""
+    mean, std, interval = report["return_mean"], report["return_std"], report["return_ci95"]
+    length = number(report["length_mean"], decimals=1)
+    deviation = f" +- {number(std, mean)}" if report["episodes"] > 1 else ""
+    if interval is not None:
+        low, high = (number(end, mean) for end in interval)
+        length = f"(95 % interval of the mean {low} to {high}), length {length}"
+    else:
+        length = f"of length {length}"
+    return (
+        f"return {number(mean, std)}{deviation} over {counted(report['episodes'], 'episode')} {length}, "
         f"seed {report['seed']}, checkpoint {report['checkpoint']}"
     )

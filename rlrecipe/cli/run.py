@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rlrecipe.cli import common
+from rlrecipe.shown import command as command_line
+from rlrecipe.shown import counted, number, place
 
 if TYPE_CHECKING:
     from rlrecipe.runs.start import Result
@@ -58,24 +61,33 @@ def command(
     finish(result)
 
 
+def _return(facts: Mapping[str, Any]) -> str:
+    """The final policy's return."""
+    if facts["eval_return_mean"] is None:
+        return "not evaluated"
+    mean, std, episodes = (facts[f"eval_{name}"] for name in ("return_mean", "return_std", "episodes"))
+    deviation = f" +- {number(std, mean)}" if episodes > 1 else ""
+    return f"return {number(mean, std)}{deviation} over {counted(episodes, 'episode')} of the final policy"
+
+
 def finish(result: Result) -> None:
     """Print what a session came to and what can be done next; end with its exit code."""
     outcome, folder = result.outcome, result.run_dir
-    trust = " --trust-imports" if result.imports else ""
+    trust = ["--trust-imports"] if result.imports else []
+    resume = [place(folder), *trust]
     if common.settings.json:
         common.print_json({"run_dir": str(folder), "state": outcome.state, "reason": outcome.reason, **outcome.summary})
     elif outcome.state == "finished" and outcome.summary:
         facts = outcome.summary
         common.print_text(
-            f"{outcome.reason}: {facts['frames']:,} frames, {facts['updates']:,} updates in "
+            f"{outcome.reason}: {counted(facts['frames'], 'frame')}, {counted(facts['updates'], 'update')} in "
             f"{facts['wall_seconds']:.1f} s\n"
-            f"return {facts['eval_return_mean']:.2f} +- {facts['eval_return_std']:.2f} over "
-            f"{facts['eval_episodes']} episodes of the final policy\n\n"
-            f"  rlrecipe evaluate {folder}{trust}\n"
-            f"  rlrecipe resume {folder}{trust} -s {result.longer}\n"
+            f"{_return(facts)}\n\n"
+            f"  {command_line('evaluate', *resume)}\n"
+            f"  {command_line('resume', *resume, '-s', *result.longer)}\n"
         )
     elif outcome.state == "stopped":
-        common.complain(f"{outcome.reason}; go on with\n\n  rlrecipe resume {folder}{trust}\n")
+        common.complain(f"{outcome.reason}; go on with\n\n  {command_line('resume', *resume)}\n")
     if outcome.state == "failed":
         if common.settings.debug and outcome.error is not None:
             raise outcome.error

@@ -130,11 +130,13 @@ def check(recipe: Recipe) -> Iterator[Problem]:
     if workers != "auto" and workers <= n and n % workers:
         divisors = ", ".join(str(i) for i in range(1, n + 1) if n % i == 0)
         message = f"batches differ in size: {workers} workers cannot have as many each of {n} environments"
-        yield Problem("E302", ("collector", "num_workers"), message, f"choose one of {divisors}")
+        yield Problem(
+            "E302", ("collector", "num_workers"), message, f"choose one of {divisors}", (("env", "num_envs"),)
+        )
     if learns_from_newest(recipe):
         name = recipe.algorithm.component.name
         message = f"{name} takes a batch for the work of the newest weights; those of multi_async are older"
-        yield Problem("E302", ("collector", "name"), message, "use multi_sync")
+        yield Problem("E302", ("collector", "name"), message, "use multi_sync", (("algorithm",),))
 
 
 @register(

@@ -97,7 +97,8 @@ def check(recipe: Recipe) -> Iterator[Problem]:
             ("collector", "update_weights_interval"),
             f"{recipe.algorithm.component.name} takes a batch for the work of the newest weights, but workers would "
             f"act with weights up to {interval} batches old",
-            "make it 1",
+            "make collector.update_weights_interval 1",
+            (("algorithm",),),
         )
 
 

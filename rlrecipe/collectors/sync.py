@@ -232,6 +232,7 @@ def check(recipe: Recipe) -> Iterable[Problem]:
             ("collector", "frames_per_batch"),
             f"{frames} frames cannot be shared among {n} environments: {frames} = {frames // n} x {n} + {frames % n}",
             f"make frames_per_batch {max(1, round(frames / step)) * step}",
+            (("env", "num_envs"), ("algorithm",)),
         )
 
 

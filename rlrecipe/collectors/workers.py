@@ -344,7 +344,8 @@ def check_workers(recipe: Recipe) -> Iterator[Problem]:
     workers, n = options.num_workers, getattr(recipe.env, "num_envs", 1)
     if workers != "auto" and workers > n:
         message = f"{workers} workers cannot share {n} environments out among them"
-        yield Problem("E302", ("collector", "num_workers"), message, f"make it {n} or less, or env.num_envs more")
+        cure = f"make collector.num_workers {n} or less, or env.num_envs more"
+        yield Problem("E302", ("collector", "num_workers"), message, cure, (("env", "num_envs"),))
 
 
 def learns_from_newest(recipe: Recipe) -> bool:

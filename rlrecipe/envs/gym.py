@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rlrecipe.envs.base import EnvOptions
 from rlrecipe.headless import choose_renderer, hide_windows
 from rlrecipe.lazy import gymnasium
-from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.errors import ENV, Problem
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 
@@ -35,6 +35,7 @@ def check(recipe: Recipe) -> Iterable[Problem]:
             ("env", "frame_skip"),
             f"{options.env_name} skips 4 frames already: a skip of {skip} on top makes {4 * skip}",
             f"remove frame_skip, or set env.kwargs.frameskip to 1 and keep {skip}",
+            ENV,
         )
 
 

@@ -58,9 +58,8 @@ def _lengths(root: Node) -> Iterator[Problem]:
         yield Problem("E103", ("trainer", "total_frames"), message, "add trainer: {total_frames: 1e6}")
     if all(root.get("trainer", key) for key in ("total_frames", "total_updates")):
         message = "the run's length is given twice, by total_frames and by total_updates"
-        yield Problem(
-            "E302", ("trainer", "total_updates"), message, "keep one of them; -s KEY=null takes the other away"
-        )
+        cure = "keep one of them; -s KEY=null takes the other away"
+        yield Problem("E302", ("trainer", "total_updates"), message, cure, (("trainer", "total_frames"),))
 
 
 def _slots(root: Node) -> Iterator[Problem]:
@@ -96,7 +95,8 @@ def _updates(recipe: Recipe) -> Iterator[Problem]:
             f"updates_per_frame ({trainer.updates_per_frame:g}) and optim_steps_per_batch "
             f"({trainer.optim_steps_per_batch}) both say how many updates there are"
         )
-        yield Problem("E302", ("trainer", "updates_per_frame"), message, "remove one of the two")
+        others = (("trainer", "optim_steps_per_batch"),)
+        yield Problem("E302", ("trainer", "updates_per_frame"), message, "remove one of the two", others)
 
 
 def _runtime(recipe: Recipe) -> Iterator[Problem]:
@@ -106,7 +106,7 @@ def _runtime(recipe: Recipe) -> Iterator[Problem]:
         yield Problem("E102", ("runtime", "device"), message, "write auto to have one chosen")
     elif recipe.runtime.compile == "on" and device not in ("auto", "cpu"):
         message = f"updates are compiled for the CPU only so far, and this recipe's device is {device}"
-        yield Problem("E302", ("runtime", "compile"), message, "use auto or off")
+        yield Problem("E302", ("runtime", "compile"), message, "use auto or off", (("runtime", "device"),))
 
 
 def _loggers(recipe: Recipe) -> Iterator[Problem]:

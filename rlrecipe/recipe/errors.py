@@ -28,6 +28,8 @@ CODES = {
     "E402": "device not available",
     "E403": "imports without consent",
 }
+#: Where a recipe names its environment.
+ENV: tuple[Path, ...] = (("env", "env_name"), ("env",))
 #: Problems told at once: more than can be read, and few enough to look at each.
 MOST_PROBLEMS = 100
 #: Characters of a source line shown around a problem.
@@ -43,12 +45,14 @@ class Problem:
         path: keys and list indexes from the root.
         message: what is wrong and what was expected.
         suggestion: the nearest valid name, or the cure in a few words.
+        others: what else takes part in it, where one of several options may be at fault: what nobody wrote is not.
     """
 
     code: str
     path: Path
     message: str
     suggestion: str | None = None
+    others: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if self.code not in CODES:

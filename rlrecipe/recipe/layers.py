@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import stat
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from rlrecipe.recipe.bundled import bundled_file, is_path
+from rlrecipe.recipe.bundled import STDIN, bundled_file, is_path
 from rlrecipe.recipe.dump import to_yaml
 from rlrecipe.recipe.errors import PlacedProblem, Problem, RecipeNotFound
 from rlrecipe.recipe.overrides import override
@@ -17,6 +19,44 @@ from rlrecipe.recipe.yaml import LARGEST_TEXT, decode, read
 
 #: How many recipes may extend one another.
 DEEPEST_CHAIN = 5
+#: What a shell gives a program to read from another one, besides ``-``.
+_PIPE = re.compile(r"/dev/(stdin|fd/[0-9]+)|/proc/self/fd/[0-9]+")
+
+
+@dataclass(frozen=True)
+class Piped:
+    """A recipe from standard input or another pipe, which can be read only once: its bytes, and how errors name it."""
+
+    raw: bytes
+    name: str
+
+
+#: Where a recipe comes from: a path, the name of a bundled recipe, a mapping, or what was read from a pipe.
+Origin: TypeAlias = "str | Path | Mapping[str, Any] | Piped"
+
+
+def read_once(source: Origin) -> Origin:
+    """What a recipe can be read from again and again: a pipe's content in place of the pipe.
+
+    Raises:
+        RecipeNotFound: it cannot be read.
+    """
+    if source == STDIN:
+        return Piped(_standard_input(), "<stdin>")
+    if isinstance(source, str | Path) and _PIPE.fullmatch(str(source)):
+        file = Path(source)
+        # A file that a shell opened (< recipe.yaml) is read like any other.
+        return Piped(_reading(file), str(file))
+    return source
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None or sys.stdin.closed:
+        raise RecipeNotFound("standard input is closed: pipe a recipe into it, or name a file")
+    try:
+        return sys.stdin.buffer.read(LARGEST_TEXT + 1)
+    except OSError as error:
+        raise RecipeNotFound(f"standard input cannot be read: {error.strerror}") from None
 
 
 @dataclass(frozen=True)
@@ -54,7 +94,7 @@ class Layers:
         return None
 
 
-def read_layers(source: str | Path | Mapping[str, Any], overrides: Sequence[str]) -> Layers:
+def read_layers(source: Origin, overrides: Sequence[str]) -> Layers:
     """Read a recipe and everything it builds on.
 
     Raises:
@@ -74,9 +114,13 @@ def read_layers(source: str | Path | Mapping[str, Any], overrides: Sequence[str]
     return result
 
 
-def _open(source: str | Path | Mapping[str, Any]) -> Layers:
+def _open(source: Origin) -> Layers:
+    source = read_once(source)
     if isinstance(source, Mapping):
         return Layers(to_yaml(source), "<mapping>", None, Path.cwd())
+    if isinstance(source, Piped):
+        text, problems = decode(source.raw, source.name)
+        return Layers(text, source.name, None, Path.cwd(), problems=problems)
     if isinstance(source, str) and not is_path(source):
         file, name = bundled_file(source), source
     else:
@@ -97,14 +141,29 @@ def read_bytes(file: Path) -> bytes:
         if stat.S_ISDIR(mode):
             raise RecipeNotFound(f"{file} is a folder: expected a recipe file, such as {file / 'recipe.yaml'}")
         if not stat.S_ISREG(mode):
-            raise RecipeNotFound(f"{file} is no regular file: expected a recipe file")
+            raise RecipeNotFound(f"{file} is no regular file: expected a recipe file, or - for standard input")
+    except (OSError, ValueError) as error:
+        raise _unreadable(file, error) from None
+    return _reading(file)
+
+
+def _reading(file: Path) -> bytes:
+    """A file's bytes.
+
+    Raises:
+        RecipeNotFound: it cannot be read.
+    """
+    try:
         with file.open("rb") as stream:
             return stream.read(LARGEST_TEXT + 1)
-    except FileNotFoundError:
-        raise RecipeNotFound(f"there is no file {file}; `rlrecipe list recipes` names the bundled recipes") from None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise RecipeNotFound(f"{file} cannot be read: {reason}") from None
+        raise _unreadable(file, error) from None
+
+
+def _unreadable(file: Path, error: OSError | ValueError) -> RecipeNotFound:
+    if isinstance(error, FileNotFoundError):
+        return RecipeNotFound(f"there is no file {file}; `rlrecipe list recipes` names the bundled recipes")
+    return RecipeNotFound(f"{file} cannot be read: {error.strerror if isinstance(error, OSError) else error}")
 
 
 def _read(result: Layers, text: str, name: str) -> Node | None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path as File
-from typing import Any
 
 from pydantic import ValidationError
 
 from rlrecipe.recipe import tree
+from rlrecipe.recipe.adapt import adapted
 from rlrecipe.recipe.checks import broken, check_recipe, check_tree
 from rlrecipe.recipe.errors import MOST_PROBLEMS, Path, PlacedProblem, Problem, RecipeError
 from rlrecipe.recipe.imports import Imported, Recorded, load_declared, load_given
-from rlrecipe.recipe.layers import Layers, read_layers
+from rlrecipe.recipe.layers import Layers, Origin, read_layers
 from rlrecipe.recipe.merge import EMPTY, merge
 from rlrecipe.recipe.messages import problems_of, run_name
 from rlrecipe.recipe.registry import Component
@@ -52,7 +52,7 @@ class Loaded:
 
 
 def load(
-    source: str | File | Mapping[str, Any],
+    source: Origin,
     overrides: Sequence[str] = (),
     *,
     imports: Sequence[str] = (),
@@ -62,7 +62,7 @@ def load(
     """Load a recipe.
 
     Args:
-        source: a path, the name of a bundled recipe, or the recipe as a mapping.
+        source: a path, ``-`` for standard input, the name of a bundled recipe, or the recipe as a mapping.
         overrides: ``key=value`` options, the last one strongest.
         imports: files or modules with components to load.
         trust_imports: whether to load what the recipe itself declares.
@@ -136,6 +136,7 @@ def _validated(root: Node, component: Component | None) -> tuple[Recipe | None, 
     if faults:
         recipe = _sound_part(root, component, faults)
     if recipe is not None:
+        recipe = adapted(recipe, root)
         problems += [p for p in check_recipe(recipe) if not any(_touch(p.path, fault) for fault in faults)]
     return recipe, problems
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from rlrecipe.recipe.bundled import is_name
 from rlrecipe.recipe.errors import Path, Place, PlacedProblem, Problem
 
 #: Stands where a value could not be read, so that its problem is told once.
@@ -93,6 +94,7 @@ def unmarked(data: Any) -> Node:
 
 def place(root: Node, problem: Problem, file: str) -> PlacedProblem:
     """A problem with its place: the key, the value, or the nearest thing above it that was written."""
+    problem = _at_fault(root, problem, file)
     if problem.code == "E103":
         written = _nearest(root, problem.path)
         option = written.source if written and written.source.option else None
@@ -104,6 +106,32 @@ def place(root: Node, problem: Problem, file: str) -> PlacedProblem:
         mark = node.key or node.mark if problem.code in ("E101", "E104") else node.mark or node.key
     mark = mark or _nearest(root, problem.path)
     return PlacedProblem(problem, mark.place() if mark else Place(file))
+
+
+def _at_fault(root: Node, problem: Problem, file: str) -> Problem:
+    """A combination's problem at the first of its options that the recipe itself wrote.
+
+    What only a recipe below it wrote comes next, and what nobody wrote is never at fault.
+    """
+    if not problem.code.startswith("E3"):
+        return problem
+    paths = [problem.path, *problem.others]
+    said = [_own(root, path, file) for path in paths]
+    path = paths[said.index(max(said))]
+    if not max(said):
+        while path and not _own(root, path, file):
+            path = path[:-1]
+    return replace(problem, path=path or problem.path)
+
+
+def _own(root: Node, path: Path, file: str) -> int:
+    """2: the recipe or an option of the command line wrote it; 1: a recipe that it builds on; 0: nobody."""
+    node = root.get(*path)
+    mark = node and (node.mark or node.key)
+    if not mark:
+        return 0
+    # A bundled recipe is not its user's own, even where it is the one that was named.
+    return 2 if mark.source.option or (mark.source.file == file and not is_name(file)) else 1
 
 
 def _nearest(root: Node, path: Path) -> Mark | None:

@@ -24,6 +24,7 @@ DEEPEST = 20
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _REFUSED = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
 _CURES = {
     "mapping values are not allowed": "a text with ': ' in it needs quotes",
     "cannot start any token": "indent with spaces, not tabs; quote a text that starts with @, ` or %",
@@ -223,6 +224,9 @@ class _Reader:
 
 
 def _events(text: str) -> Iterator[Any]:
+    if text.lstrip().startswith("{"):
+        # JSON may be indented with tabs. Inside brackets, spaces mean the same.
+        text = _INDENT.sub(lambda found: found[0].replace("\t", " "), text)
     loader = _LOADER(text)
     try:
         while loader.check_event():

@@ -29,7 +29,8 @@ def report(evaluation: Evaluation, checkpoint: str | None, seed: int) -> dict[st
         "episodes": len(evaluation.returns),
         "return_mean": evaluation.mean,
         "return_std": evaluation.std,
-        "return_ci95": list(evaluation.interval()),
+        # One episode says nothing of how far the mean may be off.
+        "return_ci95": list(evaluation.interval()) if len(evaluation.returns) > 1 else None,
         "length_mean": float(np.mean(evaluation.lengths)),
         "returns": evaluation.returns,
         "lengths": evaluation.lengths,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from rlrecipe.files import MOST_TEXT, read
 from rlrecipe.recipe.imports import Imported, Recorded, is_file
-from rlrecipe.recipe.layers import read_layers
+from rlrecipe.recipe.layers import Origin, read_layers
 from rlrecipe.runs.changes import RefusedChange
 
 FOLDER = "imports"
@@ -68,9 +68,7 @@ def consented(folder: Path, given: Sequence[str]) -> list[str]:
     return [str(own.get(_digest(Path(one)), one)) for one in given]
 
 
-def refuse_edited(
-    folder: Path, source: str | Path | Mapping[str, Any], overrides: Sequence[str], given: Sequence[str]
-) -> None:
+def refuse_edited(folder: Path, source: Origin, overrides: Sequence[str], given: Sequence[str]) -> None:
     """Let a run go on only with the code that it was started with.
 
     Raises:
@@ -85,7 +83,7 @@ def refuse_edited(
             )
 
 
-def _files(source: str | Path | Mapping[str, Any], overrides: Sequence[str], given: Sequence[str]) -> Iterator[Path]:
+def _files(source: Origin, overrides: Sequence[str], given: Sequence[str]) -> Iterator[Path]:
     named = [(name, Path.cwd()) for name in given]
     top = read_layers(source, overrides).top("imports")
     if top is not None and isinstance(top[0].value, list):

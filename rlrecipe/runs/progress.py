@@ -16,6 +16,7 @@ from rich.table import Column
 
 from rlrecipe.files import append
 from rlrecipe.recipe.errors import plain, printable
+from rlrecipe.shown import number
 
 #: Seconds between two plain lines, so that a short run does not flood a log.
 PAUSE = 2.0
@@ -134,7 +135,7 @@ def describe(row: Mapping[str, Any], speed: float, shown: Mapping[str, float]) -
     """One line: return, losses, speed, and what hooks asked to show."""
     parts = []
     if row.get("train/episode_return") is not None:
-        parts.append(f"return {row['train/episode_return']:.1f}")
+        parts.append(f"return {number(row['train/episode_return'], decimals=1)}")
     parts += [f"{key.removeprefix('loss/')} {row[key]:.3g}" for key in ("loss/policy", "loss/value") if key in row]
     parts += [f"{key} {value:.4g}" for key, value in shown.items()]
     parts.append(f"{speed:,.0f} frames/s")

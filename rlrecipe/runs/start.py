@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from rlrecipe.probe import probe
 from rlrecipe.recipe.dump import dump
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.imports import is_file
+from rlrecipe.recipe.layers import Origin, read_once
 from rlrecipe.recipe.load import Loaded, load
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.resolve import resolve
@@ -50,13 +51,13 @@ class Result:
         return tuple(self.recipe.imports)
 
     @property
-    def longer(self) -> str:
-        """What to change in order to go on for as long again."""
+    def longer(self) -> tuple[str, ...]:
+        """What to change in order to go on for as long again: the words after ``-s``."""
         total = total_of(self.recipe)
         again = f"trainer.total_{total.unit}={2 * int(total.amount)}"
         # A schedule that has come to its end would stay there.
         optimizer: Any = self.recipe.optimizer
-        return f"{again} --horizon" if optimizer.schedule is not None else again
+        return (again, "--horizon") if optimizer.schedule is not None else (again,)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -65,7 +66,7 @@ class Result:
 
 
 def run(
-    source: str | Path | Mapping[str, Any],
+    source: Origin,
     overrides: Sequence[str] = (),
     *,
     run_dir: Path | None = None,
@@ -79,7 +80,7 @@ def run(
     """Train a recipe in a new run directory.
 
     Args:
-        source: a recipe's path, bundled name, or mapping.
+        source: a recipe's path, ``-`` for standard input, a bundled name, or a mapping.
         overrides: ``key=value``, the last one strongest.
         run_dir: where; by default ``runs/<name>/<time>-<id>``.
         go_on: with a run in ``run_dir`` already, go on with it.
@@ -93,7 +94,7 @@ def run(
         RecipeError: the recipe has problems.
         RunDirectoryError: the directory is not empty, or in use.
     """
-    display = display or Display()
+    display, source = display or Display(), read_once(source)
     if go_on and run_dir is not None:
         look_through(run_dir)
     if go_on and run_dir is not None and (run_dir / "resolved.yaml").is_file():

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from rlrecipe.lazy import gymnasium
-from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.errors import ENV, Problem
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 from rlrecipe.transforms.base import TransformOptions
@@ -37,10 +37,10 @@ def check(recipe: Recipe) -> Iterable[Problem]:
             message = (
                 f"{env.env_name} skips {own} frames already: the preprocessing's {options.frame_skip} stand on top"
             )
-            yield Problem("E302", where, message, "set env.kwargs to {frameskip: 1}")
+            yield Problem("E302", where, message, "set env.kwargs to {frameskip: 1}", (where[:-1], *ENV))
         if env.frame_skip > 1:
             message = f"frames are skipped twice: {env.frame_skip} by env.frame_skip, {options.frame_skip} here"
-            yield Problem("E302", where, message, "remove env.frame_skip")
+            yield Problem("E302", where, message, "remove env.frame_skip", (("env", "frame_skip"),))
 
 
 @register("transform", "atari_preprocessing", requires={"cv2": "atari"}, check=check, wraps=True)

@@ -318,10 +318,11 @@ def test_six_mistakes_are_six_problems_in_one_go() -> None:
     places = [(one.code, one.path, one.place.line, one.place.column) for one in caught.value.problems]
     assert places == [
         ("E101", "env.num_env", 1, 30),
-        ("E302", "algorithm.minibatch_size", 2, 1),
         ("E102", "algorithm.gamma", 4, 10),
         ("E201", "algorithm.clip_epsilon.name", 5, 24),
         ("E102", "optimizer.lr", 6, 29),
+        # Nobody wrote the minibatch_size that does not divide them.
+        ("E302", "collector.frames_per_batch", 8, 31),
         ("E102", "runtime.device", 9, 19),
     ]
     assert caught.value.exit_code == 3

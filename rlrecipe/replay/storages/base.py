@@ -37,5 +37,6 @@ def check(recipe: Recipe) -> Iterable[Problem]:
             "E302",
             ("replay_buffer", "storage", "max_size"),
             f"{size} rows cannot hold one step of {n} environments",
-            f"make max_size {n} or more",
+            f"make replay_buffer.storage.max_size {n} or more",
+            (("env", "num_envs"),),
         )
