@@ -83,6 +83,10 @@ def train(
     """
     from pathlib import Path
 
+    from rlrecipe.runs.waiting import choose
+
+    # Before anything imports torch.
+    choose()
     from rlrecipe.recipe.overrides import overrides_of
     from rlrecipe.runs.progress import Display
     from rlrecipe.runs.start import run

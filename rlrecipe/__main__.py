@@ -26,6 +26,10 @@ def entry() -> NoReturn:
     from rlrecipe.descriptors import secure
 
     answer = secure()
+    if trains:
+        from rlrecipe.runs.waiting import begin
+
+        begin()
     import atexit
     import gc
 

@@ -26,6 +26,10 @@ def command(
     json: common.Json = False,
 ) -> None:
     """Go on from the newest checkpoint; a finished run is left as it is."""
+    from rlrecipe.runs.waiting import choose
+
+    # Before anything imports torch.
+    choose()
     from rlrecipe.runs.progress import Display
     from rlrecipe.runs.start import resume
 

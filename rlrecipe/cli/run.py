@@ -40,6 +40,10 @@ def command(
         raise common.Stop("--continue goes on with the run in a folder; name it with --run-dir DIR")
     if seed is not None:
         overrides = [*(overrides or []), f"seed={seed}"]
+    from rlrecipe.runs.waiting import choose
+
+    # Before anything imports torch.
+    choose()
     from rlrecipe.runs.profile import Profile
     from rlrecipe.runs.progress import Display
     from rlrecipe.runs.start import run

@@ -18,11 +18,13 @@ from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.errors import Diverged, StoppedError
 from rlrecipe.loggers.several import RequiredLoggerError
+from rlrecipe.machine import Usage, usage
 from rlrecipe.runs.directory import RunDirectory, as_json, status
 from rlrecipe.runs.imports import other_code
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.recorder import Recorder
 from rlrecipe.runs.scheduled import ScheduledCheckpoint, ScheduledEvaluation
+from rlrecipe.runs.waiting import advice
 from rlrecipe.signals import RESUMABLE, Signals
 
 DONE, FAILED, DIVERGED = 0, 1, 6
@@ -73,6 +75,8 @@ class Session:
         self.checkpoints = ScheduledCheckpoint(assembly, self.store, self.evaluation, self._own, display.say)
         self.limit = self.recipe.trainer.time_limit
         self._limit_from = 0.0
+        self._usage: Usage | None = None
+        self._told_of_pace = False
         for name in ("recorder", "evaluation", "checkpoints"):
             self.trainer.register_module(name, getattr(self, name))
         self.trainer.boundaries = [self.recorder.boundary, self._boundary]
@@ -240,6 +244,7 @@ class Session:
 
     def _boundary(self) -> None:
         """After the rows: evaluation, the best, checkpoint; then whether to stop."""
+        self._tell_of_pace()
         best = self.evaluation.best
         if self.evaluation.is_due():
             self.evaluation.run()
@@ -256,6 +261,15 @@ class Session:
         if (due or better) and not self.trainer.complete and self.trainer.interrupted is None:
             self.checkpoints.save()
             self.announce()
+
+    def _tell_of_pace(self) -> None:
+        """Say once that updates have become several times slower, and what helps."""
+        pace = self.trainer.pace
+        if pace.usual is not None and self._usage is None:
+            self._usage = usage()
+        if pace.slower is not None and self._usage is not None and not self._told_of_pace:
+            self._told_of_pace = True
+            self.display.say(f"warning: {advice(pace.slower, int(self.recipe.runtime.threads), self._usage)}")
 
     def announce(self) -> None:
         """Say that the run is going on."""

@@ -33,6 +33,7 @@ from rlrecipe.runs.profile import Profile
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.provenance import provenance
 from rlrecipe.runs.session import Outcome, Session
+from rlrecipe.runs.waiting import chosen
 from rlrecipe.signals import Signals
 from rlrecipe.trainers.points import HookError
 
@@ -322,6 +323,8 @@ def _settle(session: Session, new: bool, choice: Choice) -> None:
     recipe, level = assembly.recipe, f"{assembly.exact} ({assembly.exact_reason})"
     session.display.say(f"{session.run.path}: {recipe.name}, seed {recipe.seed}; resume level {level}")
     session.display.say(_updates(choice, assembly))
+    if (waiting := chosen()) is not None and waiting.asleep and int(recipe.runtime.threads) > 1:
+        session.display.say(f"its threads wait for each other asleep: {waiting.reason}")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from rlrecipe.interfaces import Algorithm, Batch, Collector, Sampler, Scalars, S
 from rlrecipe.streams import Streams
 from rlrecipe.trainers.guard import check_batch
 from rlrecipe.trainers.loop import Loop
+from rlrecipe.trainers.pace import Pace
 from rlrecipe.trainers.points import HookError, Op, takes_batch
 from rlrecipe.trainers.tensordicts import from_tensordict, to_tensordict
 from rlrecipe.trainers.updates import Updates
@@ -65,6 +67,7 @@ class RecipeTrainer(Loop):
         self.inputs: Scalars = {
             name: torch.zeros((), dtype=flat.dtype, device=flat.device) for name in self.coefficients
         }
+        self.pace = Pace()
         self.updates = Updates(update, algorithm, sampler.after, self.points, self.losses, self.inputs, clip_norm)
 
     def restart(self) -> None:
@@ -116,7 +119,10 @@ class RecipeTrainer(Loop):
         return sub_batch
 
     def _update(self, sub_batch: Batch, j: int) -> bool:
-        return self.updates.take(sub_batch, j)
+        begun, preparing = time.perf_counter(), self.updates.preparing
+        went_on = self.updates.take(sub_batch, j)
+        self.pace.took(time.perf_counter() - begun - (self.updates.preparing - preparing))
+        return went_on
 
     def _given(self, batch: Batch, plain: bool, rows: bool) -> Any:
         return batch if plain else to_tensordict(batch, not rows)
