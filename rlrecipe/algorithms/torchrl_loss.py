@@ -6,7 +6,7 @@ import difflib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from rlrecipe.algorithms import entropy
 from rlrecipe.algorithms.base import flat
@@ -26,6 +26,7 @@ from rlrecipe.errors import UnbuildableError
 from rlrecipe.interfaces import Algorithm, Batch, Distribution, Head, Key, Network, Objective, Params, Scalars
 from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.names import NAMED, Words
 from rlrecipe.recipe.options import Slot, option
 from rlrecipe.recipe.registry import register
 
@@ -44,9 +45,11 @@ OWN = "loss"
 class TorchRLLossOptions(OffPolicyOptions):
     """Any loss of torchrl.objectives over transitions: for what has no file of its own."""
 
-    loss: str = option("SACLoss", "Name of the class in torchrl.objectives, such as CQLLoss or IQLLoss.")
-    options: dict[str, Any] = option({}, "The loss's own options, by torchrl's names.")
-    terms: list[str] = option(
+    loss: Annotated[str, NAMED] = option(
+        "SACLoss", "Name of the class in torchrl.objectives, such as CQLLoss or IQLLoss."
+    )
+    options: Annotated[dict[str, Any], Words()] = option({}, "The loss's own options, by torchrl's names.")
+    terms: Annotated[list[str], NAMED] = option(
         [], "Which of its losses are added up, such as loss_actor; none means all but loss_actor_bc, a warm-up."
     )
     critic_outputs: int = option(1, "Numbers that a critic gives: the quantiles of TQCLoss, else 1.", gt=0)

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from pydantic import ValidationError, create_model
 
-from rlrecipe.recipe.checks import check_env_id, check_extras
+from rlrecipe.recipe.checks import check_extras, refused_secrets
 from rlrecipe.recipe.dump import to_yaml
 from rlrecipe.recipe.errors import Problem, RecipeError
 from rlrecipe.recipe.merge import EMPTY, without_nulls
@@ -46,7 +46,7 @@ def read(section: str, given: Section | None, options: Mapping[str, Any] | None 
     if found.problems or found.root is None:
         raise RecipeError(found.problems)
     root = without_nulls(found.root)
-    problems = [*check_env_id(root, ("env",)), *check_env_id(root, ("env", "env_name"))]
+    problems = list(refused_secrets(root))
     try:
         result = getattr(_model(section).model_validate(root.data()), section)
         problems += check_extras(components(result, (section,)))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic_core import PydanticCustomError
 
 from rlrecipe.envs.base import EnvOptions
 from rlrecipe.headless import choose_renderer, hide_windows
 from rlrecipe.lazy import gymnasium
-from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.errors import Path, Problem
+from rlrecipe.recipe.names import ASK, NAMED, SHOWN, Arguments, EnvId, is_id, refused, shortened
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 from rlrecipe.torchrl_source import exported
@@ -37,16 +40,46 @@ def environments() -> frozenset[str]:
     return frozenset(named - set(exported("envs", "transforms")) - REFUSED.keys())
 
 
+#: Arguments of these classes that are plain words, or ids in a list of their package's own; the texts of others could
+#: name modules, files or programs (``UnityMLAgentsEnv(file_name=...)`` starts one).
+WORDS = frozenset(
+    ("task_name", "task_suite", "scenario", "map_name", "desc", "substrate", "game_string", "dataset_name",
+     "registered_name", "render_mode", "obs_type", "camera_name", "pixels_key", "pixels_sensor", "instruction",
+     "mc_version", "device", "group_map")
+)  # fmt: skip
+IDS = frozenset(("env_name", "task", "task_id"))
+#: Others would be imported.
+ONLY = {"backend": ("gymnasium", "mujoco-torch", "mjx", "mujoco", "generalized", "positional", "spring")}
+#: Classes whose first argument is a file or a program.
+_STARTED = {"UnityMLAgentsEnv": "registered_name", "CraftGroundEnv": "port"}
+
+
+class First(EnvId):
+    """What a class takes first: an id, which some of them would import, read or start."""
+
+    def problem(self, text: str, path: Path, others: Mapping[str, Any]) -> PydanticCustomError | None:
+        """Modules, paths and programs."""
+        found = super().problem(text, path, others)
+        if found is None and others.get("env") in _STARTED:
+            cure = f"use kwargs: {{{_STARTED[others['env']]}: ...}}"
+            return refused(f"what {others['env']} takes first is a file or program of this machine", cure)
+        if found is None and not is_id(text):
+            return refused(f"{shortened(text)!r} could name a file: expected an id such as CartPole-v1", ASK)
+        return found
+
+
 class TorchRLOptions(EnvOptions):
     """An environment of torchrl's by its class; kind gym is faster for what gymnasium has."""
 
-    env: str = option(..., "The class in torchrl.envs, such as PendulumEnv.", min_length=1)
-    env_name: str | None = option(None, "What the class takes first, such as GymEnv's id.", min_length=1)
-    kwargs: dict[str, Any] = option({}, "Further arguments of its constructor.")
-    observation_keys: list[str] = option(
+    env: Annotated[str, NAMED] = option(..., "The class in torchrl.envs, such as PendulumEnv.", min_length=1)
+    env_name: Annotated[str | None, First()] = option(
+        None, "What the class takes first, such as GymEnv's id.", min_length=1
+    )
+    kwargs: Annotated[dict[str, Any], Arguments(WORDS, IDS, ONLY)] = option({}, "Further arguments of its constructor.")
+    observation_keys: Annotated[list[str], SHOWN] = option(
         [], "Entries to observe, nested ones with dots; all by default. One is observed as it is, several as a dict."
     )
-    reward_key: str | None = option(None, "The entry that is the reward, where there are several.")
+    reward_key: Annotated[str | None, SHOWN] = option(None, "The entry that is the reward, where there are several.")
 
 
 def misfit(name: str) -> tuple[str, str | None] | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from rlrecipe.hooks.base import Hook, entry
+from rlrecipe.recipe.names import FILE_NAME, SHOWN
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 
@@ -12,8 +13,8 @@ from rlrecipe.recipe.registry import register
 class LogScalarOptions(Options):
     """Log an entry of each batch as one number, such as the reward that training sees."""
 
-    key: str | tuple[str, ...] = option(("next", "reward"), "Entry of the batch.")
-    logname: str | None = option(None, "Name in the logs; null: batch/ and the entry's name.")
+    key: Annotated[str | tuple[str, ...], SHOWN] = option(("next", "reward"), "Entry of the batch.")
+    logname: Annotated[str | None, FILE_NAME] = option(None, "Name in the logs; null: batch/ and the entry's name.")
     log_pbar: bool = option(False, "Show it on the progress bar, too.")
     include_std: bool = option(False, "Log the standard deviation of the entry, too, as <logname>_std.")
     reduction: Literal["mean", "sum", "std", "min", "max"] = option("mean", "How an entry becomes one number.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from rlrecipe.clock import Alarm
 from rlrecipe.errors import HookError
@@ -11,6 +11,7 @@ from rlrecipe.hooks.base import Hook, places
 from rlrecipe.interfaces import Key, State
 from rlrecipe.lazy import np
 from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.names import FILE_NAME, SHOWN
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.values import Duration
@@ -35,12 +36,14 @@ class LogValidationRewardOptions(Options):
     exploration_type: Literal["deterministic", "random"] = option(
         "deterministic", "The most probable actions, or drawn ones."
     )
-    log_keys: tuple[str | tuple[str, ...], ...] = option((REWARD,), "Entries that are logged, as means over frames.")
-    out_keys: dict[str, str] = option(
+    log_keys: Annotated[tuple[str | tuple[str, ...], ...], SHOWN] = option(
+        (REWARD,), "Entries that are logged, as means over frames."
+    )
+    out_keys: Annotated[dict[str, str], FILE_NAME] = option(
         {"next.reward": "r_evaluation"},
         "Names in the logs by entry, its own joined by dots; total_<name> is of returns.",
     )
-    suffix: str | None = option(None, "Appended to the names of videos.")
+    suffix: Annotated[str | None, FILE_NAME] = option(None, "Appended to the names of videos.")
     log_pbar: bool = option(False, "Show the numbers on the progress bar, too.")
     video: bool | int = option(False, "Write the first episode as mp4: of each evaluation, or of every so many.", ge=0)
 

@@ -8,13 +8,14 @@ import functools
 import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from rlrecipe.errors import HookError
 from rlrecipe.hooks.base import Hook, places
 from rlrecipe.interfaces import State
 from rlrecipe.lazy import torch
 from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.names import NAMED, Words
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 
@@ -45,8 +46,10 @@ def _unknown(name: str) -> str:
 class LRSchedulerHookOptions(Options):
     """Multiply learning rates by what one of torch's schedulers makes of 1; optimizer.schedule is the simpler way."""
 
-    scheduler: str = option(..., "Its class in torch.optim.lr_scheduler, such as StepLR.")
-    kwargs: dict[str, Any] = option({}, "What it takes besides the optimizer, such as {step_size: 10, gamma: 0.5}.")
+    scheduler: Annotated[str, NAMED] = option(..., "Its class in torch.optim.lr_scheduler, such as StepLR.")
+    kwargs: Annotated[dict[str, Any], Words()] = option(
+        {}, "What it takes besides the optimizer, such as {step_size: 10, gamma: 0.5}."
+    )
     interval: Literal["batch", "optim"] = option(
         "batch", "Step it after each batch that was learned from, or each update."
     )

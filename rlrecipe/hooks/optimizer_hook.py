@@ -12,6 +12,7 @@ from rlrecipe.hooks.base import Hook, places
 from rlrecipe.interfaces import State
 from rlrecipe.lazy import torch
 from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.names import NAMED
 from rlrecipe.recipe.options import Options, Slot, option
 from rlrecipe.recipe.registry import register
 
@@ -26,7 +27,7 @@ class OptimizerHookOptions(Options):
     optimizer: Annotated[Options, Slot("optimizer")] = option(
         ..., "What takes the steps; the recipe's optimizer.schedule multiplies its rates, too."
     )
-    loss_components: tuple[str, ...] | None = option(
+    loss_components: Annotated[tuple[str, ...] | None, NAMED] = option(
         None, "Losses by name, such as loss_policy; null: all of them.", min_length=1
     )
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from rlrecipe.hooks.base import Hook, entry
 from rlrecipe.interfaces import State
+from rlrecipe.recipe.names import SHOWN
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 
@@ -22,7 +23,7 @@ class RewardNormalizerOptions(Options):
     )
     scale: float = option(1.0, "What normalised rewards are multiplied by.")
     eps: float = option(1.2e-7, "Least variance.", gt=0)
-    reward_key: str | tuple[str, ...] = option(("next", "reward"), "Entry of the batch.")
+    reward_key: Annotated[str | tuple[str, ...], SHOWN] = option(("next", "reward"), "Entry of the batch.")
 
 
 class RewardNormalizer(Hook, options=RewardNormalizerOptions):

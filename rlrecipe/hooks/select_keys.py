@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from rlrecipe.hooks.base import Hook, entry
+from rlrecipe.recipe.names import SHOWN
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 
@@ -12,7 +13,7 @@ from rlrecipe.recipe.registry import register
 class SelectKeysOptions(Options):
     """Keep these entries of each batch and drop the others; the algorithm must not miss any."""
 
-    keys: tuple[str | tuple[str, ...], ...] = option(
+    keys: Annotated[tuple[str | tuple[str, ...], ...], SHOWN] = option(
         ..., "Entries that stay, nested ones as [next, reward].", min_length=1
     )
 

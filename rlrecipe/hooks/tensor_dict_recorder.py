@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from rlrecipe.clock import Alarm
 from rlrecipe.errors import HookError
 from rlrecipe.hooks.base import Hook, prefix
 from rlrecipe.interfaces import State
+from rlrecipe.recipe.names import SHOWN
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.values import Duration
@@ -22,7 +23,9 @@ class TensorDictRecorderOptions(Options):
 
     every: Duration = option(Duration(100_000), "How often; a number means frames.")
     max_len: int | None = option(None, "Newest steps of each environment that are written; null: all.", gt=0)
-    keys: tuple[str | tuple[str, ...], ...] | None = option(None, "Entries that are written; null: all.", min_length=1)
+    keys: Annotated[tuple[str | tuple[str, ...], ...] | None, SHOWN] = option(
+        None, "Entries that are written; null: all.", min_length=1
+    )
 
 
 class TensorDictRecorder(Hook, options=TensorDictRecorderOptions, point="post_steps_log"):

@@ -6,12 +6,13 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from rlrecipe.files import append, open_binary, open_text, replacing, vacate, write
 from rlrecipe.lazy import torch
 from rlrecipe.loggers.base import Logger, file_of, flat, folder_of, histogram, numbers
 from rlrecipe.loggers.video import write_mp4
+from rlrecipe.recipe.names import FILE_NAME, LONGEST_NAME
 from rlrecipe.recipe.options import LoggerOptions, option
 from rlrecipe.recipe.registry import register
 
@@ -19,7 +20,9 @@ from rlrecipe.recipe.registry import register
 class CSVOptions(LoggerOptions):
     """Rows in ``csv/metrics.csv``, a column for each name."""
 
-    exp_name: str | None = option(None, "A folder inside csv/ for them; null: none.", pattern=r"^\w[\w. -]*$")
+    exp_name: Annotated[str | None, FILE_NAME] = option(
+        None, "A folder inside csv/ for them; null: none.", max_length=LONGEST_NAME, pattern=r"^\w[\w. -]*$"
+    )
 
 
 class CSVLogger(Logger):

@@ -12,29 +12,48 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import unquote, urlparse
 
 from rlrecipe.files import append, make_folder, vacate
 from rlrecipe.loggers.base import Logger, Note, file_of, flat, histogram, last_frames, numbers, recipe_of
 from rlrecipe.loggers.video import write_mp4
+from rlrecipe.recipe.names import NAMED, SHOWN, Address
 from rlrecipe.recipe.options import LoggerOptions, option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.secrets import without_credentials
 
 #: What MLflow takes at once, and at most.
 _BATCH, _PARAMS, _KEY, _VALUE = 1000, 100, 250, 6000
 
 
+_SERVER = Address(
+    ("http", "https", "databricks"),
+    ("databricks",),
+    "set MLFLOW_TRACKING_URI in the environment instead, or leave it out: mlflow/ in the run directory is taken",
+)
+_STORE = Address(
+    ("s3", "gs", "wasbs", "abfss", "hdfs", "dbfs", "http", "https", "mlflow-artifacts"),
+    cure="leave it out: files go to the run directory, or where the server says",
+)
+
+
 class MLFlowOptions(LoggerOptions):
     """Rows as metrics over frames, and the recipe as parameters, of one MLflow run."""
 
-    exp_name: str | None = option(None, "The MLflow experiment; null: the recipe's name. Each name is a run.")
-    run_name: str | None = option(None, "The run's name in it; null: the run directory's.")
-    tracking_uri: str | None = option(
-        None, "A tracking server, such as http://localhost:5000; null: mlflow/mlflow.db in the run directory."
+    exp_name: Annotated[str | None, NAMED] = option(
+        None, "The MLflow experiment; null: the recipe's name. Each name is a run."
     )
-    artifact_location: str | None = option(None, "Where files of a new experiment go; null: where the server says.")
-    tags: dict[str, str] = option({}, "Tags of the run.")
+    run_name: Annotated[str | None, NAMED] = option(None, "The run's name in it; null: the run directory's.")
+    tracking_uri: Annotated[str | None, _SERVER] = option(
+        None,
+        "A tracking server, such as http://localhost:5000; null: MLFLOW_TRACKING_URI of the environment, which may "
+        "also be a folder or database, else mlflow/mlflow.db in the run directory.",
+    )
+    artifact_location: Annotated[str | None, _STORE] = option(
+        None, "Where files of a new experiment go, such as s3://bucket/folder; null: where the server says."
+    )
+    tags: Annotated[dict[str, str], SHOWN] = option({}, "Tags of the run.")
 
 
 def _client(uri: str) -> Any:
@@ -99,7 +118,8 @@ class MLFlowLogger(Logger):
         if self.folder is not None and not (self.folder / "mlflow.db").exists():
             # SQLite's own permissions take no notice of the umask; it goes on with an empty file.
             append(self.folder / "mlflow.db", "")
-        where = None if own else uri
+        # The address of the environment may have a password in it.
+        where = None if own else without_credentials(uri)
         self.experiment = _client(uri)
         #: Names and steps that the run had already: what comes again after a resume is there once.
         self.there: set[tuple[str, int]] = set()
@@ -244,7 +264,7 @@ def make_mlflow(options: MLFlowOptions, run_dir: Path, rows: Sequence[Mapping[st
     recipe = recipe_of(run_dir)
     logger = MLFlowLogger(
         options.exp_name or recipe.get("name") or "rlrecipe",
-        options.tracking_uri or run_dir / "mlflow",
+        options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or run_dir / "mlflow",
         options.tags,
         run_name=options.run_name or run_dir.resolve().name,
         artifact_location=options.artifact_location,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from rlrecipe.lazy import np
 from rlrecipe.loggers.base import Logger, flat, folder_of, last_frames
 from rlrecipe.loggers.video import gif
+from rlrecipe.recipe.names import FILE_NAME, LONGEST_NAME
 from rlrecipe.recipe.options import LoggerOptions, option
 from rlrecipe.recipe.registry import register
 
@@ -17,8 +18,11 @@ from rlrecipe.recipe.registry import register
 class TensorboardOptions(LoggerOptions):
     """Rows in ``tensorboard/``, over frames."""
 
-    exp_name: str | None = option(
-        None, "What TensorBoard calls the run: a folder inside tensorboard/; null: none.", pattern=r"^\w[\w. -]*$"
+    exp_name: Annotated[str | None, FILE_NAME] = option(
+        None,
+        "What TensorBoard calls the run: a folder inside tensorboard/; null: none.",
+        max_length=LONGEST_NAME,
+        pattern=r"^\w[\w. -]*$",
     )
 
 

@@ -7,11 +7,12 @@ import secrets
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from rlrecipe.lazy import np
 from rlrecipe.loggers.base import Logger, Note, file_of, folder_of, last_frames, numbers, recipe_of
 from rlrecipe.loggers.video import write_mp4
+from rlrecipe.recipe.names import NAMED, SHOWN
 from rlrecipe.recipe.options import LoggerOptions, option
 from rlrecipe.recipe.registry import register
 
@@ -19,11 +20,13 @@ from rlrecipe.recipe.registry import register
 class WandbOptions(LoggerOptions):
     """Rows over frames in ``wandb/``, and the recipe as config; ``wandb sync`` uploads what was written offline."""
 
-    exp_name: str | None = option(None, "The run's name; null: the run directory's. Each name is a run.")
-    project: str | None = option(None, "The project; null: the recipe's name.")
-    entity: str | None = option(None, "A user or team; null: your own.")
-    group: str | None = option(None, "Groups runs, such as those of several seeds.")
-    tags: list[str] = option([], "Tags of the run.")
+    exp_name: Annotated[str | None, NAMED] = option(
+        None, "The run's name; null: the run directory's. Each name is a run."
+    )
+    project: Annotated[str | None, NAMED] = option(None, "The project; null: the recipe's name.")
+    entity: Annotated[str | None, NAMED] = option(None, "A user or team; null: your own.")
+    group: Annotated[str | None, NAMED] = option(None, "Groups runs, such as those of several seeds.")
+    tags: Annotated[list[str], SHOWN] = option([], "Tags of the run.")
     mode: Literal["offline", "online", "disabled"] = option(
         "offline", "online uploads while training and needs a login; disabled writes nothing."
     )
@@ -56,7 +59,7 @@ class WandbLogger(Logger):
         offline: bool = True,
         save_dir: str | Path | None = None,
         id: str | None = None,  # noqa: A002 - torchrl's name
-        project: str | None = None,
+        project: Annotated[str | None, NAMED] = None,
         *,
         video_fps: float = 32,
         log_dir: str | Path | None = None,

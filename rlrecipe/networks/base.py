@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from rlrecipe.errors import UnbuildableError
 from rlrecipe.interfaces import Entry
+from rlrecipe.recipe.names import SHOWN
 from rlrecipe.recipe.options import Options, Slot, option
 
 
@@ -17,7 +18,7 @@ class NetworkOptions(Options):
     distribution: Annotated[Options, Slot("distribution")] | None = option(
         None, "How a policy's outputs become actions; null chooses by the action space."
     )
-    inputs: list[str] | None = option(
+    inputs: Annotated[list[str] | None, SHOWN] = option(
         None, "Keys of a dict observation that it reads; null reads the whole observation.", min_length=1
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import ValidationError
 
+from rlrecipe.recipe import secrets
 from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.evaluation import Holder, merged_env
 from rlrecipe.recipe.messages import problems_of, unknown_key
@@ -24,8 +25,6 @@ def check_tree(root: Node) -> Iterator[Problem]:
     """Problems of what was written, told whether or not the options validate."""
     yield from _lengths(root)
     yield from _slots(root)
-    for path in (("env", "env_name"), ("env",), ("evaluation", "env", "env_name")):
-        yield from check_env_id(root, path)
 
 
 def check_recipe(recipe: Recipe) -> Iterator[Problem]:
@@ -47,6 +46,15 @@ def check_extras(found: Iterable[tuple[Path, Options]]) -> Iterator[Problem]:
         for extra in dict.fromkeys(component.missing()):
             message = f"{component.kind} {component.name!r} needs the extra {extra!r}, which is not installed"
             yield Problem("E401", path, message, f"pip install 'rlrecipe[{extra}]'")
+
+
+def refused_secrets(root: Node) -> Iterator[Problem]:
+    """Secrets in a tree: what a recipe says is written into every run and checkpoint."""
+    for path, _ in secrets.found(root):
+        message = (
+            "a password, a token or a key: recipes are copied into runs and checkpoints, which are shown to others"
+        )
+        yield Problem("E102", path, message, secrets.CURE)
 
 
 def _lengths(root: Node) -> Iterator[Problem]:
@@ -75,17 +83,6 @@ def _slots(root: Node) -> Iterator[Problem]:
         for key in node.value if node is not None and isinstance(node.value, dict) else ():
             if key not in slots:
                 yield unknown_key(root, (*path, key), slots, f"network of {component.name}")
-
-
-def check_env_id(root: Node, path: Path) -> Iterator[Problem]:
-    """An environment id with a module, which would be imported unasked."""
-    node = root.get(*path)
-    if node is None or not isinstance(node.value, str) or ":" not in node.value:
-        return
-    module, _, name = node.value.partition(":")
-    message = f"expected an environment id without a module, got {node.value!r}: recipes import nothing unasked"
-    cure = f"write {name or 'the id'} here and declare the module: imports: [{module}], or --import {module}"
-    yield Problem("E102", path, message, cure)
 
 
 def _updates(recipe: Recipe) -> Iterator[Problem]:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rlrecipe.recipe.secrets import masked
+
 Path = tuple[str | int, ...]
 
 #: Every code with its meaning. The first digit gives the exit code: 4 for this machine, else 3.
@@ -112,7 +114,7 @@ class PlacedProblem:
             "path": self.path,
             "line": self.place.line if shown else None,
             "column": self.place.column if shown else None,
-            "message": self.problem.message,
+            "message": masked(self.problem.message),
             "suggestion": self.problem.suggestion,
         }
 
@@ -123,7 +125,7 @@ class PlacedProblem:
         if place.line is not None and not place.option:
             where += f":{place.line}:{place.column}"
         at = f" at {self.path}" if problem.path else ""
-        lines = [f"{printable(where)}: {problem.code}{printable(at)}: {printable(problem.message)}"]
+        lines = [f"{printable(where)}: {problem.code}{printable(at)}: {printable(masked(problem.message))}"]
         if place.source is not None:
             number = str(place.line) if place.line is not None and not place.option else place.file
             lines += _excerpt(number, place)
@@ -184,7 +186,7 @@ def plain(text: str) -> str:
 
 
 def _excerpt(number: str, place: Place) -> list[str]:
-    source = (place.source or "").replace("\t", " ")
+    source = masked((place.source or "").replace("\t", " "))
     column = min(max((place.column or 1) - 1, 0), len(source))
     start = max(0, min(column - WIDTH // 2, len(source) - WIDTH))
     shown = printable(source[start : start + WIDTH])

@@ -7,12 +7,14 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+import sysconfig
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rlrecipe.recipe.errors import Place, PlacedProblem, Problem
+from rlrecipe.recipe.names import expanded
 from rlrecipe.recipe.tree import Node
 
 
@@ -94,6 +96,24 @@ _loaded: dict[str, Imported] = {}
 def loaded() -> tuple[Imported, ...]:
     """What this process has loaded, in its order: what a process that it starts may load, too."""
     return tuple(_loaded.values())
+
+
+def is_users(module: str) -> bool:
+    """Whether a module's code is the user's own: loaded with consent, or part of the program that calls this one."""
+    top = module.partition(".")[0]
+    if top == "__main__" or any(top in (one.module.partition(".")[0], _stem(one)) for one in _loaded.values()):
+        return True
+    file = getattr(sys.modules.get(top), "__file__", None)
+    installed = [sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib", "platstdlib")]
+    return (
+        isinstance(file, str)
+        and top not in ("rlrecipe", "gymnasium", "torchrl")
+        and not any(Path(file).is_relative_to(folder) for folder in installed)
+    )
+
+
+def _stem(one: Imported) -> str | None:
+    return one.file.stem if one.file is not None and is_file(one.name) else None
 
 
 def load_again(one: Imported) -> None:
@@ -187,7 +207,8 @@ def load_declared(
     items = declared.value if declared is not None and isinstance(declared.value, list) else []
     for index, item in enumerate(items):
         name = item.value
-        if not isinstance(name, str) or not name or identity(name, folder) in consented:
+        # What recipes would have to expand is told as such.
+        if not isinstance(name, str) or not name or expanded(name) or identity(name, folder) in consented:
             continue
         if not trust:
             cure = f"read it, then add --trust-imports, or --import {_option(name, folder)}"

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from rlrecipe.recipe.bundled import STDIN, bundled_file, is_path
 from rlrecipe.recipe.dump import to_yaml
 from rlrecipe.recipe.errors import PlacedProblem, Problem, RecipeNotFound
+from rlrecipe.recipe.names import expanded, expansion
 from rlrecipe.recipe.overrides import override
 from rlrecipe.recipe.tree import Node, place
 from rlrecipe.recipe.yaml import LARGEST_TEXT, decode, read
@@ -227,6 +228,9 @@ class _Extension:
         name = self.node.value
         if not isinstance(name, str) or not name:
             return self._say("expected the name of a bundled recipe or a relative path")
+        part = expanded(name)
+        if part is not None:
+            return self._say(*expansion(part))
         if self.depth > DEEPEST_CHAIN:
             return self._say(f"more than {DEEPEST_CHAIN} recipes extend one another", "shorten the chain")
         try:

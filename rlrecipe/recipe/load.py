@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path as File
 
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from rlrecipe.recipe import tree
 from rlrecipe.recipe.adapt import adapted
-from rlrecipe.recipe.checks import broken, check_recipe, check_tree
+from rlrecipe.recipe.checks import broken, check_recipe, check_tree, refused_secrets
 from rlrecipe.recipe.errors import MOST_PROBLEMS, Path, PlacedProblem, Problem, RecipeError
 from rlrecipe.recipe.imports import Imported, Recorded, load_declared, load_given
 from rlrecipe.recipe.layers import Layers, Origin, read_layers
@@ -76,6 +76,7 @@ def load(
     loaded, placed = load_given(imports)
     layers = read_layers(source, overrides)
     placed += layers.problems
+    secret = list(_secrets(layers))
     declared, found = _imports(layers, imports, trust_imports, recorded)
     root, component, wrong = _merged(layers)
     placed += wrong
@@ -86,7 +87,12 @@ def load(
     if any(problem.code == "E105" or problem.path == "extends" for problem in layers.problems):
         # A layer that could not be read may hold what seems to be missing.
         problems = [problem for problem in problems if problem.code != "E103"]
-    placed += [tree.place(root, problem, layers.name) for problem in found + problems]
+    if found:
+        # Nor can an environment of the user's own from one whose arguments need consent.
+        problems = [problem for problem in problems if problem.code != "E403" or problem.path[0] != "env"]
+    paths = [each.problem.path for each in secret]
+    told = (problem for problem in found + problems if not any(_touch(problem.path, path) for path in paths))
+    placed += [*secret, *(tree.place(root, problem, layers.name) for problem in told)]
     if placed or recipe is None:
         raise RecipeError(dict.fromkeys(placed))
     recipe._imported = (*loaded, *declared)
@@ -101,6 +107,13 @@ def _imports(
         return [], []
     node, layer = top
     return load_declared(node, layer.folder, given, trust, recorded)
+
+
+def _secrets(layers: Layers) -> Iterator[PlacedProblem]:
+    """Secrets in any layer, merged away or not: a run keeps the recipe as it was written."""
+    for layer in layers.layers:
+        for problem in refused_secrets(layer.root):
+            yield tree.place(layer.root, problem, layer.name)
 
 
 def _merged(layers: Layers) -> tuple[Node, Component | None, list[PlacedProblem]]:

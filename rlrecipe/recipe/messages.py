@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_core.core_schema import ErrorType
 
 from rlrecipe.recipe.errors import MOST_PROBLEMS, Path, Problem
+from rlrecipe.recipe.names import CODES, LONGEST_NAME, expanded, expansion, shortened
 from rlrecipe.recipe.scalars import NotANumber, resolve
 from rlrecipe.recipe.schema import RESERVED, Recipe
 from rlrecipe.recipe.shape import RECIPE, at
@@ -68,6 +69,8 @@ def problems_of(error: ValidationError, root: Node) -> list[Problem]:
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """The valid name that is most like ``name``, if one is."""
+    if len(name) > 2 * LONGEST_NAME:
+        return None
     lower = {valid.lower(): valid for valid in names}
     near = difflib.get_close_matches(name.lower(), lower, 1, 0.6)
     return lower[near[0]] if near else None
@@ -78,7 +81,7 @@ def unknown_key(root: Node, path: Path, names: Iterable[str], what: str) -> Prob
     key, valid = str(path[-1]), list(names)
     suggestion = nearest(key, valid) or _elsewhere(root, key, path)
     listed = f"expected one of {', '.join(valid)}" if valid else "it has no options"
-    return Problem("E101", path, f"{key!r} is no {what}; {listed}", suggestion)
+    return Problem("E101", path, f"{shortened(key)!r} is no {what}; {listed}", suggestion)
 
 
 def got(value: Any) -> str:
@@ -149,8 +152,11 @@ def _missing(root: Node, path: Path, _: list[dict[str, Any]]) -> Problem:
 def _unknown(root: Node, path: Path, details: list[dict[str, Any]]) -> Problem:
     context = details[0]["ctx"]
     names = list(context["names"])
+    part = expanded(str(context["name"]).strip("'\""))
     path = (*path, "name") if root.get(*path, "name") is not None else path
     name = context["name"].strip("'\"")
+    if part is not None:
+        return Problem("E201", path, *expansion(part))
     if context.get("reason"):
         return Problem("E201", path, f"no {context['kind']} is named {context['name']}: {context['reason']}")
     listed = f"expected one of {', '.join(names)}" if names else "there is none yet"
@@ -216,7 +222,7 @@ def with_article(kind: str) -> str:
 
 def run_name(text: str) -> str:
     """A text as the name of a run."""
-    return re.sub(r"[^a-z0-9._-]", "-", text.lower()) or "unnamed"
+    return re.sub(r"[^a-z0-9._-]", "-", text.lower())[:LONGEST_NAME] or "unnamed"
 
 
 def _shown(detail: dict[str, Any]) -> dict[str, str]:
@@ -230,12 +236,19 @@ def _shown(detail: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def _name(_: Node, path: Path, details: list[dict[str, Any]]) -> Problem:
+    """What ``names`` refused."""
+    context = details[0]["ctx"]
+    return Problem(CODES[details[0]["type"]], path, context["message"], context["cure"])
+
+
 _WORDS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 _PROBLEMS: dict[str, Callable[[Node, Path, list[dict[str, Any]]], Problem]] = {
     "extra_forbidden": _extra,
     "missing": _missing,
     "unknown_component": _unknown,
     "missing_name": _nameless,
+    **dict.fromkeys(CODES, _name),
     "duration": _own,
     "bounds": _own,
     "value_error": _own,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr
 from pydantic_core import PydanticCustomError
 
+from rlrecipe.recipe.names import LONGEST_NAME, NAMED, SHOWN
 from rlrecipe.recipe.options import Options, Slot, option
 from rlrecipe.recipe.values import Duration
 
@@ -54,7 +55,7 @@ class EvaluationOptions(Options):
     every: Duration | None = option(None, "How often to evaluate; null: only once, at the end of training.")
     episodes: int = option(10, "Episodes of one evaluation.", gt=0)
     deterministic: bool = option(True, "Take the most probable action instead of drawing one.")
-    env: dict[str, Any] = option({}, "Options of env that differ in evaluation.")
+    env: Annotated[dict[str, Any], SHOWN] = option({}, "Options of env that differ in evaluation.")
 
 
 def _known_backend(value: Any) -> Any:
@@ -93,7 +94,7 @@ class CheckpointOptions(Options):
 class RuntimeOptions(Options):
     """The machine: device, threads, compilation. Each auto becomes what was chosen in resolved.yaml."""
 
-    device: str = option("auto", "Where updates run: auto (the CPU), cpu, cuda, cuda:N, mps.")
+    device: Annotated[str, NAMED] = option("auto", "Where updates run: auto (the CPU), cpu, cuda, cuda:N, mps.")
     threads: Annotated[int, Field(gt=0)] | Literal["auto"] = option(
         "auto",
         "Threads of one torch operation. auto: one for small networks, which are fastest so; else two, or what "
@@ -109,9 +110,11 @@ class Recipe(Options):
     """A whole recipe, as it stands after merging every layer."""
 
     version: Literal[1] = option(VERSION, "Version of the recipe format; an absent version means 1 forever.")
-    name: str = option(..., "Name of the run; default <algorithm>-<env id>.", pattern=NAME_PATTERN)
+    name: Annotated[str, NAMED] = option(
+        ..., "Name of the run; default <algorithm>-<env id>.", pattern=NAME_PATTERN, max_length=LONGEST_NAME
+    )
     seed: int = option(0, "Seed of every random stream of the run.", ge=0)
-    imports: list[str] = option([], "Files or modules with components; loaded only with consent.")
+    imports: Annotated[list[str], NAMED] = option([], "Files or modules with components; loaded only with consent.")
     env: EnvSlot = option(..., "The environment.")
     networks: dict[str, NetworkSlot] = option({}, "One network for each slot of the algorithm.")
     algorithm: Annotated[Options, Slot("algorithm")] = option(..., "The algorithm.")

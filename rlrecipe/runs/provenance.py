@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rlrecipe.machine import cores, cpu_model
+from rlrecipe.recipe.secrets import masked_arguments
 
 PACKAGES = ("rlrecipe", "torch", "numpy", "gymnasium", "mujoco", "box2d", "pydantic", "safetensors")
 
@@ -43,7 +44,7 @@ def provenance(seed: int, imported: list[dict[str, Any]], **origin: Any) -> dict
     It holds nothing of the environment variables: they hold secrets.
     """
     return {
-        "argv": _without_secrets(sys.argv),
+        "argv": masked_arguments(sys.argv),
         "versions": versions(),
         "git": _git(Path.cwd()),
         "hardware": {"machine": platform.machine(), "cpus": os.cpu_count()},
@@ -52,16 +53,6 @@ def provenance(seed: int, imported: list[dict[str, Any]], **origin: Any) -> dict
         "imports": imported,
         **origin,
     }
-
-
-def _without_secrets(arguments: list[str]) -> list[str]:
-    words = ("key", "token", "secret", "password")
-    return [
-        argument.split("=", 1)[0] + "=***"
-        if "=" in argument and any(word in argument.split("=", 1)[0].rsplit(".")[-1].lower() for word in words)
-        else argument
-        for argument in arguments
-    ]
 
 
 def _git(folder: Path) -> dict[str, Any] | None:

@@ -8,10 +8,11 @@ import functools
 import importlib.util
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from rlrecipe.lazy import gymnasium, np
 from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.names import NAMED, Arguments
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 from rlrecipe.transforms.base import TransformOptions
@@ -55,11 +56,17 @@ def wrappers() -> frozenset[str]:
     return frozenset()
 
 
+#: Arguments of wrappers that are plain words.
+WORDS = frozenset(
+    ("filter_keys", "render_key", "obs_key", "dict_time_key", "stats_key", "padding_type", "dtype", "render_mode")
+)
+
+
 class GymnasiumWrapperOptions(TransformOptions):
     """Any wrapper of gymnasium.wrappers around each environment."""
 
-    wrapper: str = option(..., "Its class, such as TimeAwareObservation.")
-    kwargs: dict[str, Any] = option({}, "What it takes besides the environment.")
+    wrapper: Annotated[str, NAMED] = option(..., "Its class, such as TimeAwareObservation.")
+    kwargs: Annotated[dict[str, Any], Arguments(WORDS)] = option({}, "What it takes besides the environment.")
 
 
 def misfit(name: str) -> tuple[str, str | None] | None:

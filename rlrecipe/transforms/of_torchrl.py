@@ -9,11 +9,12 @@ import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import create_model
 
 from rlrecipe.lazy import gymnasium, torch
+from rlrecipe.recipe.names import NAMED, SHOWN, Words
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import leave_out, register
 from rlrecipe.torchrl_source import Argument, arguments, classes, exported, lineage
@@ -66,7 +67,9 @@ REFUSED = {
 _NO_TRANSFORMS = {"Transform", "ObservationTransform", "TransformedEnv", "RunningMeanStd"}
 #: What changes rewards: it stands before the count of returns.
 _REWARDS = ("BinarizeReward", "RewardClipping")
-_KEY, _KEYS = str | list[str], list[str | list[str]]
+_KEY, _KEYS = Annotated[str | list[str], SHOWN], Annotated[list[str | list[str]], SHOWN]
+#: A value of any kind: keys in lists of keys, numbers, a plain word; never what torchrl would look up.
+_ANY = Annotated[Any, Words()]
 #: Where torchrl's text says nothing of an argument.
 _MEANINGS = {
     "in_keys": "Entries that it reads.",
@@ -76,8 +79,10 @@ _MEANINGS = {
 }
 #: Python's types for annotations of torchrl's that mean plain values; anything goes for the others.
 _TYPES: dict[str, Any] = {
-    "int": int, "float": float, "bool": bool, "str": str, "NestedKey": _KEY, "Sequence[NestedKey]": _KEYS,
-    "Sequence[str]": _KEYS, "Sequence[float]": list[float], "Sequence[int]": list[int], "torch.dtype": str,
+    "int": int, "float": float, "bool": bool, "str": Annotated[str, NAMED],
+    "NestedKey": _KEY, "Sequence[NestedKey]": _KEYS,
+    "Sequence[str]": _KEYS, "Sequence[float]": list[float], "Sequence[int]": list[int],
+    "torch.dtype": Annotated[str, NAMED],
 }  # fmt: skip
 
 
@@ -106,7 +111,7 @@ def _type_of(argument: Argument) -> Any:
         return _KEYS
     kinds: list[Any] = [_TYPES.get(word) for word in words if word not in ("None", "torch.Tensor", "Tensor")]
     if not kinds or None in kinds:
-        return Any
+        return _ANY
     if {"torch.Tensor", "Tensor"} & set(words):
         # A tensor is written as a list of numbers.
         kinds.append(list[float])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from rlrecipe.lazy import gymnasium
+from rlrecipe.recipe.names import SHOWN
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 from rlrecipe.transforms.base import TransformOptions
@@ -13,7 +14,9 @@ from rlrecipe.transforms.base import TransformOptions
 class RewardSumOptions(TransformOptions):
     """Show the policy the episode's rewards so far; logs have every episode's return without it."""
 
-    out_key: str = option("episode_reward", "Observe the sum under this key, beside what the environment observes.")
+    out_key: Annotated[str, SHOWN] = option(
+        "episode_reward", "Observe the sum under this key, beside what the environment observes."
+    )
 
 
 @register("transform", "reward_sum", wraps=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from rlrecipe.lazy import gymnasium
+from rlrecipe.recipe.names import SHOWN
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 from rlrecipe.transforms.base import TransformOptions
@@ -14,7 +15,7 @@ class StepCounterOptions(TransformOptions):
     """Truncate episodes after a number of steps, show the policy how many there were, or both."""
 
     max_steps: int | None = option(None, "After how many an episode is truncated; null never does.", gt=0)
-    step_count_key: str | None = option(
+    step_count_key: Annotated[str | None, SHOWN] = option(
         None, "Observe the count under this key, beside what the environment observes; null leaves it out."
     )
 

@@ -172,24 +172,28 @@ def test_mlflow_takes_long_options_and_odd_names(tmp_path: Path) -> None:
     assert run.data.metrics == {"__next__ _reward__": 1.0}
 
 
-def test_mlflow_on_a_server_that_has_rows_already_writes_them_once(tmp_path: Path) -> None:
+def test_mlflow_on_a_server_that_has_rows_already_writes_them_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A tracking URI that is no folder of ours: nothing is cut, and what is there is not written again."""
     (tmp_path / "server").mkdir()
     uri = f"sqlite:///{tmp_path / 'server' / 'mlflow.db'}"
     run_dir = tmp_path / "run"
     beyond = {"frames": 20, "updates": 2, "loss/policy": 0.25}
-    written("mlflow", run_dir, [], [*ROWS[:2], beyond], tracking_uri=uri)
-    written("mlflow", run_dir, ROWS[:2], ROWS[2:], tracking_uri=uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    written("mlflow", run_dir, [], [*ROWS[:2], beyond])
+    written("mlflow", run_dir, ROWS[:2], ROWS[2:])
     client, run = mlflow_run(tmp_path / "server")
     found = {key: client.get_metric_history(run.info.run_id, key) for key in run.data.metrics}
     assert {key: [(metric.step, metric.value) for metric in each] for key, each in found.items()} == SERIES
 
 
-def test_runs_share_a_folder_that_they_name(tmp_path: Path) -> None:
+def test_runs_share_a_folder_that_the_environment_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shared = tmp_path / "shared"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", str(shared))
     for name in ("first", "second"):
-        written("mlflow", tmp_path / name, [], ROWS[:2], tracking_uri=str(shared))
-        written("mlflow", tmp_path / name, ROWS[:2], ROWS[2:], tracking_uri=str(shared))
+        written("mlflow", tmp_path / name, [], ROWS[:2])
+        written("mlflow", tmp_path / name, ROWS[:2], ROWS[2:])
     client, _ = mlflow_run(shared, of=2)
     (experiment,) = (each for each in client.search_experiments() if each.name == "rlrecipe")
     assert experiment.artifact_location == (shared / "artifacts").as_uri()
@@ -200,7 +204,7 @@ def test_runs_share_a_folder_that_they_name(tmp_path: Path) -> None:
 
 
 def test_a_place_for_files_that_was_named_stays(tmp_path: Path) -> None:
-    location = (tmp_path / "elsewhere").as_uri()
+    location = "s3://bucket/elsewhere"
     for before in ([], ROWS):
         written("mlflow", tmp_path / "run", before, [], artifact_location=location)
     _, found = mlflow_run(tmp_path / "run/mlflow")

@@ -32,15 +32,17 @@ schedule = st.builds(
     st.floats(0, 10),
     st.none() | number.filter(bool) | duration,
 )
-text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(lambda t: ":" not in t)
+text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+name = text.filter(lambda t: not set(":$~") & set(t))
+# Arguments of environments that nobody consented to hold no texts.
 plain = st.recursive(
-    st.booleans() | st.integers(-100, 100) | st.floats(-1e3, 1e3) | text,
+    st.booleans() | st.integers(-100, 100) | st.floats(-1e3, 1e3),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(text, inner, max_size=2),
     max_leaves=5,
 )
 recipes = st.fixed_dictionaries(
     {
-        "env": st.fixed_dictionaries({"env_name": text}, optional={"kwargs": st.dictionaries(text, plain, max_size=3)}),
+        "env": st.fixed_dictionaries({"env_name": name}, optional={"kwargs": st.dictionaries(text, plain, max_size=3)}),
         "algorithm": st.fixed_dictionaries(
             {"name": st.just("ppo")},
             optional={"gamma": number, "clip_epsilon": number | schedule, "target_kl": st.none() | st.floats(0.1, 1)},
@@ -56,7 +58,8 @@ recipes = st.fixed_dictionaries(
         "evaluation": st.builds(lambda d: {"every": d}, duration),
         "networks": st.sampled_from([{"policy": {"num_cells": []}}, {"value": {"layer_norm": True}}, None]),
         "seed": st.integers(0, 2**53),
-        "loggers": st.sampled_from([[], ["csv"]]),
+        "loggers": st.sampled_from([[], ["csv"]])
+        | st.dictionaries(text, text, max_size=3).map(lambda tags: [{"name": "mlflow", "tags": tags}]),
     },
 )  # fmt: skip
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from rlrecipe.recipe.load import load
+from rlrecipe.recipe.secrets import masked_arguments
 from rlrecipe.runs.directory import RunDirectory, RunDirectoryError
-from rlrecipe.runs.provenance import _without_secrets
 from tests import small
 
 FIRST = {"recipe.yaml": "a", "resolved.yaml": "b", "provenance.json": "{}", "status.json": "{}"}
@@ -147,7 +147,7 @@ def test_the_provenance(finished_run: Path) -> None:
 def test_secrets_of_the_command_line_are_not_kept() -> None:
     given = ["rlrecipe", "-s", "loggers.0.api_key=abc", "--token=xyz", "seed=1", "wandb.password=p"]
     kept = ["rlrecipe", "-s", "loggers.0.api_key=***", "--token=***", "seed=1", "wandb.password=***"]
-    assert _without_secrets(given) == kept
+    assert masked_arguments(given) == kept
 
 
 def test_the_resolved_recipe_leaves_nothing_to_the_machine(finished_run: Path) -> None:

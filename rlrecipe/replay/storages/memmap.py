@@ -8,9 +8,10 @@ import mmap
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from rlrecipe.lazy import np
+from rlrecipe.recipe.names import SCRATCH
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 from rlrecipe.replay.storages.base import Storage, StorageOptions, check
@@ -19,12 +20,15 @@ from rlrecipe.replay.storages.base import Storage, StorageOptions, check
 class MemmapOptions(StorageOptions):
     """Files mapped into memory, for more rows than memory holds; they vanish when the run ends, however it ends."""
 
-    scratch_dir: str | None = option(None, "Folder on a fast disk; null takes the system's temporary folder.")
+    scratch_dir: Annotated[str | None, SCRATCH] = option(
+        None,
+        "Folder in the system's temporary one, which null takes; TMPDIR in the environment moves it to a fast disk.",
+    )
 
 
 def folder_of(options: MemmapOptions) -> Path:
     """Where the files lie."""
-    return Path(options.scratch_dir or tempfile.gettempdir()).expanduser()
+    return Path(tempfile.gettempdir(), options.scratch_dir or "")
 
 
 class Memmap:
