@@ -19,13 +19,14 @@ KNOWN = (
     "rlrecipe.errors", "rlrecipe.interfaces", "rlrecipe.lazy", "rlrecipe.recipe.options", "rlrecipe.recipe.values",
     "rlrecipe.recipe.registry", "rlrecipe.recipe.errors", "rlrecipe.state", "rlrecipe.wrappers", "rlrecipe.torchrl_env",
     "rlrecipe.torchrl_source", "rlrecipe.torchrl_spaces", "rlrecipe.sending", "rlrecipe.files",
-    "rlrecipe.signals",
+    "rlrecipe.signals", "rlrecipe.recipe.names", "rlrecipe.recipe.secrets",
 )  # fmt: skip
 #: What a folder knows besides: hooks look at the policy, environments that are looked at have to be drawn, and
 #: normalising tells numbers from pictures.
 BESIDES = {
     "hooks": ("rlrecipe.clock", "rlrecipe.evaluation", "rlrecipe.recorders", "rlrecipe.video"),
-    "envs": ("rlrecipe.headless",),
+    # Whether an environment is the user's own code.
+    "envs": ("rlrecipe.headless", "rlrecipe.recipe.imports"),
     "transforms": ("rlrecipe.observations",),
     "recorders": ("rlrecipe.headless", "rlrecipe.video"),
 }
