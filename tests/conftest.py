@@ -4,6 +4,7 @@ import os
 # torch is loaded, which reads it.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,11 @@ from tests import slowest, small
 # A slow minute of the machine is no failure: what is bounded is counted work.
 settings.register_profile("rlrecipe", deadline=None)
 settings.load_profile("rlrecipe")
+
+
+# In the background of a script Ctrl-C is ignored, and would be in every process that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
