@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rlrecipe.runs.policy import LoadedPolicy
     from rlrecipe.runs.start import Result
 
-__all__ = ["Duration", "Options", "Slot", "load_policy", "option", "register", "schedulable", "train"]
+__all__ = ["Duration", "Options", "Slot", "fork", "load_policy", "option", "register", "schedulable", "train"]
 
 #: What a component of one's own is made with, by the module that has it.
 _PARTS = {
@@ -97,6 +97,55 @@ def train(
         run_dir=None if run_dir is None else Path(run_dir),
         go_on=go_on,
         init_from=None if init_from is None else Path(init_from),
+        trust_imports=trust_imports,
+        display=Display(quiet=quiet),
+    )
+    if result.outcome.error is not None:
+        raise result.outcome.error
+    return result
+
+
+def fork(
+    path: str | Path,
+    run_dir: str | Path | None = None,
+    *,
+    at: int | None = None,
+    horizon: bool = False,
+    trust_imports: bool = False,
+    quiet: bool = True,
+    **overrides: Any,
+) -> Result:
+    """Go on from a run's checkpoint in a new run, with all of it and with some options changed.
+
+    Args:
+        path: a run directory or one of its checkpoints; it is only read.
+        run_dir: of the new run; by default ``runs/<name>/<time>-<id>``.
+        at: the newest checkpoint at or before these frames is taken; by default the newest.
+        horizon: let schedules reach to the new end of a longer run.
+        trust_imports: load the code that the run declares.
+        quiet: show no progress.
+        overrides: sections of the recipe to change, ``optimizer={"lr": 1e-4}``.
+
+    Returns:
+        The outcome and the new run directory; ``fork`` says parent, frame and changes.
+
+    Raises:
+        RecipeError: the changed recipe has problems.
+        Refusal: the state does not fit it, or there is no checkpoint.
+        Exception: whatever made the run fail.
+    """
+    from pathlib import Path
+
+    from rlrecipe.recipe.overrides import overrides_of
+    from rlrecipe.runs import fork as forking
+    from rlrecipe.runs.progress import Display
+
+    result = forking.fork(
+        Path(path),
+        overrides_of(overrides),
+        at=at,
+        run_dir=None if run_dir is None else Path(run_dir),
+        horizon=horizon,
         trust_imports=trust_imports,
         display=Display(quiet=quiet),
     )

@@ -80,6 +80,10 @@ class Alarm:
         fired, self.crossed = crossings > self.crossed, crossings
         return fired
 
+    def align(self) -> None:
+        """Count from here on, whatever intervals were crossed before."""
+        self.crossed = int(self.clock.count(self.every) // self.every.amount)
+
     def state_dict(self) -> State:
         """The interval that was crossed last."""
         return {"crossed": self.crossed}

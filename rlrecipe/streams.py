@@ -67,6 +67,12 @@ class Streams:
         generator.manual_seed(self.integer(stream, index))
         return generator
 
+    def begin_anew(self) -> None:
+        """Put every stream that was opened to its beginning."""
+        for key, generator in self._open.items():
+            name, index = key.rsplit(".", 1)
+            generator.bit_generator.state = self.fresh(Stream[name.upper()], int(index)).bit_generator.state
+
     def state_dict(self) -> State:
         """Where each stream stands."""
         return {key: generator.bit_generator.state for key, generator in self._open.items()}

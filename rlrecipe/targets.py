@@ -66,5 +66,8 @@ class Targets:
     def load_state_dict(self, state: State) -> None:
         """Copy values in; memory stays where the losses see it."""
         self.copies.load(state["copies"])
-        if self.alarm is not None:
+        if self.alarm is not None and state["alarm"] is not None:
             self.alarm.load_state_dict(state["alarm"])
+        elif self.alarm is not None:
+            # They followed after every update until now.
+            self.alarm.align()

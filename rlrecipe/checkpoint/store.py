@@ -9,9 +9,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.checkpoint.content import Checkpoint, Contents, unpack
+from rlrecipe.checkpoint.content import SESSION, Checkpoint, Contents, unpack
 from rlrecipe.checkpoint.pieces import Links, encode
-from rlrecipe.checkpoint.verified import MANIFEST, DamagedCheckpoint, DamagedPiece, digest, read_manifest
+from rlrecipe.checkpoint.verified import (
+    MANIFEST,
+    DamagedCheckpoint,
+    DamagedPiece,
+    canonical,
+    copy_verified,
+    digest,
+    read_manifest,
+)
 from rlrecipe.errors import Refusal
 from rlrecipe.files import make_folder, replace, sync_folder, text_of, write_durably
 from rlrecipe.shown import command, place
@@ -105,16 +113,47 @@ class CheckpointStore:
             facts[file] = piece.fact
         write_durably(staging / MANIFEST, contents.manifest(facts))
 
+    def adopt(self, source: Checkpoint, facts: Mapping[str, Any], session: Mapping[str, Any]) -> None:
+        """Begin with a copy of another run's checkpoint: nothing of it is shared.
+
+        Args:
+            source: the other one.
+            facts: of the manifest, where they differ.
+            session: in place of the other's.
+
+        Raises:
+            OSError: it could not be written.
+            DamagedCheckpoint: a file was changed since it was verified.
+        """
+        name, files = source.folder.name, dict(source.manifest["files"])
+        folder = self.folder / name
+        folder.mkdir(parents=True)
+        for file, fact in files.items():
+            if file != SESSION:
+                copy_verified(source.folder, file, fact, folder / file)
+        files[SESSION] = _written(folder / SESSION, canonical(session))
+        kept = {key: value for key, value in source.manifest.items() if key not in ("files", "digest")}
+        write_durably(folder / MANIFEST, Contents({}, {}, {**kept, **facts}).manifest(files))
+        sync_folder(folder)
+        self.point("latest", name)
+
     def point(self, which: str, name: str) -> None:
         """Let ``latest`` or ``best`` name a checkpoint."""
         replace(self.folder / which, name.encode() + b"\n")
 
     def previous(self, name: str) -> str | None:
-        """The digest of the newest checkpoint before ``name``, if it is there and readable."""
-        before = [other for other in self.names() if other < name]
+        """The digest of the newest checkpoint before ``name``, if it is there and readable.
+
+        One that is written again and has none before it keeps what it named: a fork's first one, its parent's.
+        """
+        names = self.names()
+        before = [other for other in names if other < name]
         try:
+            if not before and name in names:
+                own: str | None = read_manifest(self.folder / name)["previous"]
+                return own
             return str(read_manifest(self.folder / before[-1])["digest"]) if before else None
-        except Refusal:
+        except (Refusal, KeyError):
             return None
 
     def prune(self, keep_last: int, anchors: Callable[[str], bool] = lambda _: False) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from rlrecipe.errors import Refusal
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+#: Bytes that are copied at once.
+BLOCK = 2**22
 
 
 class DamagedCheckpoint(Refusal):
@@ -87,6 +90,24 @@ def verify_file(folder: Path, file: str, fact: Mapping[str, Any]) -> None:
         raise DamagedPiece(f"{folder / file} cannot be read: {error.strerror}") from None
     if not same:
         raise DamagedPiece(f"{path} does not match its digest")
+
+
+def copy_verified(folder: Path, file: str, fact: Mapping[str, Any], target: Path) -> None:
+    """Copy a checkpoint's file in blocks to a new one that shares nothing with it, and make its content durable.
+
+    Raises:
+        DamagedCheckpoint: it is not what ``fact`` says.
+        OSError: it could not be written.
+    """
+    path, content = _sized(folder, file, fact), hashlib.sha256()
+    with files.open_binary(path, "r") as source, files.open_binary(target, "w") as copy:
+        while block := source.read(BLOCK):
+            content.update(block)
+            copy.write(block)
+        copy.flush()
+        os.fsync(copy.fileno())
+    if content.hexdigest() != fact["sha256"]:
+        raise DamagedCheckpoint(f"{path} does not match its digest")
 
 
 def _sized(folder: Path, file: str, fact: Mapping[str, Any]) -> Path:

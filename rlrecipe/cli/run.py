@@ -80,7 +80,9 @@ def finish(result: Result) -> None:
     trust = ["--trust-imports"] if result.imports else []
     resume = [place(folder), *trust]
     if common.settings.json:
-        common.print_json({"run_dir": str(folder), "state": outcome.state, "reason": outcome.reason, **outcome.summary})
+        forked = {"fork": dict(result.fork)} if result.fork else {}
+        told = {"run_dir": str(folder), "state": outcome.state, "reason": outcome.reason, **forked}
+        common.print_json({**told, **outcome.summary})
     elif outcome.state == "finished" and outcome.summary:
         facts = outcome.summary
         common.print_text(

@@ -93,8 +93,9 @@ def text(found: dict[str, Any]) -> str:
     """A status for a person."""
     found = {printable(key): printable(value) if isinstance(value, str) else value for key, value in found.items()}
     state = [f"{key}: {found[key]}" for key in ("state", "frames", "updates") if key in found]
-    rest = {key: found[key] for key in found if key not in ("state", "frames", "updates", "metrics", "size_bytes")}
-    lines = [*state, *(f"{key}: {value}" for key, value in rest.items())]
+    apart = ("state", "frames", "updates", "metrics", "size_bytes", "fork")
+    rest = {key: found[key] for key in found if key not in apart}
+    lines = [*state, *(f"{key}: {value}" for key, value in rest.items()), *_forked(found.get("fork"))]
     lines.append(f"size: {found['size_bytes'] / 2**20:.1f} MiB")
     row = found["metrics"]
     if row is None:
@@ -103,6 +104,15 @@ def text(found: dict[str, Any]) -> str:
         lines.append("last metrics:")
         lines.append(common.table([(printable(key), printable(_number(value))) for key, value in row.items()], "  "))
     return "\n".join(lines)
+
+
+def _forked(fork: Any) -> list[str]:
+    """Where a run that was forked comes from, and what was changed there."""
+    if not isinstance(fork, dict):
+        return []
+    changes = fork.get("changes")
+    lines = [f"  {key}: {change}" for key, change in changes.items()] if isinstance(changes, dict) else []
+    return [f"forked from: {fork.get('parent')} at frame {fork.get('frame')}", *lines]
 
 
 def _number(value: Any) -> str:

@@ -65,6 +65,21 @@ def as_batch(arrays: Mapping[str, np.ndarray]) -> Batch:
     return batch
 
 
+def without_episodes(state: Any) -> Any:
+    """A collector's state whose environments start new episodes; how often they were started is kept."""
+    if isinstance(state, list):
+        return [without_episodes(part) for part in state]
+    if not isinstance(state, dict):
+        return state
+    if "starts" in state and "states" in state:
+        return {**state, "states": None}
+    if "envs" in state and "observation" in state:
+        none = {"observation": None, "recorded": None}
+        zeros = {key: np.zeros_like(state[key]) for key in ("returns", "lengths")}
+        return {**state, **none, **zeros, "envs": without_episodes(state["envs"])}
+    return {key: without_episodes(part) for key, part in state.items()}
+
+
 class SyncCollector:
     """Steps a vector of environments with same-step autoreset into preallocated arrays.
 

@@ -56,6 +56,8 @@ class RingBuffer:
         OSError: the storage has too little room.
     """
 
+    #: The row that is at row 0 since a state of a smaller, full buffer was loaded.
+    moved = 0
     #: Whether a state holds the rows; without them a resumed run fills the buffer anew.
     include_content = True
 
@@ -145,7 +147,9 @@ class RingBuffer:
         """
         chunks = state["chunks"]
         if chunks is not None and None not in chunks:
-            self.ring.load(state["total"], chunks)
+            # Not yet full: as many steps as were written, whatever the rows that it waits for.
+            then = min(state["total"], state["rows"] // self.ring.num_envs)
+            self.moved = self.ring.load(state["total"], then, chunks) * self.ring.num_envs
             self._refill = state["refill"]
         else:
             self.ring.clear()

@@ -112,7 +112,7 @@ class PrioritizedReplay(RingBuffer):
         super().load_state_dict(state)
         self.tree, self.highest = sum_tree(self.capacity), state["highest"]
         if len(self):
-            self.tree[np.arange(len(self))] = state["priorities"]
+            self.tree[np.arange(len(self))] = np.roll(state["priorities"], -self.moved)
 
 
 @register("replay_buffer", "prioritized", probe=missing, weighted=True, index_bytes=tree_bytes)

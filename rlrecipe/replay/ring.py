@@ -116,29 +116,57 @@ class Ring:
                 self._pieces[i : i + 1] = [Piece(partial(self._tensors, start, min(start + size, filled)))]
         return list(self._pieces)
 
-    def load(self, total: int, pieces: Sequence[Piece]) -> None:
-        """Take rows back, one piece after the other.
+    def load(self, total: int, then: int, pieces: Sequence[Piece]) -> int:
+        """Take rows back, one piece after the other; those of a ring of another size in the order of their age.
+
+        Args:
+            total: steps that had been written.
+            then: how many of them were kept.
+            pieces: the kept ones.
+
+        Returns:
+            The slot whose step is at slot 0 now: 0 but for a full ring that became larger.
 
         Raises:
-            ValueError: they are of another ring.
+            ValueError: they are of another ring, or more than this one holds.
         """
-        filled, size = min(total, self.steps), self.piece_steps
-        starts = range(0, filled, size)
-        if len(starts) != len(pieces):
-            raise ValueError(
-                f"{len(pieces)} pieces of saved rows, where a replay buffer of this size has {len(starts)}"
-            )
+        if then > self.steps:
+            raise ValueError(f"{then} saved steps do not fit into a replay buffer of {self.steps}")
+        oldest = total % then if total > then != self.steps else 0
         self.clear()
-        for start, piece in zip(starts, pieces, strict=True):
-            stop = min(start + size, filled)
-            saved = piece.tensors()
-            for name, tensor in self._tensors(start, stop).items():
-                if name not in saved or (saved[name].shape, saved[name].dtype) != (tensor.shape, tensor.dtype):
-                    raise ValueError(f"the saved rows have no {name} of {tensor.dtype} {list(tensor.shape)}")
-                tensor.copy_(saved[name])
+        size, found = self.piece_steps, list[Piece]()
+        whole = not oldest
+        start = 0
+        for piece in pieces:
+            stop = self._take(piece, start, then, oldest)
             # The file that ``piece`` reads is pruned one day.
-            self._pieces.append(Piece(partial(self._tensors, start, stop), piece.fact))
-        self.total = self._cut = total
+            found.append(Piece(partial(self._tensors, start, stop), piece.fact))
+            whole = whole and start % size == 0 and stop == min(start + size, then)
+            start = stop
+        if start != then:
+            raise ValueError(f"the saved rows are {start} steps, expected {then}")
+        self.total = then if oldest else total
+        if whole:
+            self._pieces, self._cut = found, self.total
+        return oldest
+
+    def _take(self, piece: Piece, start: int, then: int, oldest: int) -> int:
+        """Copy the steps of a piece, which begins at slot ``start``; the slot after its last one."""
+        saved, own = piece.tensors(), self._tensors(0, self.steps)
+        steps = len(next(iter(saved.values()), ()))
+        for name, tensor in own.items():
+            shape = (steps, *tensor.shape[1:])
+            if name not in saved or (saved[name].shape, saved[name].dtype) != (shape, tensor.dtype):
+                raise ValueError(f"the saved rows have no {name} of {tensor.dtype} {list(shape)}")
+        if start + steps > then:
+            raise ValueError(f"the saved rows are more than {then} steps")
+        slots = (torch.arange(start, start + steps) - oldest) % then
+        for name, tensor in own.items():
+            if oldest:
+                tensor[slots] = saved[name]
+            else:
+                tensor[start : start + steps].copy_(saved[name])
+        return start + steps
 
     def clear(self) -> None:
         """Forget every row."""

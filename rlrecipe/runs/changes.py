@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from rlrecipe.errors import Refusal
 from rlrecipe.recipe.dump import data
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.resolve import resolve
+from rlrecipe.shown import command, place
 
 #: What may change when a run goes on: nothing that the frames already seen depend on.
 CHANGEABLE = (
@@ -28,7 +31,7 @@ class RefusedChange(Refusal):
     """A resumed recipe differs where it may not (exit 2)."""
 
 
-def refuse_changes(folder: Path, own: Recipe, changed: Recipe, level: str = "exact") -> None:
+def refuse_changes(folder: Path, own: Recipe, changed: Recipe, level: str = "exact", path: Path | None = None) -> None:
     """Let a run go on with a changed recipe only if the changes are allowed.
 
     Args:
@@ -36,6 +39,7 @@ def refuse_changes(folder: Path, own: Recipe, changed: Recipe, level: str = "exa
         own: the recipe that it was started with.
         changed: the recipe that it is to go on with.
         level: at "boundary" scheduled checkpoints start new episodes, so their schedule is part of the work.
+        path: the run or checkpoint as it was named.
 
     Raises:
         RefusedChange: they are not; the message holds each of them.
@@ -48,8 +52,42 @@ def refuse_changes(folder: Path, own: Recipe, changed: Recipe, level: str = "exa
         raise RefusedChange(
             f"{folder} was started with another recipe:\n  "
             + "\n  ".join(refused)
-            + f"\nmay change: {', '.join(CHANGEABLE)}; start a new run for the rest"
+            + f"\nmay change: {', '.join(CHANGEABLE)}; for the rest, a new run goes on from its checkpoint:\n  "
+            + fork_command(path or folder, own, changed)
         )
+
+
+def fork_command(path: Path, own: Recipe, changed: Recipe) -> str:
+    """The command line that goes on from a run in a new one, with the changes."""
+    changes = [
+        word
+        for key, value in _settings(data(own), data(changed))
+        for word in ("-s", f"{key}={_written(value)}")
+        if key != "imports"
+    ]
+    return command("fork", place(path), *changes, *(["--trust-imports"] if own.imports else []))
+
+
+def _settings(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys to set, and to what, to make the one of the other; what changed its name is set as a whole."""
+    for key in sorted(before.keys() | after.keys()):
+        was, becomes, where = before.get(key), after.get(key), f"{path}{key}"
+        if isinstance(was, Mapping) and isinstance(becomes, Mapping) and was.get("name") == becomes.get("name"):
+            yield from _settings(was, becomes, f"{where}.")
+        elif was != becomes:
+            yield where, becomes
+
+
+def _written(value: Any) -> str:
+    """A value after ``-s key=``."""
+    text = value if isinstance(value, str) else None
+    plain = text is not None and re.fullmatch(r"[A-Za-z][\w./-]*", text) and text not in ("true", "false", "null")
+    return text if text is not None and plain else json.dumps(value)
+
+
+def values(one: Recipe, other: Recipe, key: str) -> list[Any]:
+    """What a dotted option was, and what it is."""
+    return [_flat(data(one)).get(key), _flat(data(other)).get(key)]
 
 
 def differences(one: Recipe, other: Recipe) -> list[tuple[str, str]]:

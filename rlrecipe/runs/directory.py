@@ -10,7 +10,7 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -68,17 +68,12 @@ class RunDirectory:
         """Where a run goes unless told otherwise: ``runs/<name>/<time>-<id>``."""
         return Path("runs") / utf8_path(name) / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
 
-    @classmethod
-    def create(cls, path: Path, files: Mapping[str, str], copies: Mapping[str, Path] | None = None) -> RunDirectory:
-        """Make a run directory appear by one rename, with its first files inside.
-
-        Args:
-            path: must not exist, or be an empty folder.
-            files: names and contents.
-            copies: the user's files, by their names under ``imports``.
+    @staticmethod
+    def refuse_used(path: Path) -> None:
+        """Raise where there is something already.
 
         Raises:
-            RunDirectoryError: the folder is not empty, or cannot be made.
+            RunDirectoryError: the folder is not empty, or is none.
         """
         try:
             if path.exists() and not path.is_dir():
@@ -87,6 +82,30 @@ class RunDirectory:
                 raise RunDirectoryError(
                     f"{path} is not empty; choose another --run-dir, or add --continue to go on with the run in it"
                 )
+        except OSError as error:
+            raise RunDirectoryError(f"{path} cannot be made: {error.strerror}") from error
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        files: Mapping[str, str],
+        copies: Mapping[str, Path] | None = None,
+        fill: Callable[[Path], None] = lambda _: None,
+    ) -> RunDirectory:
+        """Make a run directory appear by one rename, with its first files inside.
+
+        Args:
+            path: must not exist, or be an empty folder.
+            files: names and contents.
+            copies: the user's files, by their names under ``imports``.
+            fill: puts more into the folder before it appears.
+
+        Raises:
+            RunDirectoryError: the folder is not empty, or cannot be made.
+        """
+        cls.refuse_used(path)
+        try:
             # Resolved: "." has no name to stage beside, and a link is replaced by nothing but its target.
             real = path.resolve()
             real.parent.mkdir(parents=True, exist_ok=True)
@@ -94,13 +113,18 @@ class RunDirectory:
             # Left by a process of the same number, as in a container, where it is always 1.
             shutil.rmtree(staging, ignore_errors=True)
             staging.mkdir()
-            for name, file in (copies or {}).items():
-                (staging / "imports").mkdir(exist_ok=True)
-                copy(file.resolve(), staging / "imports" / name)
-            for name, content in files.items():
-                write_durably(staging / name, content.encode("utf-8", "replace"))
-            sync_folder(staging)
-            staging.rename(real)
+            try:
+                for name, file in (copies or {}).items():
+                    (staging / "imports").mkdir(exist_ok=True)
+                    copy(file.resolve(), staging / "imports" / name)
+                for name, content in files.items():
+                    write_durably(staging / name, content.encode("utf-8", "replace"))
+                fill(staging)
+                sync_folder(staging)
+                staging.rename(real)
+            finally:
+                # Nothing of it is left where it did not become the run.
+                shutil.rmtree(staging, ignore_errors=True)
             sync_folder(real.parent)
         except OSError as error:
             raise RunDirectoryError(f"{path} cannot be made: {error.strerror}") from error
@@ -171,6 +195,14 @@ class RunDirectory:
             OSError: not even that.
         """
         overwrite(self.path / name, content)
+
+    def origin(self) -> dict[str, Any]:
+        """What a run that was forked is a fork of, under "fork"; empty for another."""
+        try:
+            fork = json.loads(read(self.path / "provenance.json", MOST_TEXT))["fork"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
+        return {"fork": fork}
 
     def status(self) -> dict[str, Any]:
         """What ``status.json`` says.

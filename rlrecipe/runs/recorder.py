@@ -18,6 +18,9 @@ from rlrecipe.runs.progress import Display
 from rlrecipe.runs.records import Records
 from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 
+#: Files of rows; what of them belongs to a checkpoint, it has as their lengths.
+LOGS = ("metrics.jsonl", "episodes.jsonl")
+
 
 class Recorder:
     """Writes ``metrics.jsonl``, ``episodes.jsonl`` and the loggers; its state cuts them back on resume.

@@ -32,10 +32,9 @@ from rlrecipe.runs.directory import RunDirectory, look_through
 from rlrecipe.runs.evaluate import filmed
 from rlrecipe.runs.policy import recipe_of
 from rlrecipe.runs.progress import Display
+from rlrecipe.runs.recorder import LOGS
 from rlrecipe.runs.session import Session
 from rlrecipe.state import Arrays
-
-LOGS = ("metrics.jsonl", "episodes.jsonl")
 
 
 @contextmanager

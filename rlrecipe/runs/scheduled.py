@@ -65,6 +65,13 @@ class ScheduledEvaluation:
         """Whether the newest evaluation is of the policy as it is."""
         return self.last is not None and self.last[0] == self.clock.frames
 
+    def forget_elsewhere(self, store: CheckpointStore) -> None:
+        """Let the best be one that is here: this run's newest evaluation, or none yet."""
+        names, here = store.names(), name_of(self.clock.frames, self.clock.updates)
+        if self.best is not None and self.best[1] not in names:
+            current = self.last is not None and self.is_current and here in names
+            self.best = (self.last[1], here) if self.last is not None and current else None
+
     def state_dict(self) -> State:
         """The alarm, the newest and the best evaluation."""
         alarm = self.alarm.state_dict() if self.alarm else None
@@ -74,6 +81,9 @@ class ScheduledEvaluation:
         """Go on from a saved state."""
         if self.alarm is not None and state["alarm"] is not None:
             self.alarm.load_state_dict(state["alarm"])
+        elif self.alarm is not None:
+            # There were none until now.
+            self.alarm.align()
         self.pending, self.last, self.best = state["pending"], state["last"], state["best"]
 
 
@@ -162,4 +172,6 @@ class ScheduledCheckpoint:
         self.alarm.load_state_dict(state["alarm"])
         if self.anchor_alarm is not None and state["anchor_alarm"] is not None:
             self.anchor_alarm.load_state_dict(state["anchor_alarm"])
+        elif self.anchor_alarm is not None:
+            self.anchor_alarm.align()
         self.anchors = list(state["anchors"])

@@ -24,6 +24,7 @@ from rlrecipe.runs.imports import other_code
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.recorder import Recorder
 from rlrecipe.runs.scheduled import ScheduledCheckpoint, ScheduledEvaluation
+from rlrecipe.runs.transition import Transition
 from rlrecipe.runs.waiting import advice
 from rlrecipe.signals import RESUMABLE, Signals
 
@@ -93,11 +94,16 @@ class Session:
         if checkpoint is None:
             self.recorder.cut({})
             return
+        state, transition = checkpoint.state(), Transition.from_session(checkpoint.session)
+        if transition is not None:
+            state = transition.adapted(state, self.trainer)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            self.trainer.load_state_dict(checkpoint.state())
+            self.trainer.load_state_dict(state)
         self.recorder.cut(checkpoint.session["files"])
         self.clock.seconds_before = checkpoint.session["seconds"]
+        if transition is not None:
+            transition.apply(self)
         self.checkpoints.mark_best()
         for warning in caught:
             self.display.say(f"warning: {warning.message}")
@@ -109,8 +115,6 @@ class Session:
         self._demote(checkpoint.manifest["exact"], checkpoint.manifest["exact_reason"])
         if horizon:
             self.clock.horizon = self.clock.total
-            # From here on the checkpoint says so: a kill must not forget it.
-            self.checkpoints.save()
         other = other_code(self.run.path, self.recipe.imported)
         if other is not None:
             self._demote("continue", other)
@@ -123,11 +127,14 @@ class Session:
             reason = f"the checkpoint was written with another machine or version: {', '.join(changed)}"
             self._demote("continue", reason)
             self.display.say(f"warning: {reason}; the run goes on, but not bit for bit")
+        if horizon or transition is not None:
+            # From here on the checkpoint says so: a kill must not forget it.
+            self.checkpoints.save()
 
     def _demote(self, level: str, reason: str) -> None:
         """Promise no more than ``level``."""
-        if LEVELS.index(level) > LEVELS.index(self.assembly.exact):
-            self.assembly.exact, self.assembly.exact_reason = level, reason
+        own = self.assembly.exact, self.assembly.exact_reason
+        self.assembly.exact, self.assembly.exact_reason = lower(own, (level, reason))
 
     def train(self, settle: Callable[[], None] = lambda: None) -> Outcome:
         """Train to the end or to the next stop; always leaves the directory in order.
@@ -290,12 +297,18 @@ class Session:
             total={self.clock.total.unit: self.clock.total.amount},
             wall_seconds=round(self.clock.seconds, 3),
             checkpoint=self.store.pointer("latest"),
+            **self.run.origin(),
         )
         try:
             self.run.write("status.json", as_json(facts))
         except OSError as error:
             self.display.say(f"ERROR: {self.run.path / 'status.json'} cannot be replaced: {error.strerror or error}")
             self.run.overwrite("status.json", as_json(facts))
+
+
+def lower(one: tuple[str, str], other: tuple[str, str]) -> tuple[str, str]:
+    """The one of two levels, each with its reason, that promises less; of equal ones the first."""
+    return other if LEVELS.index(other[0]) > LEVELS.index(one[0]) else one
 
 
 def failure(error: BaseException) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class Result:
     outcome: Outcome
     run_dir: Path
     recipe: Recipe
+    #: Of a fork: its parent, the frame, the changes, as its provenance has them.
+    fork: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def imports(self) -> tuple[str, ...]:
@@ -100,23 +102,19 @@ def run(
         look_through(run_dir)
     if go_on and run_dir is not None and (run_dir / "resolved.yaml").is_file():
         refuse_edited(run_dir, source, overrides, imports)
-        consent: Any = _consent(run_dir, imports, trust_imports)
+        consent: Any = consent_to(run_dir, imports, trust_imports)
         own = load(run_dir / "resolved.yaml", **consent)
         # The run's own copies in place of the files that they are copies of: nothing is loaded twice.
         copies = [str((run_dir / name).resolve()) if is_file(name) else name for name in own.recipe.imports]
-        given = _probed(load(source, [*overrides, f"imports={json.dumps(copies)}"], **consent))
+        given = probed(load(source, [*overrides, f"imports={json.dumps(copies)}"], **consent))
         return _go_on(
             run_dir, own.recipe, replace(given, recipe=as_resolved(given.recipe, own.recipe)), display, profile=profile
         )
-    loaded = _probed(load(source, overrides, imports=imports, trust_imports=trust_imports))
+    loaded = probed(load(source, overrides, imports=imports, trust_imports=trust_imports))
     declared, files, facts = copied(loaded.imported)
     recipe, choice = resolve(loaded.recipe), choose(loaded.recipe)
     start = find_checkpoint(init_from) if init_from is not None else None
-    try:
-        with flushing_denormals():
-            assembly = make_trainer(recipe)
-    except HookError as error:
-        raise loaded.error([Problem("E302", error.path, str(error))]) from None
+    assembly = assembled(replace(loaded, recipe=recipe))
     if start is not None:
         initialise(assembly, start, display.say)
     # The run uses the user's own files; its resolved recipe names the copies that it keeps.
@@ -132,10 +130,23 @@ def run(
     # From here on there is something that a signal must leave in order.
     with Signals(display.quiet) as signals:
         directory = RunDirectory.create(path, contents, files)
-        return _train(directory, lambda: assembly, None, display, choice, signals, profile=profile)
+        return train_in(directory, lambda: assembly, None, display, choice, signals, profile=profile)
 
 
-def _consent(folder: Path, imports: Sequence[str], trust_imports: bool) -> dict[str, Any]:
+def assembled(loaded: Loaded) -> Assembly:
+    """What was built from a recipe in which every ``auto`` is resolved.
+
+    Raises:
+        RecipeError: a hook does not fit where it stands.
+    """
+    try:
+        with flushing_denormals():
+            return make_trainer(loaded.recipe)
+    except HookError as error:
+        raise loaded.error([Problem("E302", error.path, str(error))]) from None
+
+
+def consent_to(folder: Path, imports: Sequence[str], trust_imports: bool) -> dict[str, Any]:
     """What of a run's code may be loaded."""
     return {"imports": consented(folder, imports), "trust_imports": trust_imports, "recorded": recorded(folder)}
 
@@ -154,7 +165,7 @@ def _updates(choice: Choice, assembly: Assembly) -> str:
     return f"updates are {'compiled' if choice.compile == 'on' else 'not compiled'}: {choice.reason}"
 
 
-def _probed(loaded: Loaded) -> Loaded:
+def probed(loaded: Loaded) -> Loaded:
     """What was loaded, once its environment has been tried.
 
     Raises:
@@ -164,6 +175,23 @@ def _probed(loaded: Loaded) -> Loaded:
     if problems:
         raise loaded.error(problems)
     return loaded
+
+
+def located(path: Path) -> tuple[Path, str | None]:
+    """The run directory that a path means, and the name of the checkpoint if it is one.
+
+    Raises:
+        RunDirectoryError: it is neither.
+    """
+    folder, name = path, None
+    if (path / "manifest.json").is_file():
+        # Absolute first: inside a checkpoint, "." has no parents. Then as short as it can be read.
+        (folder, name), here = (path.absolute().parent.parent, path.absolute().name), Path.cwd()
+        folder = folder.relative_to(here) if folder.is_relative_to(here) else folder
+    if not (folder / "resolved.yaml").is_file():
+        what = "is no run directory: it has no resolved.yaml" if folder.is_dir() else "does not exist"
+        raise RunDirectoryError(f"{folder} {what}; name the folder of a run, or one of its checkpoints")
+    return folder, name
 
 
 def resume(
@@ -195,20 +223,12 @@ def resume(
     """
     display = display or Display()
     look_through(path)
-    folder = path
-    if (path / "manifest.json").is_file():
-        # Absolute first: inside a checkpoint, "." has no parents. Then as short as it can be read.
-        folder, here = path.absolute().parent.parent, Path.cwd()
-        folder = folder.relative_to(here) if folder.is_relative_to(here) else folder
+    folder, name = located(path)
     resolved = folder / "resolved.yaml"
-    if not resolved.is_file():
-        what = "is no run directory: it has no resolved.yaml" if folder.is_dir() else "does not exist"
-        raise RunDirectoryError(f"{folder} {what}; name the folder of a run, or one of its checkpoints")
-    consent: Any = _consent(folder, imports, trust_imports)
+    consent: Any = consent_to(folder, imports, trust_imports)
     own = load(resolved, **consent)
     changed = load(resolved, overrides, **consent)
     changed = replace(changed, recipe=resolve(changed.recipe))
-    name = path.absolute().name if folder != path else None
     more: Any = {"name": name, "horizon": horizon, "buffer": not without_buffer}
     return _go_on(folder, own.recipe, changed, display, **more)
 
@@ -225,7 +245,8 @@ def _go_on(
     profile: Profile | None = None,
 ) -> Result:
     directory = RunDirectory(folder)
-    refuse_changes(folder, own, changed.recipe, directory.status()["exact"])
+    named = folder / "checkpoints" / name if name is not None else folder
+    refuse_changes(folder, own, changed.recipe, directory.status()["exact"], named)
     writable = _locked(directory)
     try:
         store = CheckpointStore(directory.checkpoints)
@@ -245,7 +266,7 @@ def _go_on(
         if writable is not None:
             raise writable
         directory.refuse_unwritable()
-        _probed(changed)
+        probed(changed)
         if name is not None:
             store.set_aside_after(name)
         display.say(
@@ -253,7 +274,7 @@ def _go_on(
         )
         choice, build = choose(changed.recipe), partial(make_trainer, changed.recipe)
         signals = Signals(display.quiet)
-        return _train(directory, build, checkpoint, display, choice, signals, horizon=horizon, profile=profile)
+        return train_in(directory, build, checkpoint, display, choice, signals, horizon=horizon, profile=profile)
     finally:
         directory.unlock()
 
@@ -282,7 +303,7 @@ def _named(store: CheckpointStore, name: str, buffer: bool) -> Checkpoint:
 
 
 @flushing_denormals()
-def _train(
+def train_in(
     directory: RunDirectory,
     build: Callable[[], Assembly],
     checkpoint: Checkpoint | None,
@@ -293,6 +314,7 @@ def _train(
     horizon: bool = False,
     profile: Profile | None = None,
 ) -> Result:
+    """Train in a run directory, from a checkpoint in it or from the start, to the end or to the next stop."""
     directory.lock()
     try:
         assembly = build()

@@ -12,6 +12,7 @@ from rlrecipe.state import Piece
 from tests.replay.small import (
     BOTH,
     COLUMNS,
+    OBSERVATION,
     REWARD,
     Reference,
     assert_rows,
@@ -231,8 +232,8 @@ def test_rows_are_read_one_piece_at_a_time() -> None:
 
 def test_rows_of_another_buffer_are_refused() -> None:
     state = with_pieces(12).state_dict()
-    with pytest.raises(ValueError, match="4 pieces of saved rows, where a replay buffer of this size has 1"):
-        make(size=24, num_envs=2).load_state_dict(state)
+    with pytest.raises(ValueError, match="12 saved steps do not fit into a replay buffer of 5"):
+        make(size=10, num_envs=2).load_state_dict(state)
     other = make(size=12, num_envs=1)
     shrink_pieces(other, 3)
     with pytest.raises(ValueError, match=r"the saved rows have no observation of torch\.float32 \[3, 1, 2\]"):
@@ -310,3 +311,31 @@ def test_a_buffer_that_had_no_rows_is_ready_without_a_warning() -> None:
         other.load_state_dict(through_files(buffer.state_dict()))
         assert other.ready
         assert len(other) == 0
+
+
+# -- rows of a smaller buffer
+
+
+@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("steps", [5, 12, 19])
+def test_a_larger_buffer_takes_the_rows_in_the_order_of_their_age(name: str, steps: int) -> None:
+    buffer, other = make(name, size=24, num_envs=2), make(name, size=60, num_envs=2)
+    shrink_pieces(buffer, 3)
+    shrink_pieces(other, 4)
+    buffer.extend(batch_of(steps, 2))
+    if name == "prioritized":
+        buffer.tree[np.arange(len(buffer))] = 1.0 + np.arange(len(buffer))
+    kept = min(steps, 12)
+    other.load_state_dict(through_files(buffer.state_dict()))
+    assert (len(other), other.ring.total) == (2 * kept, kept if steps > 12 else steps)
+    expected = np.roll(buffer.ring.arrays[OBSERVATION][:kept], -(steps % 12) if steps > 12 else 0, axis=0)
+    assert np.array_equal(other.ring.arrays[OBSERVATION][:kept], expected)
+    if name == "prioritized":
+        before, after = buffer.tree[np.arange(2 * kept)], other.tree[np.arange(2 * kept)]
+        assert np.array_equal(after, np.roll(before, -2 * (steps % 12) if steps > 12 else 0))
+    # What comes next stands behind the newest, and its pieces are those of a buffer that was always as large.
+    other.extend(batch_of(1, 2, first=steps))
+    again = make(name, size=60, num_envs=2)
+    shrink_pieces(again, 4)
+    again.load_state_dict(through_files(other.state_dict()))
+    assert np.array_equal(again.ring.arrays[OBSERVATION], other.ring.arrays[OBSERVATION])

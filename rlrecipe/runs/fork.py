@@ -1,0 +1,202 @@
+"""A new run that starts from another run's checkpoint with all of it, and with any option changed that fits it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rlrecipe.build import total_of
+from rlrecipe.checkpoint.content import Checkpoint
+from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint
+from rlrecipe.checkpoint.verified import DamagedCheckpoint
+from rlrecipe.compiled.choice import choose
+from rlrecipe.files import open_binary, text_of, write_durably
+from rlrecipe.recipe.dump import data, dump
+from rlrecipe.recipe.load import load
+from rlrecipe.resolve import resolve
+from rlrecipe.runs.changes import RefusedChange, differences, values
+from rlrecipe.runs.directory import RunDirectory, RunDirectoryError, as_json, look_through, status
+from rlrecipe.runs.fitting import misfits
+from rlrecipe.runs.imports import copied
+from rlrecipe.runs.progress import Display
+from rlrecipe.runs.provenance import provenance
+from rlrecipe.runs.recorder import LOGS
+from rlrecipe.runs.session import lower
+from rlrecipe.runs.start import Result, assembled, consent_to, located, probed, train_in
+from rlrecipe.runs.transition import Transition
+from rlrecipe.shown import command, place
+from rlrecipe.signals import Signals
+
+
+def fork(
+    path: Path,
+    overrides: Sequence[str] = (),
+    *,
+    at: int | None = None,
+    run_dir: Path | None = None,
+    horizon: bool = False,
+    imports: Sequence[str] = (),
+    trust_imports: bool = False,
+    display: Display | None = None,
+) -> Result:
+    """Train on from a run's checkpoint in a new run directory; the run itself is only read.
+
+    Args:
+        path: a run directory or a checkpoint.
+        overrides: changes to the recipe, where the state still fits.
+        at: the newest checkpoint at or before these frames is taken; by default the newest.
+        run_dir: where; by default ``runs/<name>/<time>-<id>``.
+        horizon: let schedules reach to the new end of a longer run.
+        imports: files or modules with the run's components.
+        trust_imports: load those that the run declares.
+        display: progress.
+
+    Raises:
+        RecipeError: the changed recipe has problems.
+        RefusedChange: the state does not fit the changed recipe.
+        RunDirectoryError: ``path`` is no run, or ``run_dir`` is not empty.
+        NoCheckpoint: there is no usable checkpoint at or before ``at``.
+        DamagedCheckpoint: the one that was named is damaged.
+    """
+    display = display or Display()
+    look_through(path)
+    folder, name = located(path)
+    if run_dir is not None:
+        RunDirectory.refuse_used(run_dir)
+    checkpoint = _chosen(folder, name, at, partial(display.say, always=True))
+    consent: Any = consent_to(folder, imports, trust_imports)
+    own = load(folder / "resolved.yaml", **consent).recipe
+    changed = load(folder / "resolved.yaml", overrides, **consent)
+    changed = probed(replace(changed, recipe=resolve(changed.recipe)))
+    lines = dict(differences(own, changed.recipe))
+    assembly = assembled(changed)
+    frames = int(checkpoint.manifest["frames"])
+    _refuse(folder, checkpoint, misfits(checkpoint, assembly, own, lines))
+    _refuse_end(checkpoint, total_of(changed.recipe))
+    declared, files, facts = copied(changed.imported)
+    kept = assembly.recipe = changed.recipe.model_copy(update={"imports": declared})
+    level = lower(
+        (assembly.exact, assembly.exact_reason), (checkpoint.manifest["exact"], checkpoint.manifest["exact_reason"])
+    )
+    assembly.exact, assembly.exact_reason = level
+    origin = {
+        "parent": str(folder.absolute()),
+        "checkpoint": checkpoint.folder.name,
+        "frame": frames,
+        "digest": checkpoint.manifest["digest"],
+        "changes": {key: values(own, kept, key) for key in lines if not key.startswith("imports")},
+        "ancestors": _ancestors(folder),
+    }
+    transition = Transition.of(lines.keys(), horizon)
+    contents = {
+        "recipe.yaml": _text(folder / "recipe.yaml") or changed.text,
+        "resolved.yaml": dump(kept),
+        "provenance.json": as_json(provenance(kept.seed, facts, fork=origin)),
+        "status.json": as_json(status("running", frames, checkpoint.manifest["updates"], *level, fork=origin)),
+    }
+    manifest = {
+        "recipe": data(kept),
+        "exact": level[0],
+        "exact_reason": level[1],
+        "previous": checkpoint.manifest["digest"],
+    }
+    session = {**checkpoint.session, **transition.to_session()}
+    # From here on there is something that a signal must leave in order.
+    with Signals(display.quiet) as signals:
+        directory = RunDirectory.create(
+            run_dir or RunDirectory.default(kept.name),
+            contents,
+            files,
+            lambda staging: _begin(staging, folder, checkpoint, manifest, session, display),
+        )
+        display.say(f"forking {folder} at frame {frames} (checkpoint {checkpoint.folder.name}) into {directory.path}")
+        for line in (*lines.values(), *transition.lines()):
+            display.say(f"  {line}")
+        first = CheckpointStore(directory.checkpoints).load(checkpoint.folder.name)
+        result = train_in(directory, lambda: assembly, first, display, choose(changed.recipe), signals)
+    return replace(result, fork=origin)
+
+
+def _chosen(folder: Path, name: str | None, at: int | None, say: Callable[[str], None]) -> Checkpoint:
+    """The checkpoint to start from; nothing of the run is touched."""
+    store = CheckpointStore(folder / "checkpoints")
+    names = [name] if name is not None else store.names()
+    early = [each for each in names if at is None or int(each.split("-")[0]) <= at]
+    if not early:
+        where = f"at or before frame {at:,}" if at is not None else "to start from"
+        raise NoCheckpoint(f"{folder} has no checkpoint {where}; there are: {', '.join(names) or 'none'}")
+    damage: list[str] = []
+    for each in reversed(early):
+        try:
+            checkpoint = store.load(each)
+        except DamagedCheckpoint as error:
+            if name is not None:
+                raise
+            damage.append(str(error))
+            continue
+        for line in damage:
+            say(f"warning: {line}; taking the checkpoint before it")
+        return checkpoint
+    raise NoCheckpoint("every checkpoint there is damaged:\n  " + "\n  ".join(damage))
+
+
+def _refuse(folder: Path, checkpoint: Checkpoint, wrong: Sequence[str]) -> None:
+    if wrong:
+        cure = "start a new run"
+        if not any(line.startswith(("networks", "env: ", "algorithm.name")) for line in wrong):
+            cure += f" with its weights:\n  {command('run', 'RECIPE', '--init-from', place(checkpoint.folder))}"
+        raise RefusedChange(
+            f"the state in {checkpoint.folder} does not fit the changed recipe:\n  "
+            + "\n  ".join(wrong)
+            + f"\nleave these changes out, or {cure}"
+        )
+
+
+def _refuse_end(checkpoint: Checkpoint, total: Any) -> None:
+    """A fork goes on from its checkpoint: it cannot end before it."""
+    done = checkpoint.manifest.get(total.unit, 0)
+    if total.amount < done:
+        raise RefusedChange(
+            f"{checkpoint.folder} is at {done:,} {total.unit}, and the changed recipe ends at {int(total.amount):,}; "
+            f"make trainer.total_{total.unit} larger, or take an earlier checkpoint with --at"
+        )
+
+
+def _begin(
+    staging: Path,
+    parent: Path,
+    checkpoint: Checkpoint,
+    manifest: Mapping[str, Any],
+    session: Mapping[str, Any],
+    display: Display,
+) -> None:
+    """What a fork has from its parent: rows up to the checkpoint, and a copy of it."""
+    for log in LOGS:
+        length = int(checkpoint.session["files"][log])
+        try:
+            with open_binary(parent / log, "r") as file:
+                rows = file.read(length)
+        except OSError as error:
+            raise RunDirectoryError(f"{parent / log} cannot be read: {error.strerror}; a fork begins with it") from None
+        if len(rows) < length:
+            display.say(f"warning: {parent / log} is shorter than when it was saved; its rows are lost", always=True)
+        write_durably(staging / log, rows)
+    CheckpointStore(staging / "checkpoints").adopt(checkpoint, manifest, session)
+
+
+def _ancestors(folder: Path) -> list[dict[str, Any]]:
+    """Where a parent that is a fork itself comes from, the first of all at the front."""
+    fork = RunDirectory(folder).origin().get("fork")
+    if not isinstance(fork, dict):
+        return []
+    return [*fork.get("ancestors", []), {key: fork.get(key) for key in ("parent", "checkpoint", "frame", "digest")}]
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return text_of(path)
+    except (OSError, ValueError):
+        return None
