@@ -68,6 +68,9 @@ kills: .venv/installed  ## 50 random SIGKILLs over several recipes: each resumed
 cgroups: .venv/installed  ## memory and cores in real control groups; as root, on Linux
 	$(BIN)/python -m tests.cases.in_control_groups
 
+fuzz-recipes: .venv/installed-dev  ## 5,000 mutated recipes are each valid or refused, within 2 s and 1 GB; SEED chooses them
+	$(BIN)/python -m benchmarks.fuzz_recipes --recipes 5000 --seed $(or $(SEED),0)
+
 fuzz-documents: .venv/installed-dev  ## 10,000 documents, random and mutated, are each answered by a recipe or its problems
 	RLRECIPE_FUZZ_DOCUMENTS=10000 $(BIN)/python -m pytest tests/recipe/test_fuzz.py
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from rlrecipe.recipe.options import Options, Slot, option
+from rlrecipe.recipe.options import MOST, Options, Slot, option
 
 
 class EnvOptions(Options):
@@ -13,5 +13,5 @@ class EnvOptions(Options):
     num_envs: int = option(1, "Environments stepped side by side.", gt=0)
     frame_skip: int = option(1, "Times each action is repeated; a frame is one decision.", gt=0)
     transforms: list[Annotated[Options, Slot("transform")]] = option(
-        [], "Changes to observations and rewards, in this order."
+        [], "Changes to observations and rewards, in this order.", max_length=MOST
     )

@@ -33,10 +33,14 @@ def check_recipe(recipe: Recipe) -> Iterator[Problem]:
     yield from _runtime(recipe)
     yield from _evaluation_env(recipe)
     yield from _loggers(recipe)
+    checks = {}
     for path, options in components(recipe):
         yield from check_extras([(path, options)])
         if options.component.check is not None:
-            yield from options.component.check(recipe)
+            # Once for all components of a name: it looks at the whole recipe.
+            checks[options.component.check] = True
+    for check in checks:
+        yield from check(recipe)
 
 
 def check_extras(found: Iterable[tuple[Path, Options]]) -> Iterator[Problem]:
@@ -108,15 +112,15 @@ def _runtime(recipe: Recipe) -> Iterator[Problem]:
 
 def _loggers(recipe: Recipe) -> Iterator[Problem]:
     """Two loggers of one kind would write to one place."""
-    seen: list[Options] = []
+    seen: set[tuple[str, str]] = set()
     for i, options in enumerate(recipe.loggers):
         key = options.component.traits.get("apart_by")
-        alike = [other for other in seen if other.component is options.component]
-        if options in alike or any(key and (getattr(options, key) or "") == (getattr(one, key) or "") for one in alike):
+        told = (getattr(options, key) or "") if key else repr([each for each in options if each[0] != "required"])
+        if (options.component.name, told) in seen:
             message = f"the logger {options.component.name} stands here twice with the same {key or 'options'}"
             cure = f"remove one of them, or give it another {'exp_name' if hasattr(options, 'exp_name') else 'option'}"
             yield Problem("E302", ("loggers", i), message, cure)
-        seen.append(options)
+        seen.add((options.component.name, told))
 
 
 def _evaluation_env(recipe: Recipe) -> Iterator[Problem]:

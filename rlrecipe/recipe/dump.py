@@ -12,6 +12,10 @@ from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.yaml import DEEPEST
 
 
+class TooDeep(ValueError):  # noqa: N818 - shown as a recipe problem
+    """Mappings and lists are nested more deeply than recipes may be, or hold themselves."""
+
+
 def data(recipe: Recipe) -> dict[str, Any]:
     """Every option of a recipe as plain data, fit for JSON; loading it gives an equal recipe."""
     plain: dict[str, Any] = _plain(recipe.model_dump())
@@ -30,7 +34,7 @@ def to_yaml(value: Mapping[str, Any]) -> str:
 
     Raises:
         TypeError: a value is no text, number, boolean, None, list or mapping of these.
-        ValueError: mappings and lists are nested more deeply than recipes may be.
+        TooDeep: mappings and lists are nested more deeply than recipes may be.
     """
     text: str = yaml.dump(
         _plain(value), Dumper=Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110
@@ -40,7 +44,7 @@ def to_yaml(value: Mapping[str, Any]) -> str:
 
 def _plain(value: Any, depth: int = 0) -> Any:
     if depth > DEEPEST + 1:
-        raise ValueError(f"a recipe has at most {DEEPEST} levels")
+        raise TooDeep(f"more than {DEEPEST} levels are not allowed")
     if isinstance(value, Mapping):
         wrong = next((key for key in value if not isinstance(key, str)), None)
         if wrong is not None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from rlrecipe.recipe.bundled import STDIN, bundled_file, is_path
-from rlrecipe.recipe.dump import to_yaml
-from rlrecipe.recipe.errors import PlacedProblem, Problem, RecipeNotFound
+from rlrecipe.recipe.dump import TooDeep, to_yaml
+from rlrecipe.recipe.errors import Place, PlacedProblem, Problem, RecipeNotFound
 from rlrecipe.recipe.names import expanded, expansion
 from rlrecipe.recipe.overrides import override
 from rlrecipe.recipe.tree import Node, place
@@ -115,10 +115,20 @@ def read_layers(source: Origin, overrides: Sequence[str]) -> Layers:
     return result
 
 
+def _mapping(source: Mapping[str, Any]) -> Layers:
+    result = Layers("", "<mapping>", None, Path.cwd())
+    try:
+        result.text = to_yaml(source)
+    except TooDeep as error:
+        problem = Problem("E105", (), str(error), "flatten the recipe")
+        result.problems.append(PlacedProblem(problem, Place(result.name)))
+    return result
+
+
 def _open(source: Origin) -> Layers:
     source = read_once(source)
     if isinstance(source, Mapping):
-        return Layers(to_yaml(source), "<mapping>", None, Path.cwd())
+        return _mapping(source)
     if isinstance(source, Piped):
         text, problems = decode(source.raw, source.name)
         return Layers(text, source.name, None, Path.cwd(), problems=problems)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path as File
 
 from pydantic import ValidationError
@@ -76,7 +77,7 @@ def load(
     loaded, placed = load_given(imports)
     layers = read_layers(source, overrides)
     placed += layers.problems
-    secret = list(_secrets(layers))
+    secret = list(islice(_secrets(layers), MOST_PROBLEMS))
     declared, found = _imports(layers, imports, trust_imports, recorded)
     root, component, wrong = _merged(layers)
     placed += wrong
@@ -94,7 +95,7 @@ def load(
     told = (problem for problem in found + problems if not any(_touch(problem.path, path) for path in paths))
     placed += [*secret, *(tree.place(root, problem, layers.name) for problem in told)]
     if placed or recipe is None:
-        raise RecipeError(dict.fromkeys(placed))
+        raise RecipeError(sorted(dict.fromkeys(placed), key=PlacedProblem.order)[:MOST_PROBLEMS])
     recipe._imported = (*loaded, *declared)
     return Loaded(recipe, layers.text, layers.file, layers.name, recipe.imported, root)
 
@@ -137,7 +138,7 @@ def _merged(layers: Layers) -> tuple[Node, Component | None, list[PlacedProblem]
 
 def _validated(root: Node, component: Component | None) -> tuple[Recipe | None, list[Problem]]:
     """The recipe, or what is wrong with it; combinations are checked as far as the rest is sound."""
-    problems = list(check_tree(root))
+    problems = list(islice(check_tree(root), MOST_PROBLEMS))
     recipe, found = _parsed(root)
     if recipe is None and component is None:
         # These sections come from the algorithm, whose absence has been told.
@@ -150,7 +151,9 @@ def _validated(root: Node, component: Component | None) -> tuple[Recipe | None, 
         recipe = _sound_part(root, component, faults)
     if recipe is not None:
         recipe = adapted(recipe, root)
-        problems += [p for p in check_recipe(recipe) if not any(_touch(p.path, fault) for fault in faults)]
+        problems += [
+            p for p in islice(check_recipe(recipe), MOST_PROBLEMS) if not any(_touch(p.path, fault) for fault in faults)
+        ]
     return recipe, problems
 
 

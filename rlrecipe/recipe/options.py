@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from rlrecipe.recipe.registry import Component
 
 
+#: Components in one list: more are a mistake, and each costs time at every batch.
+MOST = 100
+
+
 def option(default: Any = ..., meaning: str = "", **constraints: Any) -> Any:
     """An option: its default (``...`` if it is required), its meaning, and Pydantic's constraints."""
     return Field(default, description=meaning, **constraints)

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr
 from pydantic_core import PydanticCustomError
 
 from rlrecipe.recipe.names import LONGEST_NAME, NAMED, SHOWN
-from rlrecipe.recipe.options import Options, Slot, option
+from rlrecipe.recipe.options import MOST, Options, Slot, option
 from rlrecipe.recipe.values import Duration
 
 if TYPE_CHECKING:
@@ -125,8 +125,12 @@ class Recipe(Options):
     trainer: TrainerOptions = option(..., "How long to train.")
     evaluation: EvaluationOptions = option({}, "How the policy is evaluated.")
     checkpoint: CheckpointOptions = option({}, "When checkpoints are written.")
-    loggers: list[Annotated[Options, Slot("logger")]] = option(["csv"], "Where rows go besides metrics.jsonl.")
-    hooks: list[Annotated[Options, Slot("hook")]] = option([], "Functions called at points of the loop.")
+    loggers: list[Annotated[Options, Slot("logger")]] = option(
+        ["csv"], "Where rows go besides metrics.jsonl.", max_length=MOST
+    )
+    hooks: list[Annotated[Options, Slot("hook")]] = option(
+        [], "Functions called at points of the loop.", max_length=MOST
+    )
     runtime: RuntimeOptions = option({}, "Device, threads and compilation.")
     _imported: tuple[Imported, ...] = PrivateAttr(())
 

@@ -19,6 +19,7 @@ from rlrecipe.recipe.tree import INVALID, Mark, Node, Source
 
 LARGEST_TEXT = 2**20
 DEEPEST = 20
+LONGEST_KEY = 200
 
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -130,8 +131,9 @@ class _Reader:
                 root = self._node(event, events, (), None)
         return root
 
-    def _node(self, event: Any, events: Iterator[Any], path: Path, key: Mark | None) -> Node:
-        if len(path) > DEEPEST:
+    def _node(self, event: Any, events: Iterator[Any], path: Path, key: Mark | None, of_key: int = 0) -> Node:
+        # A key may be a mapping with such a key, and so on: nothing of that is in the path.
+        if len(path) + of_key > DEEPEST:
             raise self._refuse(self._mark(event), f"more than {DEEPEST} levels", "flatten the recipe", path)
         mark = self._mark(event)
         if isinstance(event, yaml.AliasEvent):
@@ -144,32 +146,34 @@ class _Reader:
         if isinstance(event, yaml.ScalarEvent):
             return Node(self._scalar(event, mark, path), key, mark)
         if isinstance(event, yaml.SequenceStartEvent):
-            return Node(self._sequence(events, path), key, mark)
-        return Node(self._mapping(events, path), key, mark)
+            return Node(self._sequence(events, path, of_key), key, mark)
+        return Node(self._mapping(events, path, of_key), key, mark)
 
-    def _sequence(self, events: Iterator[Any], path: Path) -> list[Node]:
+    def _sequence(self, events: Iterator[Any], path: Path, of_key: int) -> list[Node]:
         items: list[Node] = []
         for event in events:
             if isinstance(event, yaml.SequenceEndEvent):
                 break
-            items.append(self._node(event, events, (*path, len(items)), None))
+            items.append(self._node(event, events, (*path, len(items)), None, of_key))
         return items
 
-    def _mapping(self, events: Iterator[Any], path: Path) -> dict[str, Node]:
+    def _mapping(self, events: Iterator[Any], path: Path, of_key: int) -> dict[str, Node]:
         items: dict[str, Node] = {}
         for event in events:
             if isinstance(event, yaml.MappingEndEvent):
                 break
             known = len(self.problems)
-            key = self._node(event, events, path, None)
+            key = self._node(event, events, path, None, of_key + 1)
             assert key.mark is not None
             name = key.value
             if not isinstance(name, str):
                 if len(self.problems) == known:
                     self._report(key.mark, f"a key that is {_kind(key)}", "keys are text: quote it", path)
-                self._node(next(events), events, (*path, "?"), None)
+                self._node(next(events), events, (*path, "?"), None, of_key)
                 continue
-            value = self._node(next(events), events, (*path, name), key.mark)
+            if len(name) > LONGEST_KEY:
+                raise self._refuse(key.mark, f"a key of {len(name)} characters", f"keys have up to {LONGEST_KEY}", path)
+            value = self._node(next(events), events, (*path, name), key.mark, of_key)
             if name in items:
                 first = items[name].key
                 where = f"; it is first given in line {first.line + 1}" if first else ""
@@ -182,6 +186,11 @@ class _Reader:
         return items
 
     def _scalar(self, event: Any, mark: Mark, path: Path) -> Any:
+        # Escapes between double quotes bring what may not stand in a text itself.
+        found = _REFUSED.search(event.value)
+        if found is not None:
+            self._report(mark, f"the character {found[0]!a}", "remove it", path)
+            return INVALID
         if event.style:
             return event.value
         try:

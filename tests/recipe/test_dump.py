@@ -32,7 +32,7 @@ schedule = st.builds(
     st.floats(0, 10),
     st.none() | number.filter(bool) | duration,
 )
-text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+text = st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"]), min_size=1, max_size=12)
 name = text.filter(lambda t: not set(":$~") & set(t))
 # Arguments of environments that nobody consented to hold no texts.
 plain = st.recursive(

@@ -113,7 +113,7 @@ plain = st.recursive(
     | st.booleans()
     | st.integers(-(2**53), 2**53)
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=["Cs"])),
+    | st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"])),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abz_1. ", min_size=1), inner, max_size=3),
     max_leaves=12,
 )
@@ -153,5 +153,5 @@ def test_values_that_no_recipe_holds(value: Any, error: type[Exception]) -> None
 def test_a_circle_is_too_deep() -> None:
     circle: dict[str, Any] = {}
     circle["a"] = circle
-    with pytest.raises(ValueError, match="at most 20 levels"):
+    with pytest.raises(ValueError, match="more than 20 levels"):
         to_yaml(circle)
