@@ -74,6 +74,9 @@ fuzz-recipes: .venv/installed-dev  ## 5,000 mutated recipes are each valid or re
 fuzz-documents: .venv/installed-dev  ## 10,000 documents, random and mutated, are each answered by a recipe or its problems
 	RLRECIPE_FUZZ_DOCUMENTS=10000 $(BIN)/python -m pytest tests/recipe/test_fuzz.py
 
+signals: .venv/installed  ## 30 SIGTERM or SIGINT at 0 to 3 s after the start: each ends as promised and goes on
+	$(BIN)/python -m benchmarks.signals
+
 versions:  ## the package with each of TORCH: imported, PPO, SAC and DQN trained for a moment, in .versions
 	@for version in $(TORCH); do \
 	  at=.versions/$$version; \

@@ -48,9 +48,12 @@ def __dir__() -> list[str]:
 
 def load_policy(path: str | Path, **options: Any) -> LoadedPolicy:
     """The policy of a run directory or checkpoint (``rlrecipe.runs.policy.load_policy``)."""
+    from pathlib import Path
+
+    from rlrecipe.paths import expanded
     from rlrecipe.runs import policy
 
-    return policy.load_policy(path, **options)
+    return policy.load_policy(Path(expanded(str(path))), **options)
 
 
 def train(
@@ -67,7 +70,7 @@ def train(
 
     Args:
         recipe: what to train.
-        run_dir: where; by default ``runs/<name>/<time>-<id>``.
+        run_dir: where; by default ``runs/<name>/<time>-<id>``. ``~`` is the home, here as in the other paths.
         go_on: with a run in ``run_dir`` already, go on with it.
         init_from: a run or checkpoint whose weights to start from.
         trust_imports: load the code that the recipe declares.
@@ -79,7 +82,8 @@ def train(
 
     Raises:
         RecipeError: the recipe has problems.
-        Exception: whatever made the run fail.
+        RuntimeError: a component's code asked the process to exit.
+        Exception: whatever else made the run fail.
     """
     from pathlib import Path
 
@@ -87,19 +91,24 @@ def train(
 
     # Before anything imports torch.
     choose()
+    from rlrecipe.paths import expanded
     from rlrecipe.recipe.overrides import overrides_of
     from rlrecipe.runs.progress import Display
     from rlrecipe.runs.start import run
 
+    if isinstance(recipe, str | Path):
+        recipe = type(recipe)(expanded(str(recipe)))
     result = run(
         recipe,
         overrides_of(overrides),
-        run_dir=None if run_dir is None else Path(run_dir),
+        run_dir=None if run_dir is None else Path(expanded(str(run_dir))),
         go_on=go_on,
-        init_from=None if init_from is None else Path(init_from),
+        init_from=None if init_from is None else Path(expanded(str(init_from))),
         trust_imports=trust_imports,
         display=Display(quiet=quiet),
     )
+    if isinstance(result.outcome.error, SystemExit):
+        raise RuntimeError(result.outcome.reason) from result.outcome.error
     if result.outcome.error is not None:
         raise result.outcome.error
     return result

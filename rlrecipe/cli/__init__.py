@@ -11,12 +11,14 @@ import pkgutil
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from rlrecipe.cli import common
 from rlrecipe.errors import Refusal
+from rlrecipe.paths import expanded
 from rlrecipe.recipe.describe import unknown
 from rlrecipe.recipe.errors import RecipeError, RecipeNotFound, printable
 from rlrecipe.recipe.registry import UnknownComponent
@@ -64,14 +66,15 @@ def application() -> typer.Typer:
 def _on_its_own(command: Callable[..., None]) -> Callable[..., None]:
     """A command whose standard output is its answer alone, and whose exit code only its own code chooses.
 
-    A component's code may print, call ``sys.exit(0)``, or raise what Typer takes for the end of the reader.
+    A component's code may print, call ``sys.exit(0)``, or raise what Typer takes for the end of the reader. In every
+    option that is a path, ``~`` is the home.
     """
 
     @functools.wraps(command)
     def shielded(*arguments: object, **options: object) -> None:
         try:
             with common.quiet_stdout():
-                command(*arguments, **options)
+                command(*arguments, **{name: _expanded(value) for name, value in options.items()})
         except KeyboardInterrupt:
             common.complain("stopped by Ctrl-C")
             raise typer.Exit(130) from None
@@ -83,6 +86,10 @@ def _on_its_own(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(_failed(error)) from error
 
     return shielded
+
+
+def _expanded(value: object) -> object:
+    return Path(expanded(str(value))) if isinstance(value, Path) else value
 
 
 def commands() -> list[str]:

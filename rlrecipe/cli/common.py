@@ -13,6 +13,7 @@ anything unexpected (one line and exit 1, a traceback with ``--debug``).
 from __future__ import annotations
 
 import contextlib
+import io
 import json as json_module
 import math
 import os
@@ -23,7 +24,10 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
+from rlrecipe.errors import StoppedError
+from rlrecipe.paths import expanded
 from rlrecipe.recipe.errors import PlacedProblem, document, plain
+from rlrecipe.signals import Signals, at_once
 
 USAGE = 2
 
@@ -61,6 +65,7 @@ Recipe = Annotated[
     str,
     typer.Argument(
         metavar="RECIPE",
+        callback=lambda given: expanded(given),
         help="A path that ends in .yaml, .yml or .json or starts with . or /; - is standard input; "
         "else the name of a bundled recipe.",
     ),
@@ -71,7 +76,12 @@ Overrides = Annotated[
 ]
 Imports = Annotated[
     list[str] | None,
-    typer.Option("--import", metavar="FILE_OR_MODULE", help="Load components from your own code."),
+    typer.Option(
+        "--import",
+        metavar="FILE_OR_MODULE",
+        callback=lambda given: [expanded(one) for one in given or ()],
+        help="Load components from your own code.",
+    ),
 ]
 TrustImports = Annotated[bool, typer.Option("--trust-imports", help="Load the code that the recipe itself declares.")]
 Json = Annotated[bool, typer.Option("--json", callback=_set_json, help="Print one JSON document to standard output.")]
@@ -86,6 +96,17 @@ def quiet_stdout() -> Iterator[None]:
             yield
     finally:
         settings.answer = None
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[Signals]:
+    """Work that nothing is left of when a signal stops it: 130 after Ctrl-C, 143 after others."""
+    signals = Signals(settings.quiet, "stopping after this step")
+    try:
+        with signals:
+            yield signals
+    except StoppedError:
+        raise typer.Exit(at_once(signals.received) if signals.received is not None else 1) from None
 
 
 def answer() -> TextIO:
@@ -116,6 +137,17 @@ def print_text(text: str, *, exact: bool = False) -> None:
     """
     text = text if exact else plain(text)
     answer().write(text if text.endswith("\n") else text + "\n")
+
+
+def print_recipe(text: str) -> None:
+    """A recipe on standard output: in UTF-8 if it becomes a file, whatever the locale is, for nothing else is read."""
+    stream = answer()
+    if isinstance(stream, io.TextIOWrapper) and not stream.isatty():
+        stream.flush()
+        stream.buffer.write(text.encode("utf-8", "backslashreplace"))
+        stream.buffer.flush()
+    else:
+        print_text(text, exact=True)
 
 
 def note(text: str) -> None:

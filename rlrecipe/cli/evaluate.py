@@ -46,7 +46,16 @@ def command(
 
     changes = _changes(env or [])
     policy = load_policy(path, best=best, imports=imports or (), trust_imports=trust_imports)
-    report = evaluate(policy, episodes, seed=seed, deterministic=not stochastic, changes=changes, video=video)
+    with common.stoppable() as signals:
+        report = evaluate(
+            policy,
+            episodes,
+            seed=seed,
+            deterministic=not stochastic,
+            changes=changes,
+            video=video,
+            interrupted=lambda: signals.received is not None,
+        )
     if common.settings.json:
         common.print_json(report)
         return

@@ -17,4 +17,4 @@ def command(
     env: Annotated[str, typer.Option("--env", metavar="E", help="The id of an environment.")] = "CartPole-v1",
 ) -> None:
     """Print a commented recipe with every option, for you to keep and change."""
-    common.print_text(template(algorithm, env))
+    common.print_recipe(template(algorithm, env))

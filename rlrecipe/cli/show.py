@@ -19,4 +19,4 @@ def command(
     if json:
         common.print_json(data(loaded.recipe))
     else:
-        common.print_text(dump(loaded.recipe), exact=True)
+        common.print_recipe(dump(loaded.recipe))

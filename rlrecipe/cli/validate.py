@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rlrecipe.cli import common
+from rlrecipe.paths import expanded
 from rlrecipe.recipe.errors import PlacedProblem, RecipeError, exit_code
 from rlrecipe.recipe.load import load
 
@@ -45,7 +46,14 @@ def problems(
 
 
 def command(
-    recipes: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="Paths or names of bundled recipes.")],
+    recipes: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RECIPE...",
+            callback=lambda given: [expanded(one) for one in given],
+            help="Paths or names of bundled recipes.",
+        ),
+    ],
     overrides: common.Overrides = None,
     imports: common.Imports = None,
     trust_imports: common.TrustImports = False,

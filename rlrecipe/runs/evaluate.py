@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from rlrecipe.builders.environments import Spaces, environment_problem, make_env, spaces_of
-from rlrecipe.errors import Refusal
+from rlrecipe.errors import Refusal, StoppedError
 from rlrecipe.evaluation import Evaluation, Evaluator, Stage
 from rlrecipe.probe import differing
 from rlrecipe.recipe.evaluation import evaluation_env, merged_env
@@ -61,6 +61,7 @@ def evaluate(
     deterministic: bool = True,
     changes: Mapping[str, Any] | None = None,
     video: Path | None = None,
+    interrupted: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Run episodes with a loaded policy.
 
@@ -71,6 +72,7 @@ def evaluate(
         deterministic: the most probable actions rather than drawn ones.
         changes: options of ``env`` that differ.
         video: where to write the first episode as mp4.
+        interrupted: asked at every step.
 
     Returns:
         What ``report`` describes.
@@ -78,6 +80,7 @@ def evaluate(
     Raises:
         Refusal: the environment cannot be built, or is not one that the policy can act in; ``video`` is a folder, or
             does not end in ``.mp4``.
+        StoppedError: it was interrupted.
     """
     if video is not None:
         check_target(video)
@@ -90,12 +93,13 @@ def evaluate(
     if difference is not None:
         raise Refusal(difference)
     stage = Stage(partial(make_env, options, "eval"), policy.policy, policy.transforms)
-    evaluator = Evaluator(stage, Streams(seed))
+    evaluator = Evaluator(stage, Streams(seed), interrupted)
     if video is None:
         evaluation = evaluator.run(episodes, deterministic)
     else:
         evaluation = filmed(evaluator, episodes, deterministic, video)
-    assert evaluation is not None, "nothing interrupts this evaluation"
+    if evaluation is None:
+        raise StoppedError("stopped in the middle of an evaluation")
     return report(evaluation, policy.checkpoint, seed)
 
 
@@ -117,5 +121,8 @@ def filmed(evaluator: Evaluator, episodes: int, deterministic: bool, path: Path)
         # Whatever ended it: half an episode is no film of the first one.
         filming.discard()
         raise
-    filming.finish()
+    if evaluation is None:
+        filming.discard()
+    else:
+        filming.finish()
     return evaluation
