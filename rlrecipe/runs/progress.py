@@ -23,31 +23,38 @@ PAUSE = 2.0
 
 
 class Listener(io.TextIOBase):
-    """Standard error, whoever reads it: what cannot be written is dropped, since nothing depends on it."""
+    """A stream, whoever reads it: what cannot be written is dropped, since nothing depends on it.
+
+    Args:
+        stream: standard error by default, as it is now: a bar that is shown puts itself in its place.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
 
     @property
     def encoding(self) -> str:  # type: ignore[override]  # rich asks for it; io's own is writable
-        """As standard error has it."""
-        return getattr(sys.stderr, "encoding", None) or "utf-8"
+        """As the stream has it."""
+        return getattr(self.stream, "encoding", None) or "utf-8"
 
     def isatty(self) -> bool:
         """Whether a terminal reads it."""
         with suppress(OSError, ValueError):
-            return sys.stderr is not None and sys.stderr.isatty()
+            return self.stream is not None and self.stream.isatty()
         return False
 
     def write(self, text: str, /) -> int:
         """Write what the encoding knows, the rest as escapes."""
         with suppress(OSError, ValueError):
-            if sys.stderr is not None:
-                sys.stderr.write(text.encode(self.encoding, "backslashreplace").decode(self.encoding))
+            if self.stream is not None:
+                self.stream.write(text.encode(self.encoding, "backslashreplace").decode(self.encoding))
         return len(text)
 
     def flush(self) -> None:
         """Let the reader see it."""
         with suppress(OSError, ValueError):
-            if sys.stderr is not None:
-                sys.stderr.flush()
+            if self.stream is not None:
+                self.stream.flush()
 
 
 class Display:
