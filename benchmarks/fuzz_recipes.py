@@ -58,6 +58,24 @@ ODD: list[Any] = [
     ),
     *([None], {"": 1}, {"env_name": "CartPole-v1"}, [0.5, "a", {}], {"name": "linear", "start": 1}, [-1], [10**9]),
 ]
+#: Where components stand, and of which kind.
+SLOTS = {
+    "hooks": "hook",
+    "loggers": "logger",
+    "env.transforms": "transform",
+    "env": "env",
+    "algorithm": "algorithm",
+    "optimizer": "optimizer",
+    "collector": "collector",
+    "replay_buffer": "replay_buffer",
+    "replay_buffer.storage": "storage",
+    "exploration": "exploration",
+    "networks.policy": "network",
+    "networks.encoder": "network",
+    "networks.policy.distribution": "distribution",
+    "optimizer.schedule": "schedule",
+    "algorithm.target": "target",
+}
 IDS = ["CartPole-v1", "Pendulum-v1", "FrozenLake-v1", "Blackjack-v1", "Nope-v0", "CartPole", "cartpole-v1"]
 
 
@@ -88,7 +106,7 @@ class Mutations:
         rng = random.Random(f"{self.seed}/{index}")
         recipe = copy.deepcopy(rng.choice(self.recipes))
         for _ in range(rng.choice((0, 1, 1, 1, 2, 5))):
-            self._mutate(recipe, rng)
+            (self._mutate if rng.random() < 0.6 else self._exchange)(recipe, rng)
         overrides = [self._override(recipe, rng) for _ in range(rng.choice((0, 0, 0, 1, 2)))]
         if rng.random() < 0.3:
             return Case(recipe, overrides)
@@ -121,11 +139,33 @@ class Mutations:
         else:
             holder[key] = self._value(rng)
 
+    def _exchange(self, recipe: dict[str, Any], rng: random.Random) -> None:
+        """Another component in a place of its kind, with some of its options."""
+        slot = rng.choice([*SLOTS])
+        component = rng.choice(search(SLOTS[slot]))
+        options = {"name": component.name}
+        for name in rng.sample([*component.options.model_fields], k=min(len(component.options.model_fields), 3)):
+            if rng.random() < 0.5:
+                options[name] = self._value(rng)
+        holder = recipe
+        *above, last = slot.split(".")
+        for key in above:
+            inner = holder.get(key)
+            holder[key] = holder = inner if isinstance(inner, dict) else {"env_name": inner} if key == "env" else {}
+        few = rng.choice((1, 1, 2))
+        holder[last] = [options] * few if last in ("hooks", "loggers", "transforms") else options
+
     def _value(self, rng: random.Random) -> Any:
         return copy.deepcopy(rng.choice(ODD))
 
     def _override(self, recipe: dict[str, Any], rng: random.Random) -> str:
         path = ".".join(str(rng.choice([*self.keys, 0, "name"])) for _ in range(rng.choice((1, 2, 3))))
+        if rng.random() < 0.7:
+            # One that is there.
+            path, value = "", recipe
+            while isinstance(value, dict | list) and value and rng.random() < 0.8:
+                key = rng.choice([*value] if isinstance(value, dict) else range(len(value)))
+                path, value = f"{path}.{key}".lstrip("."), value[key]
         return f"{path}={rng.choice([json.dumps(self._value(rng)), rng.choice(self.names), '[', '{a: b', '? x'])}"
 
 

@@ -14,6 +14,7 @@ from rlrecipe.builders.environments import Spaces, environment_problem, make_env
 from rlrecipe.errors import Refusal, StoppedError
 from rlrecipe.evaluation import Evaluation, Evaluator, Stage
 from rlrecipe.probe import differing
+from rlrecipe.recipe.errors import Place, PlacedProblem, RecipeError
 from rlrecipe.recipe.evaluation import evaluation_env, merged_env
 from rlrecipe.recipe.messages import problems_of
 from rlrecipe.recipe.options import Options
@@ -43,12 +44,16 @@ def env_options(policy: LoadedPolicy, changes: Mapping[str, Any]) -> Options:
     """The evaluation environment's options with some of them changed.
 
     Raises:
+        RecipeError: a change names what nobody consented to.
         Refusal: a change does not fit the options.
     """
     try:
         return evaluation_env(policy.recipe, changes)
     except ValidationError as error:
         found = problems_of(error, unmarked({"env": merged_env(policy.recipe, changes).data()}))
+        unasked = [PlacedProblem(problem, Place("--env")) for problem in found if problem.code == "E403"]
+        if unasked:
+            raise RecipeError(unasked) from None
         lines = [f"{'.'.join(map(str, problem.path[1:]))}: {problem.message}" for problem in found]
         raise Refusal("the environment cannot be changed like that: " + "; ".join(lines)) from None
 

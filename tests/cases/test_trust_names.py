@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rlrecipe.checkpoint.verified import canonical, digest
 from rlrecipe.cli import main
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.load import load
@@ -137,14 +138,17 @@ def test_validate_and_run_refuse_it(trap: Path) -> None:
 def test_a_strangers_checkpoint_is_refused(trap: Path) -> None:
     small.train(small.CARTPOLE, trap / "run", "trainer.total_frames=64", "evaluation={episodes: 1}")
     (folder,) = (path for path in (trap / "run/checkpoints").iterdir() if path.name.startswith("000000000064"))
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["recipe"]["env"] = {"name": "torchrl", "env": "GymEnv", "kwargs": {"env_name": "trap:Id"}}
-    with pytest.raises(RecipeError) as caught:
-        load(manifest["recipe"])
-    assert caught.value.exit_code == 4
-    assert main(["evaluate", str(trap / "run"), "-n", "1", "--env", "kwargs.backend=trap"]) == 2
+    assert main(["evaluate", str(trap / "run"), "-n", "1", "--env", "kwargs.backend=trap"]) == 4
     assert main(["evaluate", str(trap / "run"), "-n", "1", "--env", "env_name=trap:Id"]) == 2
     load_policy(trap / "run")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["recipe"]["env"] = {"name": "torchrl", "env": "GymEnv", "kwargs": {"env_name": "trap:Id"}}
+    del manifest["digest"]
+    sound = canonical({**manifest, "digest": digest(canonical(manifest))})
+    (folder / "manifest.json").write_bytes(sound)
+    assert main(["evaluate", str(folder), "-n", "1"]) == 4
+    with pytest.raises(RecipeError, match="env_name is the text 'trap:Id'"):
+        load_policy(folder)
 
 
 OWN = """
