@@ -6,10 +6,12 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from rlrecipe.checkpoint.content import SESSION, Checkpoint, Contents, unpack
+from rlrecipe.checkpoint.kept import Kept
 from rlrecipe.checkpoint.pieces import Links, encode
 from rlrecipe.checkpoint.verified import (
     MANIFEST,
@@ -58,6 +60,18 @@ class CheckpointStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._known: Kept | None = None
+
+    @property
+    def _kept(self) -> Kept:
+        """What is there, for whoever writes: others do not change it meanwhile."""
+        if self._known is None:
+            self._known = Kept(self.names())
+        return self._known
+
+    def holds(self, name: str) -> bool:
+        """Whether there is a checkpoint of this name."""
+        return _NAME.fullmatch(name) is not None and (self.folder / name).is_dir()
 
     def names(self) -> list[str]:
         """Names of the checkpoints, oldest first, damaged ones among them."""
@@ -71,7 +85,7 @@ class CheckpointStore:
             name = text_of(self.folder / which, MOST_NAME).strip()
         except (OSError, ValueError):
             return None
-        return name if name in self.names() else None
+        return name if self.holds(name) else None
 
     # -- writing
 
@@ -100,13 +114,14 @@ class CheckpointStore:
         staging.rename(self.folder / name)
         sync_folder(self.folder)
         shutil.rmtree(self.folder / f"{REPLACED}{name}", ignore_errors=True)
+        self._kept.add(name)
         self.point("latest", name)
 
     def _write(self, staging: Path, contents: Contents) -> None:
         facts: dict[str, Mapping[str, Any]] = {}
         for file, content in contents.files.items():
             facts[file] = _written(staging / file, content)
-        links = Links(self.folder / name for name in reversed(self.names()))
+        links = Links(self.folder / name for name in self._kept.newest_first())
         for file, piece in contents.pieces.items():
             if piece.fact is None or not links.link(piece.fact, staging / file):
                 piece.fact = _written(staging / file, encode(piece))
@@ -135,6 +150,7 @@ class CheckpointStore:
         kept = {key: value for key, value in source.manifest.items() if key not in ("files", "digest")}
         write_durably(folder / MANIFEST, Contents({}, {}, {**kept, **facts}).manifest(files))
         sync_folder(folder)
+        self._kept.add(name)
         self.point("latest", name)
 
     def point(self, which: str, name: str) -> None:
@@ -146,25 +162,29 @@ class CheckpointStore:
 
         One that is written again and has none before it keeps what it named: a fork's first one, its parent's.
         """
-        names = self.names()
-        before = [other for other in names if other < name]
+        before = self._kept.before(name)
+        while before is not None and not self.holds(before):
+            # Somebody took it away.
+            self._kept.remove(before)
+            before = self._kept.before(name)
         try:
-            if not before and name in names:
+            if before is None and self.holds(name):
                 own: str | None = read_manifest(self.folder / name)["previous"]
                 return own
-            return str(read_manifest(self.folder / before[-1])["digest"]) if before else None
+            return str(read_manifest(self.folder / before)["digest"]) if before is not None else None
         except (Refusal, KeyError):
             return None
 
     def prune(self, keep_last: int, anchors: Callable[[str], bool] = lambda _: False) -> None:
         """Remove all but the newest ``keep_last``, the best, and the anchors."""
-        names = self.names()
-        kept = {*names[-keep_last:], self.pointer("best"), self.pointer("latest")}
-        for name in names:
-            if name not in kept and not anchors(name):
+        kept = (self.pointer("best"), self.pointer("latest"))
+        for name in self._kept.passing(keep_last, anchors):
+            if name not in kept:
                 # Renamed first: a half-deleted folder must not look like a checkpoint.
                 doomed = self.folder / f"{STAGING}pruned-{name}"
-                (self.folder / name).rename(doomed)
+                with suppress(FileNotFoundError):
+                    (self.folder / name).rename(doomed)
+                self._kept.remove(name)
                 shutil.rmtree(doomed, ignore_errors=True)
 
     def sweep(self) -> None:
@@ -239,6 +259,7 @@ class CheckpointStore:
         make_folder(aside.parent)
         shutil.rmtree(aside, ignore_errors=True)
         (self.folder / name).rename(aside)
+        self._known = None
         return aside
 
 

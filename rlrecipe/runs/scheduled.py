@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any
 
@@ -130,16 +132,22 @@ class ScheduledCheckpoint:
         try:
             self.store.save(name, contents)
             self.mark_best()
-            self.store.prune(self.options.keep_last, self.anchors.__contains__)
+            self.store.prune(self.options.keep_last, self._is_anchor)
         except OSError as error:
             self.say(f"ERROR: the checkpoint {name} could not be written: {error.strerror}; the one before it is kept")
             return False
+        # Indented JSON and safetensors leave cycles of objects, which would pile up until there are 100,000 objects.
+        gc.collect(0)
         return True
+
+    def _is_anchor(self, name: str) -> bool:
+        at = bisect_left(self.anchors, name)
+        return self.anchors[at : at + 1] == [name]
 
     def mark_best(self) -> None:
         """Let ``best`` name the checkpoint of the best evaluation, if that is kept."""
         best = self.evaluation.best
-        if self.options.keep_best and best and best[1] in self.store.names() and self.store.pointer("best") != best[1]:
+        if self.options.keep_best and best and self.store.holds(best[1]) and self.store.pointer("best") != best[1]:
             self.store.point("best", best[1])
 
     def _facts(self, name: str) -> dict[str, Any]:
