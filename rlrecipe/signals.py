@@ -105,6 +105,7 @@ class Signals:
 
         self._depth += 1
         if self._depth == 1 and threading.current_thread() is threading.main_thread():
+            _open.append(self)
             self._before = {number: signal.getsignal(number) for number in _taken()}
             for number in self._before:
                 signal.signal(number, self._handle)
@@ -114,6 +115,8 @@ class Signals:
         self._depth -= 1
         if self._depth:
             return
+        if self in _open:
+            _open.remove(self)
         for handler in self._before.values():
             if isinstance(handler, Early):
                 handler.session_over()
@@ -138,6 +141,15 @@ class Signals:
     def exit_code(self) -> int | None:
         """The exit code that the signal asks for, or None."""
         return None if self.received is None else exit_code(self.received)
+
+
+#: Those that are open, the innermost last.
+_open: list[Signals] = []
+
+
+def current() -> Signals | None:
+    """The signals that are noted now, or None where they end the process or are the program's."""
+    return _open[-1] if _open else None
 
 
 @contextmanager

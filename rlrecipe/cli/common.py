@@ -101,12 +101,14 @@ def quiet_stdout() -> Iterator[None]:
 @contextlib.contextmanager
 def stoppable() -> Iterator[Signals]:
     """Work that nothing is left of when a signal stops it: 130 after Ctrl-C, 143 after others."""
-    signals = Signals(settings.quiet, "stopping after this step")
+    signals = Signals(settings.quiet, "stopping soon, with nothing written")
     try:
         with signals:
             yield signals
     except StoppedError:
-        raise typer.Exit(at_once(signals.received) if signals.received is not None else 1) from None
+        assert signals.received is not None, "nothing else stops it"
+    if signals.received is not None:
+        raise typer.Exit(at_once(signals.received))
 
 
 def answer() -> TextIO:

@@ -33,7 +33,8 @@ def command(
     first, last = _range(frames)
     from rlrecipe.runs.reexecute import replay
 
-    folder = replay(
-        run_dir, first, last, hooks=hook or (), video=video, imports=imports or (), trust_imports=trust_imports
-    )
+    with common.stoppable():
+        folder = replay(
+            run_dir, first, last, hooks=hook or (), video=video, imports=imports or (), trust_imports=trust_imports
+        )
     common.print_text(f"{folder}\n" + "\n".join(f"  {file.name}" for file in sorted(folder.iterdir())))

@@ -21,9 +21,13 @@ def command(
     from rlrecipe.runs.reexecute import verify
 
     found = []
-    for stretch in verify(run_dir, sample, imports=imports or (), trust_imports=trust_imports):
-        found.append(stretch)
-        common.note(f"{stretch.start} .. {stretch.end}: {stretch.difference or 'the same'}")
+    with common.stoppable() as signals:
+        for stretch in verify(run_dir, sample, imports=imports or (), trust_imports=trust_imports):
+            if signals.received is not None:
+                # What was cut short proves nothing.
+                break
+            found.append(stretch)
+            common.note(f"{stretch.start} .. {stretch.end}: {stretch.difference or 'the same'}")
     differ = [stretch for stretch in found if stretch.difference is not None]
     if json:
         common.print_json({"verified": not differ, "stretches": [vars(stretch) for stretch in found]})

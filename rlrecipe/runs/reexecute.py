@@ -21,7 +21,7 @@ from rlrecipe.build import make_trainer
 from rlrecipe.checkpoint.content import SESSION, Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.checkpoint.verified import DamagedCheckpoint
-from rlrecipe.errors import Refusal
+from rlrecipe.errors import Refusal, StoppedError
 from rlrecipe.files import copy, make_folder, open_binary
 from rlrecipe.recipe.dump import dump
 from rlrecipe.recipe.options import Options, Slot
@@ -52,6 +52,7 @@ def stretch(
 
     Raises:
         Refusal: the session did not get there.
+        StoppedError: a signal came.
     """
     quiet = {"loggers": [], "trainer": recipe.trainer.model_copy(update={"time_limit": None})}
     with tempfile.TemporaryDirectory(prefix="rlrecipe-") as scratch, flushing_denormals():
@@ -70,6 +71,8 @@ def stretch(
             session.begin(start)
             prepare(session)
             session.trainer.train()
+            if session.signals.received is not None:
+                raise StoppedError("stopped in the middle of a stretch")
             if session.clock.frames < until:
                 raise Refusal(f"the run ended at {session.clock.frames} frames: {session.trainer.ending.reason}")
             yield session

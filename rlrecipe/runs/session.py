@@ -26,7 +26,7 @@ from rlrecipe.runs.recorder import Recorder
 from rlrecipe.runs.scheduled import ScheduledCheckpoint, ScheduledEvaluation
 from rlrecipe.runs.transition import Transition
 from rlrecipe.runs.waiting import advice
-from rlrecipe.signals import RESUMABLE, Signals
+from rlrecipe.signals import RESUMABLE, Signals, current
 
 DONE, FAILED, DIVERGED = 0, 1, 6
 #: How much a resumed run has in common with one that was never stopped, from all to least.
@@ -59,7 +59,7 @@ class Session:
         assembly: what was built from the recipe.
         run: the run directory, locked by the caller.
         display: progress.
-        signals: that stop it; one that was noted before it trains ends it there.
+        signals: that stop it, by default those that are open; one that was noted before it trains ends it there.
     """
 
     def __init__(self, assembly: Assembly, run: RunDirectory, display: Display, signals: Signals | None = None) -> None:
@@ -68,7 +68,7 @@ class Session:
         engine = self.trainer.update.engine
         self.trainer.folder, self.trainer.say = run.path, lambda line: display.say(f"warning: {line}")
         engine.say, engine.lost = display.say, partial(self._demote, "continue")
-        self.signals = signals or Signals(display.quiet)
+        self.signals = signals or current() or Signals(display.quiet)
         engine.interrupted = self._asked_to_end
         self.store = CheckpointStore(run.checkpoints)
         self.recorder = Recorder(run.path, self.trainer, self.recipe.trainer.log_interval, display, self._asked_to_end)

@@ -14,6 +14,8 @@ import yaml
 from rlrecipe import Options, register
 from rlrecipe.runs.directory import RunDirectory
 from tests import processes, small
+from tests.cli.command import Commands
+from tests.cli.conftest import rlrecipe as rlrecipe
 
 RECIPE = {**small.CARTPOLE, "hooks": ["sends"], "checkpoint": {"every": 1e6}}
 WHOLE = {**small.CARTPOLE, "checkpoint": {"every": 1e6}}
@@ -153,6 +155,39 @@ def test_a_signal_before_there_is_a_session(
     assert sorted(path for path in tmp_path.iterdir() if path.name != "__pycache__") == before
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("words", [("verify", "run"), ("replay", "run", "--frames", "0:128")], ids=["verify", "replay"])
+def test_work_that_leaves_nothing_stops_with_nothing_left(
+    own_components: None, rlrecipe: Commands, words: tuple[str, ...], number: signal.Signals
+) -> None:
+    armed = [False]
+
+    class RingsOptions(Options):
+        """Sends a signal when it is armed."""
+
+    class Rings:
+        category = "operation"
+
+        def register(self, trainer: Any, name: str) -> None:
+            trainer.register_op("post_steps", self)
+
+        def __call__(self) -> None:
+            if armed[0]:
+                armed[0] = False
+                os.kill(os.getpid(), number)
+
+    @register("hook", "rings")
+    def make_rings(options: RingsOptions) -> Rings:
+        return Rings()
+
+    small.train({**small.CARTPOLE, "hooks": ["rings"]}, Path("run"), "trainer.total_frames=192")
+    before = sorted(Path().rglob("*"))
+    armed[0] = True
+    answer = rlrecipe(*words)
+    assert (answer.code, answer.out) == (130 if number is signal.SIGINT else 143, "")
+    assert sorted(Path().rglob("*")) == before
+
+
 def test_ctrl_c_in_an_evaluation_is_one_line(tmp_path: Path) -> None:
     small.train(small.CARTPOLE, tmp_path / "run", "trainer.total_frames=64")
     with subprocess.Popen(
@@ -169,5 +204,5 @@ def test_ctrl_c_in_an_evaluation_is_one_line(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()
     assert (process.returncode, out) == (130, "")
-    assert err == "SIGINT: stopping after this step; once more to stop at once\n"
+    assert err == "SIGINT: stopping soon, with nothing written; once more to stop at once\n"
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
