@@ -11,6 +11,7 @@ import gymnasium
 import numpy as np
 
 from rlrecipe.interfaces import State
+from rlrecipe.wrappers.checked import Checked
 
 Env = Any
 
@@ -21,8 +22,11 @@ CONSTANT = frozenset({"render_mode", "metadata", "reward_range", "_cached_spec",
 def layers(env: Env) -> Iterator[tuple[str, Any]]:
     """The environment's wrappers from the outside in by number, the environment itself, and its spaces by name."""
     spaces = {"action_space": env.action_space, "observation_space": env.observation_space}
-    for i in count():
-        yield str(i), env
+    number = count()
+    while True:
+        # The layer that looks at answers has nothing to save.
+        if not isinstance(env, Checked):
+            yield str(next(number)), env
         if not isinstance(env, gymnasium.Wrapper):
             break
         env = env.env

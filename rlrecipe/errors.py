@@ -29,6 +29,22 @@ class UnbuildableError(ValueError):
         self.path, self.cure = path, cure
 
 
+class EnvironmentFault(Exception):  # noqa: N818 - what an environment did, in its own name
+    """An environment that breaks gymnasium's interface: at ``env`` of a recipe (E301) where it is tried, exit 1 later.
+
+    Args:
+        message: environment, method, what came and what was expected.
+        cure: what would help.
+    """
+
+    def __init__(self, message: str, cure: str) -> None:
+        super().__init__(message, cure)
+        self.message, self.cure = message, cure
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.cure}"
+
+
 class HookError(Refusal, ValueError):
     """A hook that cannot work, or not where it was registered.
 

@@ -14,6 +14,7 @@ from torchrl.envs.utils import step_mdp
 
 from rlrecipe.errors import UnbuildableError
 from rlrecipe.torchrl_spaces import Observations, action_of, leaves
+from rlrecipe.wrappers.checked import Checked
 
 Env = gymnasium.Env[Any, Any]
 
@@ -215,7 +216,9 @@ class TransformedByTorchRL(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 def of_torchrl(env: Env) -> TorchRLEnv | TransformedByTorchRL:
     """``env`` as what takes torchrl's transforms; neighbours share one TransformedEnv."""
-    return env if isinstance(env, TorchRLEnv | TransformedByTorchRL) else TransformedByTorchRL(env)
+    # What transforms give of torchrl's own environment is looked at behind them.
+    inner = env.env if isinstance(env, Checked) else env
+    return inner if isinstance(inner, TorchRLEnv | TransformedByTorchRL) else TransformedByTorchRL(env)
 
 
 def entries_of(env: TorchRLEnv | TransformedByTorchRL) -> tuple[list[Any], list[Any]]:

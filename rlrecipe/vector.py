@@ -8,7 +8,6 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from rlrecipe.capture import METHODS, Tape, layers
 from rlrecipe.interfaces import State
@@ -19,8 +18,20 @@ def _taped(make: Callable[[], gymnasium.Env[Any, Any]]) -> gymnasium.Env[Any, An
     return Tape(make())
 
 
+def _built(makes: Sequence[Callable[[], gymnasium.Env[Any, Any]]]) -> list[gymnasium.Env[Any, Any]]:
+    """Every environment; where one cannot be built, those before it are closed."""
+    envs: list[gymnasium.Env[Any, Any]] = []
+    try:
+        envs.extend(make() for make in makes)
+    except BaseException:
+        for env in envs:
+            env.close()
+        raise
+    return envs
+
+
 class Vector:
-    """gymnasium's synchronous vector environment, stepped without its infos, and a way to save it.
+    """Environments stepped in turn, and a way to save them.
 
     An environment whose episode ends starts its next one in the same step.
 
@@ -42,12 +53,14 @@ class Vector:
     ) -> None:
         if capture == "replay":
             makes = [partial(_taped, make) for make in makes]
-        self.inner = SyncVectorEnv(list(makes), autoreset_mode=AutoresetMode.SAME_STEP)
+        self.envs: list[gymnasium.Env[Any, Any]] = _built(makes)
         self.num_envs, self.seed, self.starts = len(makes), seed, 0
         self.first, self.total = first, len(makes) if total is None else total
-        self.envs: Sequence[gymnasium.Env[Any, Any]] = self.inner.envs
-        self.single_observation_space = self.inner.single_observation_space
-        self.single_action_space = self.inner.single_action_space
+        self.single_observation_space: Any = self.envs[0].observation_space
+        self.single_action_space: Any = self.envs[0].action_space
+        space: Any = self.single_observation_space
+        #: Shape and type of all observations together: one is copied before the next environment answers.
+        self._rows, self._dtype = (self.num_envs, *space.shape), space.dtype
         self.observation_dtype = dtype_of(self.single_observation_space)
         #: Where the last step ended an episode for the reports, too: a lost life (``going_on``) does not.
         self.over = np.zeros(self.num_envs, np.bool_)
@@ -57,14 +70,15 @@ class Vector:
     def start(self) -> np.ndarray:
         """First observations ``[N, ...]``, each environment seeded; another start has other seeds."""
         first = self.starts * self.total + self.first
-        seeds: list[int | None] = [self.seed(first + i) for i in range(self.num_envs)]
-        for env, seed in zip(self.envs, seeds, strict=True):
+        observations = np.empty(self._rows, self._dtype)
+        for i, env in enumerate(self.envs):
+            seed = self.seed(first + i)
             # An environment may sample its own spaces; unseeded, they draw from the system's entropy.
             env.action_space.seed(seed)
             env.observation_space.seed(seed)
-        observation, _ = self.inner.reset(seed=seeds)
+            observations[i] = env.reset(seed=seed)[0]
         self.starts += 1
-        return np.asarray(observation)
+        return observations
 
     def advance(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """One step of every environment.
@@ -73,9 +87,8 @@ class Vector:
             Observations to act on ``[N, ...]``, rewards, terminated, truncated ``[N]``, and the true next
             observations ``[N, ...]``: where an episode ended, its last one.
         """
-        # As SyncVectorEnv.step, which besides gathers infos nobody reads and fills and copies arrays of its own:
-        # eight CartPoles take 112 to 130 us a step here, 152 to 167 there, a tenth of a whole A2C run.
-        observations, final = [], {}
+        # SyncVectorEnv.step gathers infos besides, which nobody reads, and fills and copies arrays of its own.
+        following, final = np.empty(self._rows, self._dtype), {}
         self.over = np.zeros(self.num_envs, np.bool_)
         reward, (terminated, truncated) = np.empty(self.num_envs), np.empty((2, self.num_envs), np.bool_)
         for i, (env, one) in enumerate(zip(self.envs, action, strict=True)):
@@ -84,8 +97,7 @@ class Vector:
                 final[i] = np.array(observation)
                 self.over[i] = not any(layer.going_on for layer in self._goes_on[i])
                 observation, _ = env.reset()
-            observations.append(observation)
-        following = np.array(observations, self.single_observation_space.dtype)
+            following[i] = observation
         last = following
         if final:
             last = following.copy()
@@ -112,5 +124,6 @@ class Vector:
 
     def close(self) -> None:
         """Close every environment, and let it go: an emulator that is still held when the process ends complains."""
-        self.inner.close()
-        self.inner.envs, self.envs, self.captures, self._goes_on = [], [], None, []
+        for env in self.envs:
+            env.close()
+        self.envs, self.captures, self._goes_on = [], None, []

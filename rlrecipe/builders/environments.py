@@ -12,7 +12,7 @@ from typing import Any
 
 import gymnasium
 
-from rlrecipe.errors import UnbuildableError
+from rlrecipe.errors import EnvironmentFault, Terminated, UnbuildableError
 from rlrecipe.evaluation import Stage
 from rlrecipe.interfaces import Transform
 from rlrecipe.observations import as_rows
@@ -25,6 +25,7 @@ from rlrecipe.recipe.schema import Recipe
 from rlrecipe.rollout import random_rollout
 from rlrecipe.streams import Stream, Streams
 from rlrecipe.vector import Vector
+from rlrecipe.wrappers.checked import checked, layer_of, told
 
 Env = gymnasium.Env[Any, Any]
 ATARI = "pip install 'rlrecipe[atari]'"
@@ -40,13 +41,43 @@ def make_env(options: Any, phase: str = "train", render_mode: str | None = None)
 
     Raises:
         UnbuildableError: a transform does not fit the environment; its path begins below the environment's.
+        EnvironmentFault: it breaks gymnasium's interface.
     """
-    env: Env = options.component.build(options, render_mode)
+    return _dressed(_bare(options, render_mode), options, phase)
+
+
+def name_of(options: Any) -> str:
+    """What an environment is called in messages."""
+    name: str = getattr(options, "env_name", None) or options.component.name
+    return name
+
+
+def _bare(options: Any, render_mode: str | None) -> Env:
+    """An environment by its kind, its answers looked at; nothing of a recipe stands around it."""
+    name = name_of(options)
+    try:
+        env: Env = options.component.build(options, render_mode)
+    except (Exception, KeyboardInterrupt, Terminated):
+        raise
+    except BaseException as error:
+        cure = "raise an exception that says what went wrong"
+        raise EnvironmentFault(f"{name} cannot be built: its constructor raised {told(error)}", cure) from error
+    return checked(env, name, copies=_wraps(options))
+
+
+def _wraps(options: Any) -> bool:
+    return any(transform.component.traits.get("wraps") for transform in options.transforms)
+
+
+def _dressed(env: Env, options: Any, phase: str) -> Env:
+    """An environment under its frame skip and the transforms of a phase."""
     if options.frame_skip > 1:
         env = _FrameSkip(env, options.frame_skip)
     for i, transform in enumerate(options.transforms):
         if transform.component.traits.get("wraps") and transform.phase in (phase, "both"):
             env = _wrapped(env, transform, i)
+    if layer_of(env) is None:
+        env = checked(env, name_of(options))
     env = as_rows(env)
     try:
         _refuse_misfits(options, env.observation_space, phase)
@@ -197,6 +228,8 @@ def environment_problem(options: Any, error: Exception, path: Path) -> Problem:
     """Why an environment cannot be built, as a problem at ``path`` or below."""
     if isinstance(error, UnbuildableError):
         return Problem("E301", (*path, *error.path), str(error), error.cure)
+    if isinstance(error, EnvironmentFault):
+        return Problem("E301", path, error.message, error.cure)
     name = getattr(options, "env_name", options.component.name)
     where = (*path, "env_name") if hasattr(options, "env_name") else path
     text = str(error).split("\n")[0]

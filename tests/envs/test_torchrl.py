@@ -116,7 +116,7 @@ def test_it_trains_resumes_exactly_and_is_evaluated(tmp_path: Path) -> None:
 def test_torchrls_transforms_share_its_environment() -> None:
     renamed = {"name": "rename_transform", "in_keys": ["th"], "out_keys": ["angle"], "create_copy": True}
     env = made("PendulumEnv", "init_tracker", renamed)
-    assert len(env.played.inner.transform) == 2
+    assert len(env.unwrapped.played.inner.transform) == 2
     seen = env.reset(seed=0)[0]
     assert seen["angle"] == seen["th"]
     assert env.step(env.action_space.sample())[0]["is_init"].tolist() == [0]
