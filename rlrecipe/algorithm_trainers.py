@@ -15,11 +15,10 @@ from typing import Any, ClassVar
 
 import torch
 
-from rlrecipe.build import make_trainer
+from rlrecipe.build import assemble, found_by
 from rlrecipe.clock import Alarm
 from rlrecipe.evaluation import Evaluator
 from rlrecipe.hooks.base import Hook
-from rlrecipe.probe import probe
 from rlrecipe.recipe import registry
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Options
@@ -77,12 +76,11 @@ class AlgorithmTrainer(StandAlone, RecipeTrainer):
         given = {"env": env, "seed": seed, **self._sections(options)}
         declared = [hook for hook in hooks if isinstance(hook, str | Mapping)]
         loaded = load({**given, "hooks": declared} if declared else given)
-        if problems := list(probe(loaded.recipe)):
-            raise loaded.error(problems)
-        self.recipe = resolve(loaded.recipe)
+        found = found_by(loaded)
+        self.recipe = resolve(loaded.recipe, found.spaces)
         with flushing_denormals():
             # Hooks are registered with this trainer, below.
-            self.assembly = make_trainer(self.recipe.model_copy(update={"hooks": []}))
+            self.assembly = assemble(self.recipe.model_copy(update={"hooks": []}), found)
         self._take_over(self.assembly.trainer)
         self._register(hooks)
         self._stand_alone(

@@ -22,15 +22,15 @@ from rlrecipe.builders.collecting import (
     make_sampler,
     width_of,
 )
-from rlrecipe.builders.environments import Spaces, make_env, make_stage, make_transforms, named, spaces_of
+from rlrecipe.builders.environments import Found, Spaces, make_env, make_stage, make_transforms, named, tried
 from rlrecipe.builders.learning import Learner, make_learner, make_update
 from rlrecipe.builders.numbers import Numbers, make_schedule
 from rlrecipe.capture import Choice, choose
 from rlrecipe.clock import Clock
 from rlrecipe.interfaces import ReplayBuffer, Transform
 from rlrecipe.policy import Policy
-from rlrecipe.probe import probe
-from rlrecipe.recipe.load import load
+from rlrecipe.probe import examine
+from rlrecipe.recipe.load import Loaded, load
 from rlrecipe.recipe.overrides import overrides_of
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.shape import components
@@ -52,6 +52,7 @@ class Assembly:
     spaces: Spaces
     exact: str
     exact_reason: str
+    hints: tuple[str, ...] = ()
 
 
 def total_of(recipe: Recipe) -> Duration:
@@ -75,33 +76,44 @@ def make_trainer(recipe: Recipe | str | Path | Mapping[str, Any] | None = None, 
         HookError: a hook does not fit where it is registered.
         TypeError: sections over a recipe that was resolved.
     """
-    if not isinstance(recipe, Recipe):
-        recipe = complete({} if recipe is None else recipe, sections)
-    elif sections:
-        raise TypeError(f"this recipe is resolved: change {', '.join(sections)} before, or give a mapping")
-    return _assemble(recipe)
+    if isinstance(recipe, Recipe):
+        if sections:
+            raise TypeError(f"this recipe is resolved: change {', '.join(sections)} before, or give a mapping")
+        return assemble(recipe)
+    loaded = load({} if recipe is None else recipe, overrides_of(sections))
+    found = found_by(loaded)
+    return assemble(resolve(loaded.recipe, found.spaces), found)
 
 
-def complete(source: str | Path | Mapping[str, Any], sections: Mapping[str, Any]) -> Recipe:
-    """A recipe that was read, tried and resolved.
+def found_by(loaded: Loaded) -> Found:
+    """What the environment of a recipe that was read showed.
 
     Raises:
-        RecipeError: it has problems.
+        RecipeError: environment, spaces, sizes or device have problems.
     """
-    loaded = load(source, overrides_of(sections))
-    problems = probe(loaded.recipe)
-    if problems:
-        raise loaded.error(problems)
-    return resolve(loaded.recipe)
+    examined = examine(loaded.recipe)
+    if examined.problems or examined.found is None:
+        raise loaded.error(examined.problems)
+    return examined.found
 
 
-def _assemble(recipe: Recipe) -> Assembly:
+def assemble(recipe: Recipe, found: Found | None = None) -> Assembly:
+    """A trainer of a recipe with every ``auto`` resolved.
+
+    Args:
+        recipe: what is built as it is.
+        found: what its environment showed; by default one is tried for it.
+
+    Raises:
+        HookError: a hook does not fit where it is registered.
+    """
+    found = tried(recipe.env) if found is None else found
     device = _machine(recipe)
     streams, clock = Streams(recipe.seed), Clock(total_of(recipe))
-    spaces, numbers = spaces_of(recipe.env), Numbers(clock)
+    spaces, numbers = found.spaces, Numbers(clock)
     learner = make_learner(recipe, spaces, streams, device)
     transforms = make_transforms(recipe.env, spaces.observation, getattr(recipe.algorithm, "gamma", 1.0), streams)
-    capture = choose(partial(make_env, recipe.env))
+    capture = choose(partial(make_env, recipe.env), recording=found.recording)
     shared: dict[str, Any] = {"transforms": transforms, "streams": streams}
     buffer = _buffer(recipe, learner, spaces, numbers, shared)
     make_collector: Any = make_collector_onpolicy if buffer is None else make_collector_offpolicy
@@ -131,7 +143,7 @@ def _assemble(recipe: Recipe) -> Assembly:
     trainer.stage = make_stage(recipe, learner.policy, transforms)
     _register_hooks(recipe, trainer)
     exact, reason = _exactness(recipe, capture, device)
-    return Assembly(recipe, trainer, learner.policy, transforms, spaces, exact, reason)
+    return Assembly(recipe, trainer, learner.policy, transforms, spaces, exact, reason, found.hints)
 
 
 def _machine(recipe: Recipe) -> torch.device:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 
 from rlrecipe.builders.collecting import columns, stored_action
-from rlrecipe.builders.environments import Spaces, environment_problem, spaces_of
+from rlrecipe.builders.environments import Found, Spaces, environment_problem, tried
 from rlrecipe.builders.learning import (
     action_problems,
     make_learner,
@@ -28,12 +29,39 @@ from rlrecipe.recipe.values import Duration
 from rlrecipe.streams import Streams
 
 
+@dataclass(frozen=True)
+class Examined:
+    """What was found about a recipe before anything of it is built for good.
+
+    Attributes:
+        problems: what is wrong with it.
+        found: what its environment showed; None where that could not be seen.
+    """
+
+    problems: list[Problem]
+    found: Found | None
+
+
 def probe(recipe: Recipe) -> list[Problem]:
     """What is wrong with a valid recipe's environment, spaces and device. Builds one environment."""
+    return examine(recipe, capture=False).problems
+
+
+def examine(recipe: Recipe, *, capture: bool = True) -> Examined:
+    """What is wrong with a valid recipe, and what its environment showed. Builds one environment, and closes it.
+
+    Args:
+        recipe: a valid one.
+        capture: whether to try how the environment can be saved, too.
+    """
     try:
-        spaces = spaces_of(recipe.env)
+        found = tried(recipe.env, capture=capture)
     except Exception as error:
-        return [environment_problem(recipe.env, error, ("env",))]
+        return Examined([environment_problem(recipe.env, error, ("env",))], None)
+    return Examined(_problems(recipe, found.spaces), found)
+
+
+def _problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
     problems = [*_evaluation_problems(recipe, spaces)]
     problems += observation_problems(recipe, spaces.observation)
     fragile = recipe.algorithm.component.traits.get("fragile")
@@ -104,7 +132,7 @@ def _evaluation_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
         return []
     where: Path = ("evaluation", "env")
     try:
-        other = spaces_of(evaluation_env(recipe), "eval")
+        other = tried(evaluation_env(recipe), "eval", capture=False).spaces
     except Exception as error:
         return [environment_problem(evaluation_env(recipe), error, where)]
     return [Problem("E301", where, difference, None) for difference in [differing(spaces, other)] if difference]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from rlrecipe.builders.collecting import with_workers
-from rlrecipe.builders.environments import spaces_of
+from rlrecipe.builders.environments import Spaces, spaces_of
 from rlrecipe.builders.learning import acting_slot, distribution_options, make_learner
 from rlrecipe.compiled.choice import choose
 from rlrecipe.machine import asked_threads, cores
@@ -22,9 +22,14 @@ from rlrecipe.streams import Streams
 WIDE = 256
 
 
-def resolve(recipe: Recipe) -> Recipe:
-    """The recipe with every ``auto`` replaced by what is chosen here; depends on nothing else."""
-    networks = _networks(recipe)
+def resolve(recipe: Recipe, spaces: Spaces | None = None) -> Recipe:
+    """The recipe with every ``auto`` replaced by what is chosen here; depends on nothing else.
+
+    Args:
+        recipe: a valid one.
+        spaces: its environment's, where they are known.
+    """
+    networks = _networks(recipe, spaces)
     runtime: dict[str, Any] = {}
     if recipe.runtime.device == "auto":
         runtime["device"] = "cpu"
@@ -56,13 +61,13 @@ def _wide(recipe: Recipe, networks: Mapping[str, Options]) -> bool:
     return any(len(shape) > 3 or math.prod(shape[-2:]) >= WIDE * WIDE for shape in shapes if len(shape) > 1)
 
 
-def _networks(recipe: Recipe) -> dict[str, Any]:
+def _networks(recipe: Recipe, spaces: Spaces | None) -> dict[str, Any]:
     """The networks with the distribution that acts."""
     slot = acting_slot(recipe)
     acting: Any = recipe.networks[slot]
     if acting.distribution is not None:
         return dict(recipe.networks)
-    chosen = distribution_options(recipe, spaces_of(recipe.env).action)
+    chosen = distribution_options(recipe, (spaces or spaces_of(recipe.env)).action)
     return {**recipe.networks, slot: acting.model_copy(update={"distribution": chosen})}
 
 

@@ -161,8 +161,7 @@ class Remembering(gymnasium.Env[Any, Any]):
 def test_state_that_shows_only_later_than_the_probe_goes_is_noticed() -> None:
     choice = choose(Remembering)
     assert choice.method == "replay"
-    with_attributes = capture_module._probe(Remembering, capture_module.Attributes, 0)
-    assert with_attributes is not None
+    with_attributes = capture_module.recorded(Remembering).failures["attributes"]
     assert "Remembering.seen" in with_attributes
 
 

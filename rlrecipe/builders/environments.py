@@ -12,7 +12,8 @@ from typing import Any
 
 import gymnasium
 
-from rlrecipe.errors import EnvironmentFault, Terminated, UnbuildableError
+from rlrecipe.capture import Recording, record
+from rlrecipe.errors import EnvironmentFault, UnbuildableError
 from rlrecipe.evaluation import Stage
 from rlrecipe.interfaces import Transform
 from rlrecipe.observations import as_rows
@@ -29,6 +30,7 @@ from rlrecipe.wrappers.checked import checked, layer_of, told
 
 Env = gymnasium.Env[Any, Any]
 ATARI = "pip install 'rlrecipe[atari]'"
+FAILING = "run its reset and step with actions of action_space.sample(); --debug shows where it failed"
 
 
 def make_env(options: Any, phase: str = "train", render_mode: str | None = None) -> Env:
@@ -57,7 +59,7 @@ def _bare(options: Any, render_mode: str | None) -> Env:
     name = name_of(options)
     try:
         env: Env = options.component.build(options, render_mode)
-    except (Exception, KeyboardInterrupt, Terminated):
+    except (Exception, KeyboardInterrupt):
         raise
     except BaseException as error:
         cure = "raise an exception that says what went wrong"
@@ -182,6 +184,46 @@ def spaces_of(options: Any, phase: str = "train") -> Spaces:
         return Spaces(env.observation_space, env.action_space)
     finally:
         env.close()
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an environment showed that was built to be tried, and closed; nothing trains in it.
+
+    Attributes:
+        spaces: what it observes and takes.
+        recording: what it did.
+        hints: answers of another type than its spaces or the interface say.
+    """
+
+    spaces: Spaces
+    recording: Recording
+    hints: tuple[str, ...]
+
+
+def tried(options: Any, phase: str = "train", *, capture: bool = True) -> Found:
+    """One environment, after random actions.
+
+    Args:
+        options: of ``env``.
+        phase: "train" or "eval".
+        capture: whether to try how it can be saved, too.
+
+    Raises:
+        EnvironmentFault: it breaks gymnasium's interface, or fails.
+    """
+    env, name = make_env(options, phase), name_of(options)
+    try:
+        recording = record(env, capture=capture)
+    except (EnvironmentFault, gymnasium.error.DependencyNotInstalled, ModuleNotFoundError):
+        raise
+    except Exception as error:
+        raise EnvironmentFault(f"{name} failed under random actions: {told(error)}", FAILING) from error
+    finally:
+        env.close()
+    layer = layer_of(env)
+    hints = layer.hints if layer is not None else ()
+    return Found(Spaces(env.observation_space, env.action_space), recording, tuple(f"{name}: {hint}" for hint in hints))
 
 
 def make_transforms(options: Any, space: Any, gamma: float, streams: Streams | None = None) -> dict[str, Transform]:

@@ -40,9 +40,12 @@ def problems(
         return error.problems
     if static:
         return ()
-    from rlrecipe.probe import probe
+    from rlrecipe.probe import examine
 
-    return loaded.error(probe(loaded.recipe)).problems
+    examined = examine(loaded.recipe, capture=False)
+    for hint in examined.found.hints if examined.found is not None else ():
+        common.note(f"warning: {hint}")
+    return loaded.error(examined.problems).problems
 
 
 def command(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rlrecipe.build import total_of
+from rlrecipe.builders.environments import Spaces
 from rlrecipe.errors import Refusal
 from rlrecipe.recipe.dump import data
 from rlrecipe.recipe.schema import Recipe
@@ -100,11 +101,11 @@ def differences(one: Recipe, other: Recipe) -> list[tuple[str, str]]:
     ]
 
 
-def as_resolved(given: Recipe, own: Recipe) -> Recipe:
+def as_resolved(given: Recipe, own: Recipe, spaces: Spaces | None = None) -> Recipe:
     """A recipe as written, resolved, with a run's own choice wherever it leaves one to the machine."""
     runtime = {key: getattr(own.runtime, key) for key, value in given.runtime.model_dump().items() if value == "auto"}
     pinned = given.model_copy(update={"runtime": given.runtime.model_copy(update=runtime), "imports": own.imports})
-    return resolve(pinned)
+    return resolve(pinned, spaces)
 
 
 def longer(own: Recipe, changed: Recipe) -> bool:

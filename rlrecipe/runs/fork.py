@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.build import total_of
+from rlrecipe.build import found_by, total_of
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint
 from rlrecipe.checkpoint.verified import DamagedCheckpoint
@@ -25,7 +25,7 @@ from rlrecipe.runs.progress import Display
 from rlrecipe.runs.provenance import provenance
 from rlrecipe.runs.recorder import LOGS
 from rlrecipe.runs.session import lower
-from rlrecipe.runs.start import Result, assembled, consent_to, located, probed, train_in
+from rlrecipe.runs.start import Result, assembled, consent_to, located, train_in
 from rlrecipe.runs.transition import Transition
 from rlrecipe.shown import command, place
 from rlrecipe.signals import Signals
@@ -70,9 +70,10 @@ def fork(
     consent: Any = consent_to(folder, imports, trust_imports)
     own = load(folder / "resolved.yaml", **consent).recipe
     changed = load(folder / "resolved.yaml", overrides, **consent)
-    changed = probed(replace(changed, recipe=resolve(changed.recipe)))
+    changed = replace(changed, recipe=resolve(changed.recipe))
+    found = found_by(changed)
     lines = dict(differences(own, changed.recipe))
-    assembly = assembled(changed)
+    assembly = assembled(changed, found)
     frames = int(checkpoint.manifest["frames"])
     _refuse(folder, checkpoint, misfits(checkpoint, assembly, own, lines))
     _refuse_end(checkpoint, total_of(changed.recipe))

@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.build import Assembly, make_trainer, total_of
+from rlrecipe.build import Assembly, assemble, found_by, total_of
+from rlrecipe.builders.environments import Found
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint, cure_without_buffer
 from rlrecipe.checkpoint.verified import DamagedPiece
 from rlrecipe.compiled.choice import Choice, choose
 from rlrecipe.files import MOST_TEXT, read
-from rlrecipe.probe import probe
 from rlrecipe.recipe.dump import dump
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.imports import is_file
@@ -106,15 +106,16 @@ def run(
         own = load(run_dir / "resolved.yaml", **consent)
         # The run's own copies in place of the files that they are copies of: nothing is loaded twice.
         copies = [str((run_dir / name).resolve()) if is_file(name) else name for name in own.recipe.imports]
-        given = probed(load(source, [*overrides, f"imports={json.dumps(copies)}"], **consent))
-        return _go_on(
-            run_dir, own.recipe, replace(given, recipe=as_resolved(given.recipe, own.recipe)), display, profile=profile
-        )
-    loaded = probed(load(source, overrides, imports=imports, trust_imports=trust_imports))
+        given = load(source, [*overrides, f"imports={json.dumps(copies)}"], **consent)
+        found = found_by(given)
+        given = replace(given, recipe=as_resolved(given.recipe, own.recipe, found.spaces))
+        return _go_on(run_dir, own.recipe, given, display, found=found, profile=profile)
+    loaded = load(source, overrides, imports=imports, trust_imports=trust_imports)
+    found = found_by(loaded)
     declared, files, facts = copied(loaded.imported)
-    recipe, choice = resolve(loaded.recipe), choose(loaded.recipe)
+    recipe, choice = resolve(loaded.recipe, found.spaces), choose(loaded.recipe)
     start = find_checkpoint(init_from) if init_from is not None else None
-    assembly = assembled(replace(loaded, recipe=recipe))
+    assembly = assembled(replace(loaded, recipe=recipe), found)
     if start is not None:
         initialise(assembly, start, display.say)
     # The run uses the user's own files; its resolved recipe names the copies that it keeps.
@@ -133,15 +134,19 @@ def run(
         return train_in(directory, lambda: assembly, None, display, choice, signals, profile=profile)
 
 
-def assembled(loaded: Loaded) -> Assembly:
+def assembled(loaded: Loaded, found: Found) -> Assembly:
     """What was built from a recipe in which every ``auto`` is resolved.
+
+    Args:
+        loaded: the recipe.
+        found: what its environment showed.
 
     Raises:
         RecipeError: a hook does not fit where it stands.
     """
     try:
         with flushing_denormals():
-            return make_trainer(loaded.recipe)
+            return assemble(loaded.recipe, found)
     except HookError as error:
         raise loaded.error([Problem("E302", error.path, str(error))]) from None
 
@@ -163,18 +168,6 @@ def _updates(choice: Choice, assembly: Assembly) -> str:
     if choice.compile == "on" and assembly.trainer.points.ops["optimizer"]:
         choice = Choice("off", "a hook at the point optimizer takes the steps")
     return f"updates are {'compiled' if choice.compile == 'on' else 'not compiled'}: {choice.reason}"
-
-
-def probed(loaded: Loaded) -> Loaded:
-    """What was loaded, once its environment has been tried.
-
-    Raises:
-        RecipeError: environment, spaces, sizes or device have problems.
-    """
-    problems = probe(loaded.recipe)
-    if problems:
-        raise loaded.error(problems)
-    return loaded
 
 
 def located(path: Path) -> tuple[Path, str | None]:
@@ -242,6 +235,7 @@ def _go_on(
     name: str | None = None,
     horizon: bool = False,
     buffer: bool = True,
+    found: Found | None = None,
     profile: Profile | None = None,
 ) -> Result:
     directory = RunDirectory(folder)
@@ -266,13 +260,13 @@ def _go_on(
         if writable is not None:
             raise writable
         directory.refuse_unwritable()
-        probed(changed)
+        found = found_by(changed) if found is None else found
         if name is not None:
             store.set_aside_after(name)
         display.say(
             f"resuming {folder} from {checkpoint.folder.name if checkpoint else 'the start: it has no checkpoint'}"
         )
-        choice, build = choose(changed.recipe), partial(make_trainer, changed.recipe)
+        choice, build = choose(changed.recipe), partial(assemble, changed.recipe, found)
         signals = Signals(display.quiet)
         return train_in(directory, build, checkpoint, display, choice, signals, horizon=horizon, profile=profile)
     finally:
@@ -344,6 +338,8 @@ def _settle(session: Session, new: bool, choice: Choice) -> None:
         session.run.write("resolved.yaml", dump(assembly.recipe))
     recipe, level = assembly.recipe, f"{assembly.exact} ({assembly.exact_reason})"
     session.display.say(f"{session.run.path}: {recipe.name}, seed {recipe.seed}; resume level {level}")
+    for hint in assembly.hints:
+        session.display.say(f"warning: {hint}")
     session.display.say(_updates(choice, assembly))
     if (waiting := chosen()) is not None and waiting.asleep and int(recipe.runtime.threads) > 1:
         session.display.say(f"its threads wait for each other asleep: {waiting.reason}")

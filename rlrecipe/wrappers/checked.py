@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
-from rlrecipe.errors import EnvironmentFault, Terminated
+from rlrecipe.errors import EnvironmentFault
 from rlrecipe.wrappers.answers import Misfit, flag_of, observation_of, reward_of, shown, widened
 
 Env = gymnasium.Env[Any, Any]
@@ -133,10 +133,10 @@ class Checked(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Close the environment; one that fails to is warned of, since its results stand."""
         try:
             self.env.close()
-        except (KeyboardInterrupt, Terminated):
+        except KeyboardInterrupt:
             raise
         except BaseException as error:
-            warnings.warn(f"{self.name}: close() raised {told(error)}; what it computed stands", stacklevel=2)
+            warnings.warn(f"{self.name}: close() raised {told(error)}; what it computed stands", stacklevel=1)
 
     def _info(self, info: Any) -> dict[str, Any]:
         if isinstance(info, dict):
@@ -149,7 +149,7 @@ class Checked(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def _left(self, method: str, error: BaseException) -> NoReturn:
         """Raise what the environment raised; an exit is the environment's, not the process's."""
-        if isinstance(error, Exception | KeyboardInterrupt | Terminated | GeneratorExit):
+        if isinstance(error, (Exception, KeyboardInterrupt, GeneratorExit)):
             raise error
         cure = "raise an exception that says what went wrong, or end the episode instead"
         raise EnvironmentFault(f"{self.name}: {method}() raised {told(error)}", cure) from error

@@ -1,0 +1,108 @@
+"""Environments that break gymnasium's interface are told by name; those that are only unusual train."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rlrecipe.build import make_trainer
+from rlrecipe.cli import main
+from tests import small
+from tests.cases import environments
+
+RECIPE: dict[str, Any] = {
+    **small.CARTPOLE,
+    "env": {"env_name": "Odd-v0", "num_envs": 2},
+    "trainer": {"total_frames": 128},
+    "evaluation": {"episodes": 2},
+}
+
+
+def odd(name: str, **more: Any) -> dict[str, Any]:
+    return {**RECIPE, "env": {"env_name": "Odd-v0", "num_envs": 2, "kwargs": {"odd": name}}, **more}
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("shape", ["reset()", "shape (4,)", "Box(-1.0, 1.0, (3,), float32)"]),
+        ("old_reset", ["reset()", "shape (3,)", "2 values: observation, info"]),
+        ("old_step", ["step()", "a tuple of 4", "5 values", "truncated"]),
+        ("text_reward", ["step()", "'1.0' (str) as the reward", "one number"]),
+        ("exit", ["step()", "SystemExit: the simulator asked to stop"]),
+    ],
+)
+def test_what_breaks_the_interface_is_told_with_environment_method_and_cure(
+    name: str, told: list[str], tmp_path: Path, capsys: Any
+) -> None:
+    recipe = tmp_path / "odd.json"
+    recipe.write_text(json.dumps(odd(name)))
+    assert main(["validate", str(recipe), "--format", "json"]) == 3
+    (error,) = json.loads(capsys.readouterr().out)["errors"]
+    assert (error["code"], error["path"]) == ("E301", "env")
+    assert error["message"].startswith("Odd-v0: ")
+    assert all(part in error["message"] for part in told)
+    assert error["suggestion"]
+    assert main(["run", str(recipe), "--run-dir", str(tmp_path / "run")]) == 3
+    assert error["message"] in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_environment_that_exits_later_fails_the_run_by_name(tmp_path: Path, monkeypatch: Any) -> None:
+    def step(self: Any, action: Any) -> Any:
+        self.t += 1
+        self.lived = getattr(self, "lived", 0) + 1
+        if self.lived == 60:
+            raise SystemExit("the simulator asked to stop")
+        return self.observe(), 1.0, self.t == 20, False, {}
+
+    monkeypatch.setattr(environments.Odd, "step", step)
+    # One environment, whose probed sister lives 55 steps.
+    result = small.train({**RECIPE, "env": {"env_name": "Odd-v0", "num_envs": 1}}, tmp_path / "run")
+    assert (result.outcome.code, result.outcome.state) == (1, "failed")
+    assert "Odd-v0: step() raised SystemExit: the simulator asked to stop" in result.outcome.reason
+
+
+def test_one_that_cannot_be_closed_is_warned_of(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"Odd-v0: close\(\) raised RuntimeError: nobody is connected"):
+        result = small.train(odd("close_raises"), tmp_path / "run")
+    assert (result.outcome.code, result.summary["eval_return_mean"]) == (0, 20.0)
+
+
+def test_fractions_in_a_space_of_whole_numbers_are_seen_and_said(tmp_path: Path, capsys: Any) -> None:
+    recipe = {**RECIPE, "env": {"env_name": "IntegerSpace-v0", "num_envs": 2}}
+    assembly = make_trainer(recipe)
+    batch = assembly.trainer.collector.collect()
+    assert np.unique(batch["observation"].reshape(-1, 3), axis=0).tolist() == [pytest.approx([0.9, 1.5, 0.1])]
+    stage = assembly.trainer.stage
+    assert stage is not None
+    env = stage.make()
+    assert env.reset(seed=0)[0].tolist() == [0.9, 1.5, 0.1]
+    assembly.trainer.collector.close()
+    assert assembly.hints == ("IntegerSpace-v0: the observation is float64, but its space says int64",)
+    assert main(["run", str(_written(tmp_path, recipe)), "--run-dir", str(tmp_path / "run")]) == 0
+    assert capsys.readouterr().err.count("its space says int64") == 1
+
+
+def _written(folder: Path, recipe: dict[str, Any]) -> Path:
+    path = folder / "recipe.json"
+    path.write_text(json.dumps(recipe))
+    return path
+
+
+def test_each_row_has_its_own_environments_observation() -> None:
+    assembly = make_trainer(
+        {**RECIPE, "env": {"env_name": "SharedBuffer-v0", "num_envs": 3}, "collector": {"frames_per_batch": 96}}
+    )
+    batch = assembly.trainer.collector.collect()
+    assembly.trainer.collector.close()
+    numbers = batch["next", "reward"]
+    assert len(set(numbers[0].tolist())) == 3
+    for key in ("observation", ("next", "observation")):
+        assert (batch[key][..., 0] == numbers).all()
+    # And the last observation of an episode is that of its last step.
+    assert (batch["next", "observation"][..., 1][batch["next", "done"]] == 5).all()
