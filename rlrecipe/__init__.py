@@ -10,7 +10,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -62,6 +62,7 @@ def train(
     *,
     go_on: bool = False,
     init_from: str | Path | None = None,
+    imports: Sequence[str] = (),
     trust_imports: bool = False,
     quiet: bool = True,
     **overrides: Any,
@@ -73,6 +74,7 @@ def train(
         run_dir: where; by default ``runs/<name>/<time>-<id>``. ``~`` is the home, here as in the other paths.
         go_on: with a run in ``run_dir`` already, go on with it.
         init_from: a run or checkpoint whose weights to start from.
+        imports: files or modules with components to load.
         trust_imports: load the code that the recipe declares.
         quiet: show no progress.
         overrides: sections of the recipe to change, ``seed=1, trainer={"total_frames": 1000}``.
@@ -104,6 +106,7 @@ def train(
         run_dir=None if run_dir is None else Path(expanded(str(run_dir))),
         go_on=go_on,
         init_from=None if init_from is None else Path(expanded(str(init_from))),
+        imports=imports,
         trust_imports=trust_imports,
         display=Display(quiet=quiet),
     )

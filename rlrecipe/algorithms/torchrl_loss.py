@@ -302,6 +302,7 @@ def heads(distribution: Any, options: TorchRLLossOptions) -> dict[str, Head]:
         "Box": lambda options: acts(options.loss, discrete=False),
     },
     updates_per_frame=1.0,
+    starts_with={"Discrete": {"loss": "DiscreteSACLoss"}, "Box": {"loss": "SACLoss"}},
     # Its functions hold tensors that are nobody's parameters.
     compiles=False,
     fragile=misfits,

@@ -266,6 +266,19 @@ def named(components: Sequence[Options]) -> dict[str, Any]:
     return named
 
 
+def _similar(name: str) -> str | None:
+    """The newest version of the registered id that is most like a name, if one is."""
+    newest: dict[str, str] = {}
+    for each in gymnasium.registry:
+        newest[_unversioned(each)] = each
+    near = difflib.get_close_matches(_unversioned(name), newest, 1, 0.7)
+    return newest[near[0]] if near else None
+
+
+def _unversioned(name: str) -> str:
+    return re.sub(r"-v[0-9]+$", "", name)
+
+
 def environment_problem(options: Any, error: Exception, path: Path) -> Problem:
     """Why an environment cannot be built, as a problem at ``path`` or below."""
     if isinstance(error, UnbuildableError):
@@ -283,8 +296,12 @@ def environment_problem(options: Any, error: Exception, path: Path) -> Problem:
     if str(name).startswith("ALE/") and importlib.util.find_spec("ale_py") is None:
         return Problem("E401", where, f"{name} needs the Atari emulator, which is not installed", ATARI)
     if isinstance(error, gymnasium.error.UnregisteredEnv | gymnasium.error.DeprecatedEnv):
-        near = difflib.get_close_matches(str(name), list(gymnasium.registry), n=1, cutoff=0.5)
-        return Problem("E102", where, f"no environment is registered as {name!r}", near[0] if near else None)
+        near = _similar(str(name))
+        message = f"no environment is registered as {name!r}"
+        if isinstance(error, gymnasium.error.DeprecatedEnv):
+            return Problem("E102", where, message, near)
+        own = "if a file or module of yours registers it, name that under imports, or with --import"
+        return Problem("E102", where, f"{message}; {own}", near)
     if getattr(options, "kwargs", None):
         where = (*path, "kwargs")
     return Problem("E102", where, f"{name} cannot be built: {type(error).__name__}: {text}", "check env.kwargs")

@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium
 import torch
 
+from rlrecipe.builders.acting import space_problem
 from rlrecipe.builders.environments import Spaces
 from rlrecipe.builders.networks import make_networks, move_shared, shared_slots
 from rlrecipe.builders.sections import Section, plain, read
@@ -20,7 +21,6 @@ from rlrecipe.parameters import Parameters
 from rlrecipe.policy import Policy
 from rlrecipe.recipe.errors import ENV, Problem
 from rlrecipe.recipe.options import Slot
-from rlrecipe.recipe.registry import search
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.values import Duration
 from rlrecipe.streams import Stream, Streams
@@ -72,13 +72,9 @@ def network_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
 
 def action_problems(recipe: Recipe, space: Any) -> list[Problem]:
     """Why the algorithm, its distribution or its exploration cannot act in a space."""
-    algorithm, kind = recipe.algorithm.component, type(space).__name__
-    if kind not in algorithm.traits["acts_in"]:
-        others = [c.name for c in search("algorithm") if kind in c.traits.get("acts_in", {})]
-        kinds = " and ".join(algorithm.traits["acts_in"])
-        message = f"{algorithm.name} acts in {kinds} spaces, but the environment takes {space}"
-        cure = f"use {', '.join(others)}" if others else "wrap the environment so that it takes Discrete or Box actions"
-        return [Problem("E301", ("algorithm",), message, cure, ENV)]
+    problem = space_problem(recipe.algorithm.component, space)
+    if problem is not None:
+        return [problem]
     slot = acting_slot(recipe)
     given = getattr(recipe.networks[slot], "distribution", None)
     distribution, path = distribution_options(recipe, space), ("networks", slot, "distribution")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rlrecipe.cli import common
-from rlrecipe.recipe.describe import Description, describe
+from rlrecipe.recipe.describe import Description, describe, describe_any
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.imports import load_given
 
@@ -16,19 +16,17 @@ from rlrecipe.recipe.imports import load_given
 def command(
     component: Annotated[
         str,
-        typer.Argument(metavar="KIND/NAME", help="For example algorithm/ppo; recipe/trainer is a section."),
+        typer.Argument(metavar="KIND/NAME", help="For example algorithm/ppo, or ppo; recipe/trainer is a section."),
     ],
     imports: common.Imports = None,
     json: common.Json = False,
 ) -> None:
     """Print a component's options with type, default and meaning, its origin and the extras it needs."""
     kind, slash, name = component.partition("/")
-    if not slash or not name:
-        raise common.Stop(f"expected KIND/NAME, such as algorithm/ppo, got {component!r}; `rlrecipe list` has them")
     _, problems = load_given(imports or ())
     if problems:
         raise RecipeError(problems)
-    found = describe(kind, name)
+    found = describe(kind, name) if slash and kind and name else describe_any(component.strip("/"))
     if json:
         common.print_json(found.data())
     else:

@@ -15,7 +15,7 @@ from pydantic_core import PydanticUndefined
 
 from rlrecipe.recipe.messages import nearest
 from rlrecipe.recipe.options import Options, Slot
-from rlrecipe.recipe.registry import KINDS, Component, UnknownComponent, find, search
+from rlrecipe.recipe.registry import KINDS, Component, UnknownComponent, find, reason_of, search
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.shape import fields
 from rlrecipe.recipe.values import Duration
@@ -98,6 +98,40 @@ def describe(kind: str, name: str) -> Description:
     return _component(find(kind, name))
 
 
+def describe_any(name: str) -> Description:
+    """The description of the component or section of this name, whatever its kind.
+
+    Raises:
+        UnknownComponent: there is none, or several kinds have one; the reason says what there is.
+    """
+    places = {f"{kind}/{each}": (kind, each) for kind in kinds() for each in _names(kind)}
+    found = [place for place in places if places[place][1] == name]
+    if len(found) == 1:
+        return describe(*places[found[0]])
+    if found:
+        raise UnknownComponent("component", name, found, f"several are: {', '.join(found)}")
+    if name in kinds() or name.rstrip("s") in kinds():
+        kind = name if name in kinds() else name.rstrip("s")
+        raise UnknownComponent("component", name, [], f"{kind} is a kind; `rlrecipe list {kind}` has what is of it")
+    for kind in KINDS:
+        reason = reason_of(kind, name)
+        if reason is not None:
+            raise UnknownComponent(kind, name, [], reason)
+    near = nearest(name, (each for _, each in places.values()))
+    like = [place for place in places if places[place][1] == near]
+    hint = f"did you mean {' or '.join(like)}? " if like else ""
+    raise UnknownComponent("component", name, [], f"{hint}`rlrecipe list` has all, as KIND/NAME")
+
+
+def elsewhere(error: UnknownComponent) -> str | None:
+    """Where there is a component of a name that its kind does not have."""
+    return next((f"{kind}/{error.name}" for kind in kinds() if error.name in _names(kind)), None)
+
+
+def _names(kind: str) -> list[str]:
+    return [*_sections()] if kind == SECTIONS else [component.name for component in search(kind)]
+
+
 def components(kind: str) -> list[Description]:
     """Every component of a kind, or every section of the recipe.
 
@@ -115,7 +149,7 @@ def unknown(error: UnknownComponent) -> str:
     """One line on a name that does not exist, with the nearest that does."""
     if error.reason:
         return f"no {error.kind} is named {error.name!r}: {error.reason}"
-    near = nearest(error.name, error.names)
+    near = nearest(error.name, error.names) or elsewhere(error)
     hint = f"; did you mean {near}?" if near else ""
     parts = (
         f"no {error.kind} is named {error.name!r}",

@@ -6,6 +6,7 @@ A check yields a ``Problem`` with a path; loading gives it a ``Place`` in a file
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -59,6 +60,8 @@ class Problem:
     def __post_init__(self) -> None:
         if self.code not in CODES:
             raise ValueError(f"no problem has the code {self.code!r}; there are: {', '.join(CODES)}")
+        # One line, whatever it quotes: numpy writes a row of a matrix on each line.
+        object.__setattr__(self, "message", re.sub(r"[ \t]*[\r\n]\s*", " ", self.message))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import importlib
 import importlib.util
+import shlex
 import sys
 import sysconfig
 import traceback
@@ -211,14 +212,18 @@ def load_declared(
         if not isinstance(name, str) or not name or expanded(name) or identity(name, folder) in consented:
             continue
         if not trust:
-            cure = f"read it, then add --trust-imports, or --import {_option(name, folder)}"
+            cure = (
+                f"read it, then add --trust-imports, or --import {shlex.quote(_option(name, folder))}; "
+                "in Python trust_imports=True"
+            )
             message = f"the recipe asks to run code in {name!r}, which needs consent"
             problems.append(Problem("E403", ("imports", index), message, cure))
             continue
         try:
             loaded.append(load_import(name, folder, recorded))
         except Unrecorded as error:
-            cure = f"read it, then add --import {_option(name, folder)}"
+            given = _option(name, folder)
+            cure = f"read it, then add --import {shlex.quote(given)}; in Python imports=[{given!r}]"
             problems.append(Problem("E403", ("imports", index), str(error), cure))
         except ImportProblem as error:
             problems.append(Problem("E102", ("imports", index), str(error)))

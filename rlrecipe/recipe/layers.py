@@ -32,8 +32,17 @@ class Piped:
     name: str
 
 
-#: Where a recipe comes from: a path, the name of a bundled recipe, a mapping, or what was read from a pipe.
-Origin: TypeAlias = "str | Path | Mapping[str, Any] | Piped"
+@dataclass(frozen=True)
+class Held:
+    """A recipe that a file of a run holds among other things: its content, and the file, which errors name."""
+
+    content: Mapping[str, Any]
+    name: str
+
+
+#: Where a recipe comes from: a path, the name of a bundled recipe, a mapping, what was read from a pipe,
+#: or part of another file.
+Origin: TypeAlias = "str | Path | Mapping[str, Any] | Piped | Held"
 
 
 def read_once(source: Origin) -> Origin:
@@ -115,8 +124,8 @@ def read_layers(source: Origin, overrides: Sequence[str]) -> Layers:
     return result
 
 
-def _mapping(source: Mapping[str, Any]) -> Layers:
-    result = Layers("", "<mapping>", None, Path.cwd())
+def _mapping(source: Mapping[str, Any], name: str) -> Layers:
+    result = Layers("", name, None, Path.cwd())
     try:
         result.text = to_yaml(source)
     except TooDeep as error:
@@ -128,7 +137,9 @@ def _mapping(source: Mapping[str, Any]) -> Layers:
 def _open(source: Origin) -> Layers:
     source = read_once(source)
     if isinstance(source, Mapping):
-        return _mapping(source)
+        return _mapping(source, "<mapping>")
+    if isinstance(source, Held):
+        return _mapping(source.content, source.name)
     if isinstance(source, Piped):
         text, problems = decode(source.raw, source.name)
         return Layers(text, source.name, None, Path.cwd(), problems=problems)

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from rlrecipe.recipe import tree
 from rlrecipe.recipe.adapt import adapted
 from rlrecipe.recipe.checks import broken, check_recipe, check_tree, refused_secrets
-from rlrecipe.recipe.errors import MOST_PROBLEMS, Path, PlacedProblem, Problem, RecipeError
+from rlrecipe.recipe.errors import MOST_PROBLEMS, Path, Place, PlacedProblem, Problem, RecipeError
 from rlrecipe.recipe.imports import Imported, Recorded, load_declared, load_given
-from rlrecipe.recipe.layers import Layers, Origin, read_layers
+from rlrecipe.recipe.layers import Held, Layers, Origin, read_layers
 from rlrecipe.recipe.merge import EMPTY, merge
 from rlrecipe.recipe.messages import problems_of, run_name
 from rlrecipe.recipe.registry import Component
@@ -94,6 +94,9 @@ def load(
     paths = [each.problem.path for each in secret]
     told = (problem for problem in found + problems if not any(_touch(problem.path, path) for path in paths))
     placed += [*secret, *(tree.place(root, problem, layers.name) for problem in told)]
+    if isinstance(source, Held):
+        # Its lines are those of a text that nobody has seen.
+        placed = [replace(each, place=Place(each.place.file)) for each in placed]
     if placed or recipe is None:
         raise RecipeError(sorted(dict.fromkeys(placed), key=PlacedProblem.order)[:MOST_PROBLEMS])
     recipe._imported = (*loaded, *declared)

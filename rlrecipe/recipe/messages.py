@@ -16,6 +16,7 @@ from rlrecipe.recipe.scalars import NotANumber, resolve
 from rlrecipe.recipe.schema import RESERVED, Recipe
 from rlrecipe.recipe.shape import RECIPE, at
 from rlrecipe.recipe.tree import INVALID, Node
+from rlrecipe.recipe.words import hint
 
 #: What each type of Pydantic's errors says was expected; the fields are of the error's context.
 _EXPECTED = {
@@ -79,7 +80,8 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 def unknown_key(root: Node, path: Path, names: Iterable[str], what: str) -> Problem:
     """E101: the key is no such thing; ``names`` are those that are."""
     key, valid = str(path[-1]), list(names)
-    suggestion = nearest(key, valid) or _elsewhere(root, key, path)
+    # What else a word is nearest to, it means what it means elsewhere.
+    suggestion = hint(root, path) or nearest(key, valid) or _elsewhere(root, key, path)
     listed = f"expected one of {', '.join(valid)}" if valid else "it has no options"
     return Problem("E101", path, f"{shortened(key)!r} is no {what}; {listed}", suggestion)
 

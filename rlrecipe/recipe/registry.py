@@ -151,6 +151,12 @@ def leave_out(kind: str, name: str, reason: str) -> None:
     _left_out[kind, _plain(name)] = reason
 
 
+def reason_of(kind: str, name: str) -> str | None:
+    """Why a name that users know from elsewhere is no component, where somebody said so."""
+    search(kind)
+    return _left_out.get((kind, _plain(name)))
+
+
 def left_out(kind: str) -> frozenset[str]:
     """Names that ``leave_out`` was told of, in lower case and without underscores."""
     search(kind)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -21,13 +21,17 @@ _HEAD = """\
 """
 
 
-def template(algorithm: str = "ppo", env: str = "CartPole-v1") -> str:
-    """The text of a commented recipe that loads.
+def template(sections: Mapping[str, Any], imports: Sequence[str] = ()) -> str:
+    """The text of a commented recipe with every option.
+
+    Args:
+        sections: the recipe, as short as it can be.
+        imports: files or modules with components that are to be loaded.
 
     Raises:
-        RecipeError: there is no such algorithm, or the environment's id is none.
+        RecipeError: the recipe has problems.
     """
-    recipe = load({"env": env, "algorithm": algorithm, "trainer": {"total_frames": 100_000}}).recipe
+    recipe = load(sections, imports=imports).recipe
     return _HEAD + "\n".join(_lines(recipe, data(recipe), "")) + "\n"
 
 

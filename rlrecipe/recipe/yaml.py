@@ -159,11 +159,11 @@ class _Reader:
 
     def _mapping(self, events: Iterator[Any], path: Path, of_key: int) -> dict[str, Node]:
         items: dict[str, Node] = {}
-        for event in events:
-            if isinstance(event, yaml.MappingEndEvent):
+        for key_event in events:
+            if isinstance(key_event, yaml.MappingEndEvent):
                 break
             known = len(self.problems)
-            key = self._node(event, events, path, None, of_key + 1)
+            key = self._node(key_event, events, path, None, of_key + 1)
             assert key.mark is not None
             name = key.value
             if not isinstance(name, str):
@@ -174,6 +174,10 @@ class _Reader:
             if len(name) > LONGEST_KEY:
                 raise self._refuse(key.mark, f"a key of {len(name)} characters", f"keys have up to {LONGEST_KEY}", path)
             value = self._node(next(events), events, (*path, name), key.mark, of_key)
+            if name == "<<" and not key_event.style:
+                cure = "write its keys out, or let this recipe build on another: extends"
+                self._report(key.mark, "the merge key <<", cure, path)
+                continue
             if name in items:
                 first = items[name].key
                 where = f"; it is first given in line {first.line + 1}" if first else ""

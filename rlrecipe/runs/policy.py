@@ -19,6 +19,7 @@ from rlrecipe.lazy import torch
 from rlrecipe.observations import Rows
 from rlrecipe.recipe.errors import plain
 from rlrecipe.recipe.imports import is_file
+from rlrecipe.recipe.layers import Held
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.runs.directory import look_through
@@ -154,4 +155,5 @@ def recipe_of(checkpoint: Checkpoint, imports: Sequence[str] = (), trust_imports
     declared = data.get("imports", [])
     data = {**data, "imports": [str(folder / name) if is_file(name) else name for name in declared]}
     given, known = consented(folder, imports), recorded(folder)
-    return load(data, imports=given, trust_imports=trust_imports, recorded=known).recipe
+    held = Held(data, str(checkpoint.folder / "manifest.json"))
+    return load(held, imports=given, trust_imports=trust_imports, recorded=known).recipe

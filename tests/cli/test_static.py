@@ -97,7 +97,7 @@ def test_consent_by_option(call: Any) -> None:
         (["validate", "--static", "gone"], "no bundled recipe is named 'gone'"),
         (["show", "."], ". is a folder"),
         (["list", "algoritm"], "did you mean algorithm?"),
-        (["describe", "algorithm"], "expected KIND/NAME"),
+        (["describe", "algorithm"], "rlrecipe list algorithm"),
         (["describe", "algorithm/pop"], "no algorithm is named 'pop'; expected one of"),
         (["status", "gone"], "gone does not exist"),
         (["status", "."], "holds no status.json"),

@@ -113,7 +113,7 @@ GOOD = [
     "env: CartPole-v1\nalgorithm: ppo\ntrainer: {total_frames: 1}",
     "env: {env_name: A, num_envs: 8}\nalgorithm: {name: ppo, clip_epsilon: {name: linear}}\noptimizer: {lr: 1e-4}",
     "extends: ppo/cartpole\noptimizer: null\ntrainer: {clip_norm: null, log_interval: {updates: 3}}\nloggers: [csv]",
-    template(),
+    template({"env": "CartPole-v1", "algorithm": "ppo", "trainer": {"total_frames": 9}}),
 ]
 BAD = [
     "env: CartPole-v1",

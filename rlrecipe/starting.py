@@ -1,0 +1,80 @@
+"""What a recipe to start from has to say so that its algorithm learns in its environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rlrecipe.builders.acting import space_problem
+from rlrecipe.builders.environments import Spaces, environment_problem, spaces_of
+from rlrecipe.builders.sections import read
+from rlrecipe.interfaces import Entry
+from rlrecipe.observations import entries_of
+from rlrecipe.recipe.errors import Problem, RecipeError
+from rlrecipe.recipe.registry import Component, find
+
+#: The environment of a recipe to start from, by the kind of its actions.
+USUAL = {"Discrete": "CartPole-v1", "Box": "Pendulum-v1"}
+#: The usual preprocessing of Atari's games.
+ATARI = {
+    "kwargs": {"frameskip": 1, "repeat_action_probability": 0.0},
+    "transforms": ["fire_reset", "life_loss", "atari_preprocessing", "sign_reward"],
+}
+#: Side of the smallest picture that the usual convolutions fit into, and rows of pictures that most machines keep.
+SIDE, ROWS = 36, 20_000
+LENGTH = {"total_frames": 100_000}
+
+
+def starting(algorithm: str, env: str | None) -> tuple[dict[str, Any], list[Problem]]:
+    """The sections of a recipe to start from, and why they do not go together.
+
+    Args:
+        algorithm: its name.
+        env: the environment's id; by default a small one that the algorithm acts in.
+
+    Raises:
+        UnknownComponent: there is no such algorithm.
+    """
+    component = find("algorithm", algorithm)
+    if env is None:
+        kind = next((kind for kind in USUAL if kind in component.traits["acts_in"]), "Discrete")
+        own = component.traits.get("starts_with", {}).get(kind, {})
+        return {"env": USUAL[kind], "algorithm": {"name": algorithm, **own}, "trainer": LENGTH}, []
+    return _in_env(component, {"env_name": env, **(ATARI if env.startswith("ALE/") else {})})
+
+
+def _in_env(algorithm: Component, env: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    try:
+        options = read("env", env)
+    except RecipeError as error:
+        return {}, [placed.problem for placed in error.problems]
+    try:
+        spaces = spaces_of(options)
+    except Exception as error:
+        return {}, [environment_problem(options, error, ("env",))]
+    problem = space_problem(algorithm, spaces.action)
+    if problem is not None:
+        return {}, [problem]
+    own = algorithm.traits.get("starts_with", {}).get(type(spaces.action).__name__, {})
+    named = {"name": algorithm.name, **own}
+    return {"env": dict(env), "algorithm": named, "trainer": LENGTH, **_of_pictures(algorithm, spaces)}, []
+
+
+def _of_pictures(algorithm: Component, spaces: Spaces) -> dict[str, Any]:
+    """An encoder, and a buffer that fits into memory, where pictures are observed."""
+    entries = entries_of(spaces.observation)
+    if not any(entry.pixels for entry in entries.values()):
+        return {}
+    encoders = {key: _encoder(entry) for key, entry in entries.items()}
+    encoder: Any = {"name": "per_key", "keys": encoders} if len(encoders) > 1 else next(iter(encoders.values()))
+    sections: dict[str, Any] = {"networks": {"encoder": encoder}}
+    if "replay_buffer" in algorithm.traits.get("defaults", {}):
+        sections["replay_buffer"] = {"storage": {"max_size": ROWS}}
+    return sections
+
+
+def _encoder(entry: Entry) -> str:
+    if entry.pixels:
+        # Height and width, wherever the channels are.
+        return "nature_cnn" if min(sorted(entry.shape)[-2:]) >= SIDE else "conv"
+    return "mlp" if entry.choices is None else "one_hot"
