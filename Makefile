@@ -65,6 +65,9 @@ bench-report: results-report
 kills: .venv/installed  ## 50 random SIGKILLs over several recipes: each resumed run ends as if there was none
 	$(BIN)/python -m benchmarks.kills
 
+busy: .venv/installed  ## frames/s of sac/halfcheetah alone and beside other processes; the machine must have nothing else to do
+	$(BIN)/python -m benchmarks.busy
+
 cgroups: .venv/installed  ## memory and cores in real control groups; as root, on Linux
 	$(BIN)/python -m tests.cases.in_control_groups
 

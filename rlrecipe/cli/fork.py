@@ -35,6 +35,10 @@ def command(
     """Go on from a run's checkpoint in a new run, with all of it and any option changed that the state still fits."""
     if seed is not None:
         overrides = [*(overrides or []), f"seed={seed}"]
+    from rlrecipe.runs.waiting import choose
+
+    # Before anything imports torch.
+    choose()
     from rlrecipe.runs.fork import fork
     from rlrecipe.runs.progress import Display
 
