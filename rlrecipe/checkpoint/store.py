@@ -157,16 +157,21 @@ class CheckpointStore:
         """Let ``latest`` or ``best`` name a checkpoint."""
         replace(self.folder / which, name.encode() + b"\n")
 
-    def previous(self, name: str) -> str | None:
-        """The digest of the newest checkpoint before ``name``, if it is there and readable.
-
-        One that is written again and has none before it keeps what it named: a fork's first one, its parent's.
-        """
+    def before(self, name: str) -> str | None:
+        """The name of the newest checkpoint before ``name``, if there is one."""
         before = self._kept.before(name)
         while before is not None and not self.holds(before):
             # Somebody took it away.
             self._kept.remove(before)
             before = self._kept.before(name)
+        return before
+
+    def previous(self, name: str) -> str | None:
+        """The digest of the newest checkpoint before ``name``, if it is there and readable.
+
+        One that is written again and has none before it keeps what it named: a fork's first one, its parent's.
+        """
+        before = self.before(name)
         try:
             if before is None and self.holds(name):
                 own: str | None = read_manifest(self.folder / name)["previous"]

@@ -47,7 +47,7 @@ def refuse_changes(folder: Path, own: Recipe, changed: Recipe, level: str = "exa
     """
     fixed = ("checkpoint.every",) if level == "boundary" else ()
     refused = [
-        line for key, line in differences(own, changed) if (fixed and key.startswith(fixed)) or not _changeable(key)
+        line for key, line in differences(own, changed) if (fixed and key.startswith(fixed)) or not changeable(key)
     ]
     if refused:
         raise RefusedChange(
@@ -93,7 +93,12 @@ def values(one: Recipe, other: Recipe, key: str) -> list[Any]:
 
 def differences(one: Recipe, other: Recipe) -> list[tuple[str, str]]:
     """Dotted keys in which two recipes differ, each with a line that shows both."""
-    before, after = _flat(data(one)), _flat(data(other))
+    return differing(data(one), data(other))
+
+
+def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The same of two recipes as plain data."""
+    before, after = _flat(one), _flat(other)
     return [
         (key, f"{key}: {before.get(key)!r} became {after.get(key)!r}")
         for key in sorted(before.keys() | after.keys())
@@ -119,5 +124,6 @@ def _flat(value: Any, path: str = "") -> dict[str, Any]:
     return {path: value}
 
 
-def _changeable(key: str) -> bool:
+def changeable(key: str) -> bool:
+    """Whether an option may change when a run goes on."""
     return any(key == allowed or key.startswith(allowed + ".") for allowed in CHANGEABLE)

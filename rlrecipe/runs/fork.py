@@ -104,7 +104,7 @@ def fork(
         "exact_reason": level[1],
         "previous": checkpoint.manifest["digest"],
     }
-    session = {**checkpoint.session, **transition.to_session()}
+    session = {**checkpoint.session, "previous": None, **transition.to_session()}
     # From here on there is something that a signal must leave in order.
     with Signals(display.quiet) as signals:
         directory = RunDirectory.create(

@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rlrecipe.build import Assembly
 from rlrecipe.checkpoint.content import Checkpoint
+from rlrecipe.checkpoint.store import CheckpointStore
+from rlrecipe.errors import Refusal
+from rlrecipe.files import MOST_TEXT, read
 from rlrecipe.interfaces import State
 from rlrecipe.lazy import np
 from rlrecipe.runs.changes import RefusedChange
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The checkpoint whose weights a run began with."""
+
+    path: Path
+    digest: str
+
+    def checkpoint(self) -> Checkpoint | None:
+        """It, if it is there and is the one that it was."""
+        try:
+            found = CheckpointStore(self.path.parent).load(self.path.name, pieces=False)
+        except Refusal:
+            return None
+        return found if found.manifest["digest"] == self.digest else None
+
+
+def origin_of(run_dir: Path) -> Origin | None:
+    """What a run's provenance says of the weights that it began with; None if it began with its own."""
+    try:
+        told = json.loads(read(run_dir / "provenance.json", MOST_TEXT))["init_from"]
+        return Origin(Path(told["checkpoint"]), str(told["digest"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def initialise(assembly: Assembly, start: Checkpoint, say: Callable[[str], None]) -> None:

@@ -117,6 +117,10 @@ class Recorder:
         """Lengths of the files in bytes, once their content is on disk."""
         return {records.path.name: records.position() for records in (self.metrics, self.episodes)}
 
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of the files' rows so far."""
+        return {records.path.name: records.digest for records in (self.metrics, self.episodes)}
+
     def cut(self, positions: Mapping[str, int]) -> None:
         """Cut off what was written after a checkpoint; without one, everything: it is done again."""
         for records in (self.metrics, self.episodes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from rlrecipe.files import open_binary
+
+#: Bytes that are read at once.
+BLOCK = 2**20
 
 
 class Records:
@@ -23,12 +27,15 @@ class Records:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = open_binary(path, "a")
+        self._content = self._hashed()
 
     def write(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Append one row, and return it as ``rows`` will; NaN becomes null. It is on its way to disk."""
         clean = {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in row.items()}
-        self._file.write(json.dumps(clean).encode() + b"\n")
+        line = json.dumps(clean).encode() + b"\n"
+        self._file.write(line)
         self._file.flush()
+        self._content.update(line)
         return clean
 
     def rows(self) -> list[dict[str, Any]]:
@@ -47,7 +54,21 @@ class Records:
         if there < position:
             warnings.warn(f"{self.path} is shorter than when it was saved; its rows from then are lost", stacklevel=2)
         self._file.truncate(min(there, position))
+        self._content = self._hashed()
         self._file.seek(0, os.SEEK_END)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of every row so far."""
+        return self._content.copy().hexdigest()
+
+    def _hashed(self) -> hashlib._Hash:
+        """The digest of what is in the file."""
+        content = hashlib.sha256()
+        with open_binary(self.path, "r") as file:
+            while block := file.read(BLOCK):
+                content.update(block)
+        return content
 
     def close(self) -> None:
         """Close the file."""

@@ -6,23 +6,18 @@ An exact run is a record of all that ever happened in it: from a checkpoint, the
 
 from __future__ import annotations
 
-import json
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from rlrecipe.build import make_trainer
-from rlrecipe.checkpoint.content import SESSION, Checkpoint
+from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
-from rlrecipe.checkpoint.verified import DamagedCheckpoint
 from rlrecipe.errors import Refusal, StoppedError
-from rlrecipe.files import copy, make_folder, open_binary
+from rlrecipe.files import copy, make_folder
 from rlrecipe.recipe.dump import dump
 from rlrecipe.recipe.options import Options, Slot
 from rlrecipe.recipe.schema import Recipe
@@ -34,25 +29,16 @@ from rlrecipe.runs.policy import recipe_of
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.recorder import LOGS
 from rlrecipe.runs.session import Session
-from rlrecipe.state import Arrays
 
 
 @contextmanager
-def stretch(
-    run_dir: Path, start: Checkpoint, recipe: Recipe, until: int, prepare: Callable[[Session], None] = lambda _: None
-) -> Iterator[Session]:
-    """A session that has done the frames from ``start`` to ``until`` again, in a folder that goes away.
+def standing_at(run_dir: Path, start: Checkpoint | None, recipe: Recipe) -> Iterator[Session]:
+    """A session of a run as it stood at a checkpoint, or before its first frame, in a folder that goes away.
 
     Args:
         run_dir: of the run.
-        start: where to begin.
-        recipe: what the stretch was run with.
-        until: the batch that reaches these frames is the last.
-        prepare: called with the session before it goes.
-
-    Raises:
-        Refusal: the session did not get there.
-        StoppedError: a signal came.
+        start: the checkpoint; None for the start.
+        recipe: what was run.
     """
     quiet = {"loggers": [], "trainer": recipe.trainer.model_copy(update={"time_limit": None})}
     with tempfile.TemporaryDirectory(prefix="rlrecipe-") as scratch, flushing_denormals():
@@ -61,141 +47,52 @@ def stretch(
             if (run_dir / name).is_file():
                 copy(run_dir / name, run.path / name)
         session = Session(make_trainer(recipe.model_copy(update=quiet)), run, Display(quiet=True))
+        try:
+            with warnings.catch_warnings():
+                # Rows that are missing are told by whoever compares them.
+                warnings.filterwarnings("ignore", message=".* is shorter than when it was saved")
+                session.begin(start)
+            yield session
+        finally:
+            session.close()
+
+
+@contextmanager
+def stretch(
+    run_dir: Path,
+    start: Checkpoint | None,
+    recipe: Recipe,
+    until: int,
+    prepare: Callable[[Session], None] = lambda _: None,
+) -> Iterator[Session]:
+    """A session that has done the frames from ``start`` to ``until`` again, in a folder that goes away.
+
+    Args:
+        run_dir: of the run.
+        start: where to begin; None for the start.
+        recipe: what the stretch was run with.
+        until: the batch that reaches these frames is the last.
+        prepare: called with the session before it goes.
+
+    Raises:
+        Refusal: the session did not get there.
+        StoppedError: a signal came.
+    """
+    with standing_at(run_dir, start, recipe) as session:
 
         def stop() -> None:
             if session.clock.frames >= until:
                 session.trainer.interrupt("the end of the stretch")
 
         session.trainer.boundaries.append(stop)
-        try:
-            session.begin(start)
-            prepare(session)
+        prepare(session)
+        if session.clock.frames < until:
             session.trainer.train()
-            if session.signals.received is not None:
-                raise StoppedError("stopped in the middle of a stretch")
-            if session.clock.frames < until:
-                raise Refusal(f"the run ended at {session.clock.frames} frames: {session.trainer.ending.reason}")
-            yield session
-        finally:
-            session.close()
-
-
-# -- verify
-
-
-@dataclass(frozen=True)
-class Verified:
-    """One stretch: names of the checkpoints at its ends, and what differs, or None."""
-
-    start: str
-    end: str
-    difference: str | None
-
-
-def verify(
-    run_dir: Path, sample: int | None = None, *, imports: Sequence[str] = (), trust_imports: bool = False
-) -> Iterator[Verified]:
-    """Do stretches between neighbouring checkpoints again and compare the digests of what they lead to.
-
-    Args:
-        run_dir: a run whose level is exact.
-        sample: how many stretches, spread over the run; None for all.
-        imports: files or modules with the run's components.
-        trust_imports: load those that the run declares.
-
-    Raises:
-        Refusal: there is nothing to verify.
-    """
-    look_through(run_dir)
-    store = CheckpointStore(run_dir / "checkpoints")
-    names = store.names()
-    pairs = list(pairwise(names))
-    if not pairs:
-        raise Refusal(
-            f"{run_dir} has {len(names)} checkpoints; a stretch lies between two (checkpoint.keep_every keeps more)"
-        )
-    if sample is not None and sample < len(pairs):
-        step = (len(pairs) - 1) / max(1, sample - 1)
-        pairs = [pairs[round(i * step)] for i in range(sample)]
-    for first, second in pairs:
-        try:
-            start, end = store.load(first), store.load(second)
-            recipe = recipe_of(end, imports, trust_imports)
-            yield Verified(first, second, _difference(run_dir, start, end, recipe))
-        except DamagedCheckpoint as error:
-            yield Verified(first, second, str(error))
-
-
-def _difference(run_dir: Path, start: Checkpoint, end: Checkpoint, recipe: Recipe) -> str | None:
-    if end.manifest["exact"] != "exact":
-        return f"the level is {end.manifest['exact']} ({end.manifest['exact_reason']}): nothing can be proved"
-    with stretch(run_dir, start, recipe, int(end.manifest["frames"])) as session:
-        store, name = session.store, end.folder.name
-        if session.trainer.complete:
-            session.finish()
-        elif name not in store.names():
-            session.checkpoints.save()
-        again = store.load(name)
-        row = _first_row(run_dir, session.run.path, start.manifest["frames"], end.manifest["frames"])
-        files, files_again = end.manifest["files"], again.manifest["files"]
-        changed = [file for file in files if file != SESSION and files[file] != files_again.get(file)]
-        if row is None and not changed:
-            return None
-        if session.assembly.exact != "exact":
-            return f"it went otherwise here, which proves nothing: {session.assembly.exact_reason}"
-        return row or f"frame {end.manifest['frames']}: {_first_key(end, again)} ({', '.join(changed)})"
-
-
-def _first_row(one: Path, other: Path, start: int, end: int) -> str | None:
-    """The first frame and key in which the records of a stretch differ."""
-    for log in LOGS:
-        rows, again = (_rows(folder / log, start, end) for folder in (one, other))
-        for row, second in zip(rows, again, strict=False):
-            for key in row.keys() | second.keys():
-                if row.get(key) != second.get(key):
-                    return f"frame {row['frames']}: {key} in {log} was {row.get(key)} and became {second.get(key)}"
-        if len(rows) != len(again):
-            return f"frame {end}: {log} has {len(rows)} rows of this stretch and became {len(again)}"
-    return None
-
-
-def _rows(path: Path, start: int, end: int) -> list[dict[str, Any]]:
-    with open_binary(path, "r") as file:
-        rows: list[dict[str, Any]] = [json.loads(line) for line in file]
-    return [
-        {key: value for key, value in row.items() if not key.startswith("time/")}
-        for row in rows
-        if start < row["frames"] <= end
-    ]
-
-
-def _first_key(one: Checkpoint, other: Checkpoint) -> str:
-    found = _first_tensor(one.arrays, other.arrays)
-    for path in sorted(one.pieces.keys() | other.pieces.keys()):
-        a, b = one.pieces.get(path), other.pieces.get(path)
-        if found is None and (a is None or b is None):
-            found = path
-        elif found is None and a is not None and b is not None and a.fact != b.fact:
-            found = f"{path}.{_first_tensor(a.tensors(), b.tensors())}"
-    return found or _first_leaf(one.tree, other.tree) or "state"
-
-
-def _first_tensor(one: Arrays, other: Arrays) -> str | None:
-    for path in sorted(one.keys() | other.keys()):
-        a, b = one.get(path), other.get(path)
-        if a is None or b is None or not torch.equal(a, b):
-            return path
-    return None
-
-
-def _first_leaf(one: Any, other: Any, path: str = "") -> str | None:
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        for key in sorted(one.keys() | other.keys()):
-            found = _first_leaf(one.get(key), other.get(key), f"{path}.{key}" if path else key)
-            if found:
-                return found
-        return None
-    return None if one == other else path
+        if session.signals.received is not None:
+            raise StoppedError("stopped in the middle of a stretch")
+        if session.clock.frames < until:
+            raise Refusal(f"the run ended at {session.clock.frames} frames: {session.trainer.ending.reason}")
+        yield session
 
 
 # -- replay

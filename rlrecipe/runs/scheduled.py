@@ -126,8 +126,9 @@ class ScheduledCheckpoint:
         name = name_of(self.clock.frames, self.clock.updates)
         if self.anchor_alarm is not None and self.anchor_alarm.fires():
             self.anchors.append(name)
+        session = {**self.session(), "previous": self.store.before(name)}
         contents = pack(
-            self.assembly.trainer.state_dict(), self._policy(), self.session(), self._facts(name), self.options.backend
+            self.assembly.trainer.state_dict(), self._policy(), session, self._facts(name), self.options.backend
         )
         try:
             self.store.save(name, contents)

@@ -284,7 +284,8 @@ class Session:
 
     def _own(self) -> dict[str, Any]:
         """What a checkpoint holds of this session only."""
-        return {"seconds": self.clock.seconds, "files": self.recorder.positions()}
+        own = {"seconds": self.clock.seconds, "files": self.recorder.positions()}
+        return {**own, "digests": self.recorder.digests()}
 
     def _status(self, state: str, reason: str) -> None:
         facts = status(

@@ -7,7 +7,7 @@ import torch
 
 from rlrecipe.checkpoint.backends import backend, dcp
 from rlrecipe.checkpoint.store import CheckpointStore
-from rlrecipe.runs.reexecute import verify
+from rlrecipe.runs.verify import verify
 from tests import small
 
 
@@ -24,7 +24,7 @@ def test_the_same_run_gives_the_same_bytes_and_is_verified(name: str, tmp_path: 
     for folder in ("one", "other"):
         small.train(recipe, tmp_path / folder)
     assert _digests(tmp_path / "one") == _digests(tmp_path / "other")
-    assert {stretch.difference for stretch in verify(tmp_path / "one")} == {None}
+    assert {stretch.difference for stretch in verify(tmp_path / "one").stretches} == {None}
 
 
 @pytest.mark.parametrize("name", ["dcp", "safetensors", "torch"])

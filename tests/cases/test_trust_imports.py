@@ -14,7 +14,7 @@ from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.imports import load_import
 from rlrecipe.recipe.load import load
 from rlrecipe.runs.policy import load_policy
-from rlrecipe.runs.reexecute import verify
+from rlrecipe.runs.verify import verify
 from tests import small
 
 HOOK = '''
@@ -85,7 +85,7 @@ def test_a_changed_copy_needs_consent_of_its_own(changed: Path) -> None:
         "resume": lambda: small.go_on(changed, trust_imports=True),
         "--continue": lambda: small.train(RECIPE, changed, go_on=True, trust_imports=True),
         "load_policy": lambda: load_policy(changed, trust_imports=True),
-        "verify": lambda: list(verify(changed, trust_imports=True)),
+        "verify": lambda: verify(changed, trust_imports=True),
     }
     for flow in flows.values():
         with pytest.raises(RecipeError) as caught:
@@ -124,4 +124,4 @@ def test_a_run_with_its_own_code_stays_exact(folder: Path) -> None:
     small.train(RECIPE, folder / "run", "trainer.time_limit=100", trust_imports=True)
     assert small.go_on(folder / "run", "trainer.time_limit=null", trust_imports=True).outcome.code == 0
     assert json.loads((folder / "run/status.json").read_text())["exact"] == "exact"
-    assert {one.difference for one in verify(folder / "run", trust_imports=True)} == {None}
+    assert {one.difference for one in verify(folder / "run", trust_imports=True).stretches} == {None}

@@ -12,7 +12,7 @@ from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint
 from rlrecipe.cli.status import size
 from rlrecipe.recipe.load import load
 from rlrecipe.runs.policy import find_checkpoint
-from rlrecipe.runs.reexecute import verify
+from rlrecipe.runs.verify import verify
 from tests import small
 from tests.checkpoint.shelf import RECIPE, chunk, flip, register_shelf
 from tests.cli.command import Commands
@@ -79,13 +79,13 @@ def test_a_resumed_run_links_what_it_read(stopped: Path) -> None:
 
 def test_a_run_is_verified_with_its_pieces(tmp_path: Path) -> None:
     small.train(RECIPE, tmp_path / "run")
-    assert [stretch.difference for stretch in verify(tmp_path / "run")] == [None] * 8
+    assert [stretch.difference for stretch in verify(tmp_path / "run").stretches] == [None] * 8
 
 
 def test_a_piece_that_comes_out_differently_is_named(tmp_path: Path) -> None:
     secret = {**RECIPE, "hooks": [{"name": "shelf", "secret": True}]}
     small.train(secret, tmp_path / "run", "checkpoint.every=256")
-    found = [stretch.difference for stretch in verify(tmp_path / "run")]
+    found = [stretch.difference for stretch in verify(tmp_path / "run").stretches]
     assert found[0] is not None
     assert "shelf.chunks.0.observation (shelf.chunks.0.safetensors, shelf.chunks.1.safetensors)" in found[0]
 
@@ -93,7 +93,7 @@ def test_a_piece_that_comes_out_differently_is_named(tmp_path: Path) -> None:
 def test_a_stretch_that_begins_at_a_damaged_piece_says_so(tmp_path: Path) -> None:
     small.train(RECIPE, tmp_path / "run")
     flip(chunk(tmp_path / "run", 3))
-    found = [stretch.difference for stretch in verify(tmp_path / "run")]
+    found = [stretch.difference for stretch in verify(tmp_path / "run").stretches]
     assert found[:-1] == [None] * 7
     assert "shelf.chunks.3.safetensors does not match its digest" in str(found[-1])
 
@@ -140,7 +140,7 @@ def test_damage_in_a_shared_piece_ends_with_5_and_names_the_cure(
     # From here on it is a run like any other, but for its level.
     assert rlrecipe_command("resume", stopped, "-s", "trainer.total_frames=576").code == 0
     assert level(stopped)[0] == "continue"
-    assert "the level is continue" in str([stretch.difference for stretch in verify(stopped)][-1])
+    assert "the level is continue" in str([stretch.unproved for stretch in verify(stopped).stretches][-1])
 
 
 def test_damage_in_a_piece_of_its_own_costs_nothing_but_the_way_from_the_checkpoint_before(

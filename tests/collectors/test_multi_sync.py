@@ -10,7 +10,7 @@ import pytest
 
 from rlrecipe.builders import make_loss, sync_sync_collector
 from rlrecipe.collectors.workers import WorkerError
-from rlrecipe.runs.reexecute import verify
+from rlrecipe.runs.verify import verify
 from tests import small
 from tests.collectors import multi
 
@@ -68,7 +68,7 @@ def test_a_run_killed_anywhere_ends_as_the_one_that_was_not(recipe: Any, tmp_pat
 
 def test_a_run_is_verified(tmp_path: Path) -> None:
     small.train(NORMALISED, tmp_path / "run")
-    stretches = list(verify(tmp_path / "run"))
+    stretches = verify(tmp_path / "run").stretches
     assert len(stretches) == 4
     assert [stretch.difference for stretch in stretches] == [None] * 4
 
