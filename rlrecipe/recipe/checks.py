@@ -55,10 +55,13 @@ def check_extras(found: Iterable[tuple[Path, Options]]) -> Iterator[Problem]:
 def refused_secrets(root: Node) -> Iterator[Problem]:
     """Secrets in a tree: what a recipe says is written into every run and checkpoint."""
     for path, _ in secrets.found(root):
-        message = (
-            "a password, a token or a key: recipes are copied into runs and checkpoints, which are shown to others"
-        )
-        yield Problem("E102", path, message, secrets.CURE)
+        yield secret(path)
+
+
+def secret(path: Path) -> Problem:
+    """A secret at a path, or in a comment."""
+    message = "a password, a token or a key: recipes are copied into runs and checkpoints, which are shown to others"
+    return Problem("E102", path, message, secrets.CURE)
 
 
 def _lengths(root: Node) -> Iterator[Problem]:

@@ -35,8 +35,8 @@ CODES = {
 ENV: tuple[Path, ...] = (("env", "env_name"), ("env",))
 #: Problems told at once: more than can be read, and few enough to look at each.
 MOST_PROBLEMS = 100
-#: Characters of a source line shown around a problem.
-WIDTH = 100
+#: Characters of a source line shown around a problem, and looked at on either side of them.
+WIDTH, _AROUND = 100, 400
 
 
 @dataclass(frozen=True)
@@ -189,10 +189,12 @@ def plain(text: str) -> str:
 
 
 def _excerpt(number: str, place: Place) -> list[str]:
-    source = masked((place.source or "").replace("\t", " "))
+    source = (place.source or "").replace("\t", " ")
     column = min(max((place.column or 1) - 1, 0), len(source))
     start = max(0, min(column - WIDTH // 2, len(source) - WIDTH))
-    shown = printable(source[start : start + WIDTH])
+    # A secret may begin before what is shown, and a line may be long.
+    first = max(0, start - _AROUND)
+    shown = printable(masked(source[first : start + WIDTH + _AROUND])[start - first :][:WIDTH])
     before, dots = shown[: column - start], "..." if start else ""
     marked = shown[column - start : column - start + place.width] or " "
     more = "..." if start + WIDTH < len(source) else ""

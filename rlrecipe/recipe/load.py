@@ -9,9 +9,9 @@ from pathlib import Path as File
 
 from pydantic import ValidationError
 
-from rlrecipe.recipe import tree
+from rlrecipe.recipe import secrets, tree
 from rlrecipe.recipe.adapt import adapted
-from rlrecipe.recipe.checks import broken, check_recipe, check_tree, refused_secrets
+from rlrecipe.recipe.checks import broken, check_recipe, check_tree, refused_secrets, secret
 from rlrecipe.recipe.errors import MOST_PROBLEMS, Path, Place, PlacedProblem, Problem, RecipeError
 from rlrecipe.recipe.imports import Imported, Recorded, load_declared, load_given
 from rlrecipe.recipe.layers import Held, Layers, Origin, read_layers
@@ -77,7 +77,7 @@ def load(
     loaded, placed = load_given(imports)
     layers = read_layers(source, overrides)
     placed += layers.problems
-    secret = list(islice(_secrets(layers), MOST_PROBLEMS))
+    hidden = list(islice(_secrets(layers), MOST_PROBLEMS))
     declared, found = _imports(layers, imports, trust_imports, recorded)
     root, component, wrong = _merged(layers)
     placed += wrong
@@ -91,9 +91,9 @@ def load(
     if found:
         # Nor can an environment of the user's own from one whose arguments need consent.
         problems = [problem for problem in problems if problem.code != "E403" or problem.path[0] != "env"]
-    paths = [each.problem.path for each in secret]
+    paths = [each.problem.path for each in hidden]
     told = (problem for problem in found + problems if not any(_touch(problem.path, path) for path in paths))
-    placed += [*secret, *(tree.place(root, problem, layers.name) for problem in told)]
+    placed += [*hidden, *(tree.place(root, problem, layers.name) for problem in told)]
     if isinstance(source, Held):
         # Its lines are those of a text that nobody has seen.
         placed = [replace(each, place=Place(each.place.file)) for each in placed]
@@ -114,10 +114,16 @@ def _imports(
 
 
 def _secrets(layers: Layers) -> Iterator[PlacedProblem]:
-    """Secrets in any layer, merged away or not: a run keeps the recipe as it was written."""
+    """Secrets in any layer, merged away or not, and in comments: a run keeps the recipe as it was written."""
+    told = set()
     for layer in layers.layers:
         for problem in refused_secrets(layer.root):
-            yield tree.place(layer.root, problem, layer.name)
+            placed = tree.place(layer.root, problem, layer.name)
+            told.add((placed.place.file, placed.place.line))
+            yield placed
+    for number, line in enumerate(layers.text.split("\n"), 1):
+        if "#" in line and (layers.name, number) not in told and secrets.holds_secret(line):
+            yield PlacedProblem(secret(()), Place(layers.name, number, 1, line, len(line)))
 
 
 def _merged(layers: Layers) -> tuple[Node, Component | None, list[PlacedProblem]]:

@@ -19,12 +19,12 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 #: A user, a password or a token before the host of an address.
 _USERINFO = re.compile(r"(?<=://)[^/?#\s@'\"]+(?=@)")
 #: A secret among the parameters of an address.
-_PARAMETER = re.compile(rf"(?<=[?&;])((?:[\w.-]*[_.-])?(?:{_WORD}|sig(?:nature)?)=)[^&#\s'\"]+", re.IGNORECASE)
+_PARAMETER = re.compile(rf"(?<=[?&;])((?:[\w.-]{{0,60}}[_.-])?(?:{_WORD}|sig(?:nature)?)=)[^&#\s'\"]+", re.IGNORECASE)
 #: Texts that services issue as secrets, by how they begin.
 _ISSUED = re.compile(
-    r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{15,}|hf_[A-Za-z0-9]{20,}|sk-[\w-]{20,}|"
+    r"(?<![\w-])(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{15,}|hf_[A-Za-z0-9]{20,}|sk-[\w-]{20,}|"
     r"xox[abprs]-[\w-]{10,}|AKIA[A-Z0-9]{16}|AIza[\w-]{30,}|dapi[0-9a-f]{30,}|"
-    r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+)|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    r"eyJ[\w-]{8,300}\.eyJ[\w-]{8,300}\.[\w-]+)|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
 #: ``key: value`` and ``key=value`` in a line of text.
 _GIVEN = re.compile(rf"""((?:^|[\s{{,.\[\-_'"]){_WORD}["']?\s*[:=]\s*)("[^"]*"|'[^']*'|[^\s,}}\]]+)""", re.IGNORECASE)
@@ -39,7 +39,8 @@ def is_secret_key(key: str) -> bool:
 
 def holds_secret(text: str) -> bool:
     """Whether a text has a secret in it, such as an address with a password."""
-    return any(pattern.search(text) for pattern in (_USERINFO, _PARAMETER, _ISSUED))
+    address = "://" in text and _USERINFO.search(text)
+    return bool(address or ("=" in text and _PARAMETER.search(text)) or _ISSUED.search(text))
 
 
 def found(node: Node, path: tuple[str | int, ...] = (), key: str = "") -> Iterator[tuple[tuple[str | int, ...], Node]]:

@@ -16,6 +16,7 @@ from rich.table import Column
 
 from rlrecipe.files import append
 from rlrecipe.recipe.errors import plain, printable
+from rlrecipe.recipe.secrets import masked
 from rlrecipe.shown import number
 
 #: Seconds between two plain lines, so that a short run does not flood a log.
@@ -91,7 +92,7 @@ class Display:
         """Text for the file alone; a disk that is full loses it, not the run."""
         if self._log is not None:
             with suppress(OSError):
-                append(self._log, plain(text))
+                append(self._log, plain(masked(text)))
 
     def start(self) -> None:
         """Show the bar, where there is a terminal for it."""

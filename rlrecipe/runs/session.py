@@ -19,6 +19,7 @@ from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.errors import Diverged, StoppedError
 from rlrecipe.loggers.several import RequiredLoggerError
 from rlrecipe.machine import Usage, usage
+from rlrecipe.recipe.secrets import masked
 from rlrecipe.runs.directory import RunDirectory, as_json, status
 from rlrecipe.runs.imports import other_code
 from rlrecipe.runs.progress import Display
@@ -294,7 +295,8 @@ class Session:
             self.clock.updates,
             self.assembly.exact,
             self.assembly.exact_reason,
-            reason=reason,
+            # What a library raised may hold the address of a server with a password.
+            reason=masked(reason),
             total={self.clock.total.unit: self.clock.total.amount},
             wall_seconds=round(self.clock.seconds, 3),
             checkpoint=self.store.pointer("latest"),

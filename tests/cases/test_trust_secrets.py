@@ -10,6 +10,7 @@ from rlrecipe.cli import main
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.secrets import is_secret_key, masked, masked_arguments, without_credentials
+from rlrecipe.runs.progress import Display
 from tests import small
 
 BASE = {"env": "CartPole-v1", "algorithm": "ppo", "trainer": {"total_frames": 64}}
@@ -57,6 +58,22 @@ def test_a_secret_of_a_layer_below_is_refused_too(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         load(file, ["loggers=[]"])
     assert [problem.path for problem in caught.value.problems] == ["loggers.0.token"]
+
+
+def test_a_secret_in_a_comment_is_refused_too(tmp_path: Path) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_text("env: CartPole-v1  # see https://user:SECRET@host\nalgorithm: ppo\ntrainer: {total_frames: 64}\n")
+    with pytest.raises(RecipeError) as caught:
+        load(file)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.place.line, "SECRET" in problem.text()) == ("E102", 1, False)
+
+
+def test_what_a_library_says_is_masked_in_the_log(tmp_path: Path) -> None:
+    display = Display(quiet=True)
+    display.log_to(tmp_path / "run.log")
+    display.say("no answer from http://user:SECRET@host:5000")
+    assert "http://***********@host:5000" in (tmp_path / "run.log").read_text()
 
 
 def test_run_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
