@@ -67,6 +67,8 @@ def main() -> None:
     parser.add_argument("--signals", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    # Started in the background of a script, it would hand on that SIGINT is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     rng, rows = random.Random(options.seed), list[dict[str, Any]]()
     with tempfile.TemporaryDirectory() as scratch:
         assert finished(Path(scratch) / "whole")
