@@ -27,6 +27,7 @@ from rlrecipe.builders.learning import Learner, make_learner, make_update
 from rlrecipe.builders.numbers import Numbers, make_schedule
 from rlrecipe.capture import Choice, choose
 from rlrecipe.clock import Clock
+from rlrecipe.collectors.sync import SyncCollector
 from rlrecipe.interfaces import ReplayBuffer, Transform
 from rlrecipe.policy import Policy
 from rlrecipe.probe import examine
@@ -140,7 +141,8 @@ def assemble(recipe: Recipe, found: Found | None = None) -> Assembly:
     modules: dict[str, Any] = {} if buffer is None else {"replay_buffer": buffer}
     for name, module in {**modules, **transforms}.items():
         trainer.register_module(name, module)
-    trainer.stage = make_stage(recipe, learner.policy, transforms)
+    training = trainer.collector.envs if isinstance(trainer.collector, SyncCollector) else None
+    trainer.stage = make_stage(recipe, learner.policy, transforms, training, lends=capture.again)
     _register_hooks(recipe, trainer)
     exact, reason = _exactness(recipe, capture, device)
     return Assembly(recipe, trainer, learner.policy, transforms, spaces, exact, reason, found.hints)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ from rlrecipe.capture import METHODS, renewal
 from rlrecipe.interfaces import Key, State, Transform
 from rlrecipe.policy import Policy
 from rlrecipe.streams import Stream, Streams
+from rlrecipe.wrappers.checked import told
 
 #: Environments stepped side by side; more only cost memory.
 WIDTH = 16
@@ -51,11 +53,19 @@ class Stage:
         make: builds one environment; it may be given gymnasium's ``render_mode``.
         policy: what acts.
         transforms: what stands before it, with frozen statistics.
+        width: most environments side by side.
+        lend: lends one that trains, where none can be built beside it; it gives None where it cannot.
     """
 
     make: Callable[..., Any]
     policy: Policy
     transforms: Sequence[Transform]
+    width: int = WIDTH
+    lend: Callable[[], AbstractContextManager[Any] | None] | None = None
+
+
+class OccupiedError(RuntimeError):
+    """No environment can be built to evaluate in while others train, and none of those can be lent."""
 
 
 class Camera(Protocol):
@@ -81,7 +91,7 @@ class Evaluator:
         keep: keep environments open between evaluations, put back to the state in which they were built;
             where no method is found that makes a used one as good as a new one, new ones are built all the same.
         camera: takes pictures of the first environment.
-        width: environments stepped side by side.
+        width: environments stepped side by side; by default the stage's.
     """
 
     def __init__(
@@ -92,15 +102,16 @@ class Evaluator:
         *,
         keep: bool = False,
         camera: Camera | None = None,
-        width: int = WIDTH,
+        width: int | None = None,
     ) -> None:
         self.stage, self.streams, self.interrupted = stage, streams, interrupted
-        self.keep, self.camera, self.width = keep, camera, width
+        self.keep, self.camera, self.width = keep, camera, stage.width if width is None else width
         self.envs: list[Any] = []
         #: What a policy with a memory remembers of each environment's episode.
         self.carry: dict[int, np.ndarray] = {}
         self._built: list[State] = []
         self._method: str | None = None
+        self._borrowed, self._lent = ExitStack(), False
 
     def run(
         self,
@@ -118,10 +129,9 @@ class Evaluator:
             frames: most frames of each; None for whole episodes.
             watch: called with every transition, under the keys of a batch.
         """
-        width = min(episodes, self.width)
-        self._open(width)
+        self._open(min(episodes, self.width))
         try:
-            return self._run(episodes, width, deterministic, frames, watch)
+            return self._run(episodes, len(self.envs), deterministic, frames, watch)
         finally:
             if self._method is None:
                 self.close()
@@ -136,9 +146,27 @@ class Evaluator:
         if self.keep:
             # Probed once: what cannot be put back today cannot be tomorrow.
             self._method, self.keep = renewal(self.stage.make), False
-        self.envs = [self._make(k) for k in range(width)]
+        try:
+            self.envs.extend(self._make(k) for k in range(width))
+        except Exception as error:
+            # Some can be built once only: those that are there have to do.
+            if not self.envs:
+                self._borrow(error)
         if self._method is not None:
             self._built = [METHODS[self._method](env).save() for env in self.envs]
+
+    def _borrow(self, error: Exception) -> None:
+        """Take the environment that trains, where none could be built beside it.
+
+        Raises:
+            OccupiedError: it cannot be lent.
+        """
+        if self.stage.lend is None:
+            raise error
+        lent = self.stage.lend()
+        if lent is None:
+            raise OccupiedError(f"no environment can be built beside those that train: {told(error)}") from error
+        self.envs, self._method, self._lent = [self._borrowed.enter_context(lent)], None, True
 
     def _make(self, k: int) -> Any:
         return self.stage.make() if k or self.camera is None else self.camera.make(self.stage.make)
@@ -199,7 +227,11 @@ class Evaluator:
         return policy.to_env(policy.act(rows, noise))
 
     def close(self) -> None:
-        """Close the environments."""
+        """Close the environments, or give back the one that was lent."""
+        if self._lent:
+            self.envs.clear()
+        self._lent = False
+        self._borrowed.close()
         for env in self.envs:
             env.close()
         self.envs.clear()

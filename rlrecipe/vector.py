@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from rlrecipe.capture import METHODS, Tape, layers
 from rlrecipe.interfaces import State
 from rlrecipe.observations import dtype_of
+from rlrecipe.wrappers.checked import layer_of
 
 
 def _taped(make: Callable[[], gymnasium.Env[Any, Any]]) -> gymnasium.Env[Any, Any]:
@@ -121,6 +123,32 @@ class Vector:
             capture.load(saved)
         self.starts = state["starts"]
         return True
+
+    @contextmanager
+    def lent(
+        self, dress: Callable[[gymnasium.Env[Any, Any]], gymnasium.Env[Any, Any]]
+    ) -> Iterator[gymnasium.Env[Any, Any]]:
+        """The first environment for episodes of others, captured before and put back after.
+
+        Args:
+            dress: puts the layers around it that those episodes need, in place of the ones here.
+        """
+        assert self.captures is not None, "what cannot be captured cannot be lent"
+        layer = layer_of(self.envs[0])
+        base = None if layer is None or layer.base is None else layer.base()
+        assert base is not None, "the environment is there as long as its layers are"
+        saved = self.captures[0].save() if self.starts else None
+        try:
+            yield dress(base)
+        finally:
+            if saved is not None:
+                self.captures[0].load(saved)
+
+    @property
+    def can_be_lent(self) -> bool:
+        """Whether there is an environment that can be captured, under layers of its own."""
+        layer = layer_of(self.envs[0]) if self.envs else None
+        return self.captures is not None and layer is not None and layer.base is not None
 
     def close(self) -> None:
         """Close every environment, and let it go: an emulator that is still held when the process ends complains."""

@@ -6,6 +6,7 @@ import difflib
 import importlib.util
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,7 +15,7 @@ import gymnasium
 
 from rlrecipe.capture import Recording, record
 from rlrecipe.errors import EnvironmentFault, UnbuildableError
-from rlrecipe.evaluation import Stage
+from rlrecipe.evaluation import WIDTH, Stage
 from rlrecipe.interfaces import Transform
 from rlrecipe.observations import as_rows
 from rlrecipe.policy import Policy
@@ -79,7 +80,7 @@ def _dressed(env: Env, options: Any, phase: str) -> Env:
         if transform.component.traits.get("wraps") and transform.phase in (phase, "both"):
             env = _wrapped(env, transform, i)
     if layer_of(env) is None:
-        env = checked(env, name_of(options))
+        env = checked(env, name_of(options), dressed=True)
     env = as_rows(env)
     try:
         _refuse_misfits(options, env.observation_space, phase)
@@ -131,13 +132,43 @@ class _FrameSkip(gymnasium.Wrapper):
         return observation, total, terminated, truncated, info
 
 
-def make_stage(recipe: Recipe, policy: Policy, transforms: Mapping[str, Transform]) -> Stage:
-    """Where a recipe's policy is evaluated, with the transforms that ``make_transforms`` made for training."""
+def make_stage(
+    recipe: Recipe, policy: Policy, transforms: Mapping[str, Transform], training: Vector | None = None, *, lends: bool
+) -> Stage:
+    """Where a recipe's policy is evaluated.
+
+    Args:
+        recipe: of the run.
+        policy: what acts.
+        transforms: those that ``make_transforms`` made for training.
+        training: the environments that train, where they are in this process.
+        lends: whether one of them can be put back after it went on.
+    """
+    options = evaluation_env(recipe)
+
+    def lend() -> AbstractContextManager[Env] | None:
+        if training is None or not lends or not training.can_be_lent or not _same_kind(recipe.env, options):
+            return None
+        return training.lent(partial(_dressed, options=options, phase="eval"))
+
     return Stage(
-        partial(make_env, evaluation_env(recipe), "eval"),
+        partial(make_env, options, "eval"),
         policy,
         [transforms[name] for name in in_phase(recipe.env, "eval")],
+        width=evaluation_width(recipe.env),
+        lend=lend,
     )
+
+
+def evaluation_width(options: Any) -> int:
+    """Environments that are evaluated in side by side: one where one trains, which may be slow to build, or alone."""
+    return 1 if getattr(options, "num_envs", 1) == 1 else WIDTH
+
+
+def _same_kind(one: Any, other: Any) -> bool:
+    """Whether two environments differ in nothing but what stands around them."""
+    around = {"transforms": [], "frame_skip": 1, "num_envs": 1}
+    return bool(one.model_copy(update=around) == other.model_copy(update=around))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 from pydantic import ValidationError
 
-from rlrecipe.builders.environments import Spaces, environment_problem, make_env, spaces_of
+from rlrecipe.builders.environments import Spaces, environment_problem, evaluation_width, make_env, spaces_of
 from rlrecipe.errors import Refusal, StoppedError
 from rlrecipe.evaluation import Evaluation, Evaluator, Stage
 from rlrecipe.probe import differing
@@ -97,7 +97,9 @@ def evaluate(
         raise Refusal(environment_problem(options, error, ("env",)).message) from None
     if difference is not None:
         raise Refusal(difference)
-    stage = Stage(partial(make_env, options, "eval"), policy.policy, policy.transforms)
+    stage = Stage(
+        partial(make_env, options, "eval"), policy.policy, policy.transforms, width=evaluation_width(policy.recipe.env)
+    )
     evaluator = Evaluator(stage, Streams(seed), interrupted)
     if video is None:
         evaluation = evaluator.run(episodes, deterministic)

@@ -17,6 +17,7 @@ from rlrecipe.build import Assembly
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.errors import Diverged, StoppedError
+from rlrecipe.evaluation import OccupiedError
 from rlrecipe.loggers.several import RequiredLoggerError
 from rlrecipe.machine import Usage, usage
 from rlrecipe.recipe.secrets import masked
@@ -208,7 +209,12 @@ class Session:
         if self.evaluation.is_current:
             return True
         try:
-            return self.evaluation.run()
+            try:
+                return self.evaluation.run()
+            except OccupiedError:
+                # Training is complete: its environments make room.
+                self.trainer.put_away()
+                return self.evaluation.run()
         except Exception:
             self.checkpoints.save()
             raise
@@ -244,6 +250,15 @@ class Session:
                 self.display.say(f"while closing: {type(error).__name__}: {error}")
         return required
 
+    def _evaluate(self) -> None:
+        """A scheduled evaluation, where there can be one while training goes on."""
+        try:
+            self.evaluation.run()
+        except OccupiedError as error:
+            # It could be built no better next time.
+            self.evaluation.alarm = None
+            self.display.say(f"warning: {error}; the policy is evaluated once, after training")
+
     def _asked_to_end(self) -> bool:
         """Whether a signal has come."""
         return self.signals.received is not None
@@ -255,7 +270,7 @@ class Session:
         self._tell_of_pace()
         best = self.evaluation.best
         if self.evaluation.is_due():
-            self.evaluation.run()
+            self._evaluate()
         better = self.recipe.checkpoint.keep_best and self.evaluation.best != best
         due = self.checkpoints.is_due()
         if self.signals.received is not None:

@@ -22,6 +22,21 @@ from rlrecipe.update import Update
 Schedule = Callable[[Clock], float]
 
 
+class Kept:
+    """The state of a part that is closed."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    def state_dict(self) -> State:
+        """As it was."""
+        return self.state
+
+    def load_state_dict(self, state: State) -> None:
+        """Another one takes its place."""
+        self.state = state
+
+
 class RecipeTrainer(Loop):
     """Collects batches and learns from them until the clock says that the run is complete.
 
@@ -74,6 +89,11 @@ class RecipeTrainer(Loop):
         """Give up the episodes at hand: the next batch starts new ones."""
         self.collector.restart()
         self.sampler.cut()
+
+    def put_away(self) -> None:
+        """Close the environments of a training that is complete; their state is kept for its last checkpoint."""
+        self.modules["collector"] = Kept(self.collector.state_dict())
+        self.collector.close()
 
     def _batches(self) -> Iterator[Batch]:
         """Batches until the run is done; schedules stand where the run stood before each."""

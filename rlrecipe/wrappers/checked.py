@@ -47,8 +47,8 @@ class Checked(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.space = env.observation_space
         #: What is only of another type than it should be, each once.
         self.hints: dict[str, None] = {}
-        #: The outermost layer that the environment came with; nothing above it is the environment's own.
-        self.base: weakref.ref[Env] = weakref.ref(self)
+        #: The outermost layer that the environment came with, where it is known.
+        self.base: weakref.ref[Env] | None = weakref.ref(self)
         #: Whether layers above may keep what they are given, which the environment may write over.
         self.copies = False
         outer = widened(self.space)
@@ -164,13 +164,14 @@ class Checked(gymnasium.Wrapper[Any, Any, Any, Any]):
         raise EnvironmentFault(f"{self.name}: {method}() returned {misfit.came}, but {misfit.expected}", misfit.cure)
 
 
-def checked(env: Env, name: str, copies: bool = False) -> Env:
+def checked(env: Env, name: str, *, copies: bool = False, dressed: bool = False) -> Env:
     """``env`` with its answers looked at where they leave the environment itself, below all its wrappers.
 
     Args:
         env: with the wrappers that it came with.
         name: for errors.
         copies: whether layers that are still to come may keep what they are given.
+        dressed: whether it has layers already that it did not come with.
     """
     above, inner = [], env
     while isinstance(inner, gymnasium.Wrapper):
@@ -180,11 +181,12 @@ def checked(env: Env, name: str, copies: bool = False) -> Env:
         inner = above.pop()
     layer = Checked(inner, name)
     layer.copies = copies or any(type(one) not in PASSING for one in above)
-    if not above:
-        return layer
-    above[-1].env = layer
-    layer.base = weakref.ref(env)
-    return env
+    if above:
+        above[-1].env = layer
+        layer.base = weakref.ref(env)
+    if dressed:
+        layer.base = None
+    return env if above else layer
 
 
 def layer_of(env: Any) -> Checked | None:

@@ -155,6 +155,7 @@ def test_it_stands_below_the_wrappers_that_an_environment_came_with() -> None:
     layer = layer_of(env)
     assert env is wrapped
     assert layer is not None
+    assert layer.base is not None
     assert layer.base() is wrapped
     env.reset()
     # The wrapper would say that there are not enough values to unpack.
