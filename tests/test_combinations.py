@@ -123,10 +123,10 @@ SQUASHED, PLAIN = (f"{{name: tanh_normal, state_dependent: {word}}}" for word in
         (
             "sac",
             "Pendulum-v1",
-            ["replay_buffer.storage={name: memmap, scratch_dir: /no/such/folder}"],
+            ["replay_buffer.storage={name: memmap, scratch_dir: no-such-folder}"],
             "E102",
             "replay_buffer.storage",
-            "no folder /no/such/folder",
+            "no-such-folder",
             "make it",
         ),
     ],
