@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import itertools
 import pkgutil
 import sys
 import traceback
@@ -34,11 +35,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     end = given.index("--") if "--" in given else len(given)
     moved = [word for word in given[:end] if word in _GLOBAL]
     rest = [word for word in given[:end] if word not in _GLOBAL]
+    asked = "--json" in rest or "--format=json" in rest or ("--format", "json") in itertools.pairwise(rest)
     for name, value in vars(common.Settings()).items():
         setattr(common.settings, name, value)
+    code = _run([*moved, *rest, *given[end:]])
+    if asked and code and not common.settings.answered:
+        common.settings.answer = None
+        said = common.settings.complaint or f"ended with {code}; standard error may say more"
+        common.print_json({"format": 1, "kind": "error", "exit_code": code, "message": said})
+    return code
+
+
+def _run(words: list[str]) -> int:
     try:
-        application()([*moved, *rest, *given[end:]], prog_name="rlrecipe")
+        application()(words, prog_name="rlrecipe")
     except SystemExit as end_of_command:
+        usage = getattr(end_of_command.__context__, "format_message", None)
+        if usage is not None:
+            common.settings.complaint = usage()
         code = end_of_command.code
         return code if isinstance(code, int) else int(code is not None)
     except KeyboardInterrupt:
@@ -51,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def application() -> typer.Typer:
     """The Typer application with every command of this folder."""
     app = typer.Typer(
-        add_completion=False,
+        add_completion=True,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,

@@ -26,6 +26,7 @@ import typer
 
 from rlrecipe.errors import StoppedError
 from rlrecipe.paths import expanded
+from rlrecipe.recipe import complete
 from rlrecipe.recipe.errors import PlacedProblem, document, plain
 from rlrecipe.signals import Signals, at_once
 
@@ -42,6 +43,9 @@ class Settings:
     json: bool = False
     #: Standard output, while what components print goes elsewhere.
     answer: TextIO | None = None
+    #: Whether a document has been printed, and the last line of complaint, which one in its place tells.
+    answered: bool = False
+    complaint: str = ""
 
 
 #: Set anew by each call of ``main``.
@@ -68,11 +72,18 @@ Recipe = Annotated[
         callback=lambda given: expanded(given),
         help="A path that ends in .yaml, .yml or .json or starts with . or /; - is standard input; "
         "else the name of a bundled recipe.",
+        autocompletion=complete.recipes,
     ),
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("-s", "--set", metavar="KEY=VALUE", help="Override a dotted key, e.g. -s trainer.total_frames=1e6."),
+    typer.Option(
+        "-s",
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a dotted key, e.g. -s trainer.total_frames=1e6.",
+        autocompletion=complete.keys,
+    ),
 ]
 Imports = Annotated[
     list[str] | None,
@@ -118,6 +129,7 @@ def answer() -> TextIO:
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
+    settings.answered = True
     answer().write(json_module.dumps(_finite(value), indent=2, allow_nan=False) + "\n")
 
 
@@ -160,7 +172,8 @@ def note(text: str) -> None:
 
 def complain(text: str) -> None:
     """A line on standard error that ``-q`` does not silence."""
-    sys.stderr.write(plain(text) + "\n")
+    settings.complaint = plain(text)
+    sys.stderr.write(settings.complaint + "\n")
 
 
 def print_problems(problems: tuple[PlacedProblem, ...], stream: TextIO | None = None) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rlrecipe.cli import common
+from rlrecipe.recipe import complete
 from rlrecipe.recipe.describe import Description, describe, describe_any
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.imports import load_given
@@ -16,7 +17,11 @@ from rlrecipe.recipe.imports import load_given
 def command(
     component: Annotated[
         str,
-        typer.Argument(metavar="KIND/NAME", help="For example algorithm/ppo, or ppo; recipe/trainer is a section."),
+        typer.Argument(
+            metavar="KIND/NAME",
+            help="For example algorithm/ppo, or ppo; recipe/trainer is a section.",
+            autocompletion=complete.components_of,
+        ),
     ],
     imports: common.Imports = None,
     json: common.Json = False,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rlrecipe.cli import common
+from rlrecipe.recipe import complete
 from rlrecipe.recipe.describe import unknown
 from rlrecipe.recipe.errors import Place, PlacedProblem, Problem, RecipeError
 from rlrecipe.recipe.imports import load_given
@@ -46,7 +47,13 @@ def _placed(problem: Problem, algorithm: str, env: str) -> PlacedProblem:
 
 def command(
     algorithm: Annotated[
-        str, typer.Option("--algorithm", metavar="A", help="One of `rlrecipe list algorithm`.")
+        str,
+        typer.Option(
+            "--algorithm",
+            metavar="A",
+            help="One of `rlrecipe list algorithm`.",
+            autocompletion=complete.algorithms,
+        ),
     ] = "ppo",
     env: Annotated[
         str | None,

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rlrecipe.cli import common
+from rlrecipe.recipe import complete
 from rlrecipe.recipe.bundled import bundled
 from rlrecipe.recipe.describe import components, kinds
 from rlrecipe.recipe.errors import RecipeError
@@ -37,7 +38,10 @@ def listing(kind: str | None = None, imports: Sequence[str] = ()) -> dict[str, l
 
 
 def command(
-    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="One kind only, such as algorithm.")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Argument(metavar="[KIND]", help="One kind only, such as algorithm.", autocompletion=complete.kinds_of),
+    ] = None,
     imports: common.Imports = None,
     json: common.Json = False,
 ) -> None:

@@ -28,6 +28,7 @@ def command(
     video: Annotated[bool, typer.Option("--video", help="Also film the policy at the end of the stretch.")] = False,
     imports: common.Imports = None,
     trust_imports: common.TrustImports = False,
+    json: common.Json = False,
 ) -> None:
     """Do a stretch of a run again, bit for bit, with a row for every batch and hooks of your choice."""
     first, last = _range(frames)
@@ -37,4 +38,8 @@ def command(
         folder = replay(
             run_dir, first, last, hooks=hook or (), video=video, imports=imports or (), trust_imports=trust_imports
         )
-    common.print_text(f"{folder}\n" + "\n".join(f"  {file.name}" for file in sorted(folder.iterdir())))
+    files = sorted(file.name for file in folder.iterdir())
+    if json:
+        common.print_json({"format": 1, "kind": "replay", "folder": str(folder), "files": files})
+        return
+    common.print_text(f"{folder}\n" + "\n".join(f"  {file}" for file in files))

@@ -121,9 +121,13 @@ def _number(value: Any) -> str:
 
 def command(
     run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run's folder.")],
+    imports: common.Imports = None,
+    trust_imports: common.TrustImports = False,
     json: common.Json = False,
 ) -> None:
     """Print a run's state, frames, last metrics and size."""
+    # Accepted as by every command that takes a run; nothing of the run's code is needed here.
+    del imports, trust_imports
     found = status(run_dir)
     if json:
         common.print_json(found)

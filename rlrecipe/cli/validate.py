@@ -10,6 +10,7 @@ import typer
 
 from rlrecipe.cli import common
 from rlrecipe.paths import expanded
+from rlrecipe.recipe import complete
 from rlrecipe.recipe.errors import PlacedProblem, RecipeError, exit_code
 from rlrecipe.recipe.load import load
 
@@ -54,7 +55,8 @@ def command(
         typer.Argument(
             metavar="RECIPE...",
             callback=lambda given: [expanded(one) for one in given],
-            help="Paths or names of bundled recipes.",
+            help="Paths, names of bundled recipes, or - for standard input.",
+            autocompletion=complete.recipes,
         ),
     ],
     overrides: common.Overrides = None,

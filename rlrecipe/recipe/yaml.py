@@ -81,9 +81,25 @@ def read(text: str, file: str) -> Text:
 def read_value(text: str, option: Source, offset: int) -> Text:
     """The value of a ``-s`` option, which starts ``offset`` characters into the option's first line."""
     result = _Reader(option, offset).read(text)
+    comment = None if result.problems else _comment(text)
+    if comment is not None:
+        line, column = _position(text[:comment])
+        mark = Mark(option, line, column + (offset if line == 0 else 0))
+        cure = "quote the value: -s 'name=\"a #b\"'; or leave out what follows the #"
+        problem = Problem("E102", (), "what follows a # is a comment, and not part of the value", cure)
+        result.problems.append(PlacedProblem(problem, mark.place()))
     if result.root is None and not result.problems:
         result.root = Node(None, None, Mark(option, 0, offset))
     return result
+
+
+def _comment(text: str) -> int | None:
+    """Where a comment begins after the value that a text is; None if there is none."""
+    nodes = yaml.ScalarEvent | yaml.SequenceEndEvent | yaml.MappingEndEvent
+    ends = [e.end_mark.index for e in _events(text) if isinstance(e, nodes) and e.end_mark is not None]
+    end = max(ends, default=0)
+    rest = text[end:]
+    return end + len(rest) - len(rest.lstrip()) if rest.lstrip().startswith("#") else None
 
 
 class _Reader:
