@@ -4,6 +4,7 @@ BIN := .venv/bin
 RECIPE ?= ppo/cartpole
 PEERS ?= sb3 sbx tianshou torchrl rlox rltools
 TORCH ?= 2.13.0 2.14.1
+SEED ?= 0
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 
 # Every target but files is a command.
@@ -79,6 +80,9 @@ fuzz-documents: .venv/installed-dev  ## 10,000 documents, random and mutated, ar
 
 signals: .venv/installed  ## 30 SIGTERM or SIGINT at 0 to 3 s after the start: each ends as promised and goes on
 	$(BIN)/python -m benchmarks.signals
+
+fuzz-checkpoints: .venv/installed-dev  ## 1,000 mutated checkpoints, by SEED: each used, refused by name, or the one before it
+	$(BIN)/python -m benchmarks.fuzz_checkpoints --seed $(SEED) --result benchmarks/results/fuzz_checkpoints.json
 
 versions:  ## the package with each of TORCH: imported, PPO, SAC and DQN trained for a moment, in .versions
 	@for version in $(TORCH); do \

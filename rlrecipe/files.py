@@ -21,6 +21,9 @@ from rlrecipe.errors import Refusal
 
 #: Bytes of a file that people read, such as status.json: more is none of ours.
 MOST_TEXT = 1 << 22
+#: Bytes from which on a file is looked at for holes, and how much larger than what is on disk it may be: systems that
+#: compress keep blocks of zeros as holes.
+LARGE, MOST_HOLLOW = 1 << 26, 64
 #: Links that wandb makes in its own folder of a run, by a rename, to files in that folder.
 _WANDB, _WANDB_LINKS = "wandb", frozenset({"latest-run", "debug.log", "debug-internal.log", "debug-core.log"})
 #: Never waits for the other end of a pipe, never becomes the process's terminal.
@@ -181,7 +184,30 @@ def read(path: Path, most: int | None = None) -> bytes:
         size = os.fstat(file.fileno()).st_size
         if most is not None and size > most:
             raise ValueError(f"{path} has {size:,} bytes, expected at most {most:,}")
+        refuse_hollow(path, file.fileno())
         return file.read() if most is None else file.read(most)
+
+
+def refuse_hollow(path: Path, opened: int) -> None:
+    """See that a large file is there: one of holes costs whoever reads it, and nobody who made it.
+
+    Raises:
+        ValueError: hardly any of its bytes are on disk.
+    """
+    size, there, start = os.fstat(opened).st_size, 0, 0
+    if size <= LARGE:
+        return
+    while start < size:
+        try:
+            start = os.lseek(opened, start, os.SEEK_DATA)
+        except OSError:
+            # Nothing but a hole is left, or the system does not tell.
+            break
+        end = os.lseek(opened, start, os.SEEK_HOLE)
+        there, start = there + end - start, end
+    os.lseek(opened, 0, os.SEEK_SET)
+    if there * MOST_HOLLOW < size:
+        raise ValueError(f"{path} claims {size:,} bytes, of which {there:,} are on disk")
 
 
 def text_of(path: Path, most: int | None = MOST_TEXT) -> str:

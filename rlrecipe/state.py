@@ -37,6 +37,10 @@ _DTYPES = frozenset(
 )
 
 
+#: Bit generators of numpy's: a saved state names one.
+_GENERATORS = frozenset(["MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"])
+
+
 class Piece:
     """Named tensors of a state that a checkpoint keeps in a file of their own.
 
@@ -138,9 +142,26 @@ def pieces_in(tree: Any) -> list[str]:
 
 def _generator(value: Any, arrays: Mapping[str, torch.Tensor], _: Any) -> np.random.Generator:
     state = join(value, arrays)
-    generator = np.random.Generator(getattr(np.random, str(state["bit_generator"]))())
+    name = str(state["bit_generator"])
+    if name not in _GENERATORS:
+        raise ValueError(f"{name!r} is no bit generator of numpy's")
+    generator = np.random.Generator(getattr(np.random, name)())
     generator.bit_generator.state = state
     return generator
+
+
+def _dtype(value: Any, *_: Any) -> torch.dtype:
+    dtype = getattr(torch, str(value), None)
+    if not isinstance(dtype, torch.dtype):
+        raise TypeError(f"{value!r} is no dtype of torch's")
+    return dtype
+
+
+def _scalar(value: Any, arrays: Mapping[str, torch.Tensor], _: Any) -> Any:
+    dtype = np.dtype(value[0])
+    if dtype.kind not in "biufcSU":
+        raise TypeError(f"{value[0]!r} is no type of a number or text")
+    return dtype.type(join(value[1], arrays))
 
 
 def _described(value: Any, arrays: Mapping[str, torch.Tensor], pieces: Any) -> OrderedDict[str, Any]:
@@ -152,14 +173,14 @@ def _described(value: Any, arrays: Mapping[str, torch.Tensor], pieces: Any) -> O
 
 _TAGS: Mapping[str, Any] = {
     "$float": lambda value, *_: float(value),
-    "$scalar": lambda value, arrays, _: np.dtype(value[0]).type(join(value[1], arrays)),
+    "$scalar": _scalar,
     "$tensor": lambda value, arrays, _: arrays[value].clone(),
     "$array": lambda value, arrays, _: arrays[value].numpy().copy(),
     "$piece": lambda value, _, pieces: pieces[value],
     "$tuple": lambda value, arrays, pieces: tuple(join(item, arrays, pieces) for item in value),
     "$numbered": lambda value, arrays, pieces: {key: join(item, arrays, pieces) for key, item in value},
     "$described": _described,
-    "$dtype": lambda value, *_: getattr(torch, value),
+    "$dtype": _dtype,
     "$device": lambda value, *_: torch.device(value),
     "$generator": _generator,
 }

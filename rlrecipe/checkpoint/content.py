@@ -11,19 +11,21 @@ Nothing in it is ever unpickled.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rlrecipe.checkpoint.backends import backend
+from rlrecipe.checkpoint.bounded import parse
+from rlrecipe.checkpoint.fit import taking_up
 from rlrecipe.checkpoint.pieces import file_of, stored
 from rlrecipe.checkpoint.verified import (
     FORMAT,
     DamagedCheckpoint,
     canonical,
     digest,
+    fact_of,
     read_manifest,
     read_verified,
     verify_file,
@@ -94,9 +96,22 @@ class Checkpoint:
         return statistics
 
     def state(self) -> State:
-        """The whole state that was saved."""
-        state: State = join(self.tree, self.arrays, self.pieces)
+        """The whole state that was saved.
+
+        Raises:
+            UnfitState: its names and tags do not describe one.
+        """
+        with taking_up(self.folder):
+            state: State = join(self.tree, self.arrays, self.pieces)
         return state
+
+    def fact(self, name: str) -> Any:
+        """A fact of the manifest.
+
+        Raises:
+            DamagedCheckpoint: it has none of the name.
+        """
+        return fact_of(self.folder, self.manifest, name)
 
 
 def pack(
@@ -146,15 +161,20 @@ def unpack(folder: Path, *, pieces: bool = True) -> Checkpoint:
     try:
         manifest = read_manifest(folder)
         facts = manifest["files"]
-        tree = json.loads(read_verified(folder, STATE, facts[STATE]))
+        tree = parse(read_verified(folder, STATE, facts[STATE]))
         files = {path: file_of(path) for path in pieces_in(tree)}
         found = {path: stored(folder, file, facts[file]) if pieces else None for path, file in files.items()}
         others = facts.keys() - files.values() - {STATE}
         contents = {file: read_verified(folder, file, facts[file]) for file in sorted(others)}
-        policy, session = json.loads(contents.pop(POLICY)), json.loads(contents.pop(SESSION))
+        policy, session = parse(contents.pop(POLICY)), parse(contents.pop(SESSION))
+        if not isinstance(policy, dict) or not isinstance(session, dict):
+            raise TypeError(f"{POLICY} and {SESSION} hold mappings")
         own, arrays = backend(manifest["backend"]).decode(contents)
         for name, tensor in own.items():
-            arrays[policy["tensors"][name]] = tensor
+            path = policy["tensors"][name]
+            if not isinstance(path, str):
+                raise TypeError(f"{POLICY} says {path!r} as the place of {name}")
+            arrays[path] = tensor
     except DamagedCheckpoint:
         raise
     except Exception as error:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from rlrecipe.checkpoint.verified import read_manifest, read_verified
+from rlrecipe.checkpoint.verified import DamagedPiece, read_manifest, read_verified
 from rlrecipe.errors import Refusal
 from rlrecipe.state import Arrays, Piece
 
@@ -31,7 +32,10 @@ def stored(folder: Path, file: str, fact: Mapping[str, Any]) -> Piece:
 
 
 def _decode(folder: Path, file: str, fact: Mapping[str, Any]) -> Arrays:
-    tensors: Arrays = load(read_verified(folder, file, fact))
+    try:
+        tensors: Arrays = load(read_verified(folder, file, fact))
+    except SafetensorError as error:
+        raise DamagedPiece(f"{folder / file} cannot be read: {error}") from None
     return tensors
 
 

@@ -11,7 +11,6 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -19,6 +18,8 @@ from safetensors.torch import save as safetensors_bytes
 
 from rlrecipe import files
 from rlrecipe.checkpoint.backends import backend
+from rlrecipe.checkpoint.bounded import parse, tensors_of, unpack_torch
+from rlrecipe.checkpoint.fit import taking_up
 from rlrecipe.errors import Refusal
 from rlrecipe.interfaces import State
 from rlrecipe.state import Arrays, Piece, join, split
@@ -75,15 +76,16 @@ def read(path: Path) -> State:
     path = path.resolve()
     try:
         rest, arrays = _reader(path)(path)
-        facts = json.loads(rest)
+        facts = parse(rest.encode())
         whole = facts["digest"] == _digest(facts["tree"], arrays)
     except Exception as error:
         raise DamagedFile(f"{path} is damaged, or no trainer's checkpoint: {type(error).__name__}: {error}") from error
     if not whole:
         raise DamagedFile(f"{path} is damaged: its digest is not that of its content; take another copy of it")
-    tree = json.loads(facts["tree"])
-    pieces = {name: _own(arrays, _piece(number)) for number, name in enumerate(tree["pieces"])}
-    state: State = join(tree["state"], arrays, pieces)
+    with taking_up(path):
+        tree = parse(facts["tree"].encode())
+        pieces = {name: _own(arrays, _piece(number)) for number, name in enumerate(tree["pieces"])}
+        state: State = join(tree["state"], arrays, pieces)
     return state
 
 
@@ -113,8 +115,9 @@ def _reader(path: Path) -> Callable[[Path], tuple[str, Arrays]]:
 
 
 def _read_torch(path: Path) -> tuple[str, Arrays]:
-    content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    return content[KEY], content["tensors"]
+    content = unpack_torch(files.read(path))
+    (tensors,) = tensors_of(content, "tensors")
+    return content[KEY], dict(tensors)
 
 
 def _read_safetensors(path: Path) -> tuple[str, Arrays]:

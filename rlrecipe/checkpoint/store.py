@@ -217,7 +217,12 @@ class CheckpointStore:
         return unpack(self.folder / name, pieces=pieces)
 
     def newest(
-        self, warn: Callable[[str], None] = lambda _: None, *, move: bool = True, pieces: bool = True
+        self,
+        warn: Callable[[str], None] = lambda _: None,
+        *,
+        move: bool = True,
+        pieces: bool = True,
+        before: str | None = None,
     ) -> Checkpoint | None:
         """The newest undamaged checkpoint; damaged ones that are newer are named to ``warn``.
 
@@ -225,26 +230,35 @@ class CheckpointStore:
             warn: takes a line for each damaged one.
             move: move them aside, and correct ``latest``; only for whoever holds the run's lock.
             pieces: False leaves the pieces out, damaged or not.
+            before: only those that are older than the one of this name.
 
         Raises:
             NoCheckpoint: there were checkpoints, and every one is damaged; none was moved.
         """
         damaged: dict[str, DamagedCheckpoint] = {}
-        for name in reversed(self.names()):
+        for name in reversed([name for name in self.names() if before is None or name < before]):
             try:
                 checkpoint = self.load(name, pieces=pieces)
             except DamagedCheckpoint as error:
                 damaged[name] = error
                 continue
-            for newer, damage in damaged.items():
-                moved = f"moved to {self._move(newer, 'damaged')}, " if move else ""
-                warn(f"warning: {damage}; {moved}going back to the checkpoint before it")
-            if move and self.pointer("latest") != name:
-                self.point("latest", name)
+            if move:
+                self.go_back_to(name, damaged, warn)
+            for damage in () if move else damaged.values():
+                warn(f"warning: {damage}; going back to the checkpoint before it")
             return checkpoint
         if damaged:
             raise NoCheckpoint(self._nothing_usable(damaged))
         return None
+
+    def go_back_to(
+        self, name: str, damaged: Mapping[str, DamagedCheckpoint], warn: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """Move damaged checkpoints aside, naming each to ``warn``, and let ``latest`` name an older one."""
+        for newer, damage in damaged.items():
+            warn(f"warning: {damage}; moved to {self._move(newer, 'damaged')}, going back to the checkpoint before it")
+        if self.pointer("latest") != name:
+            self.point("latest", name)
 
     def _nothing_usable(self, damaged: Mapping[str, DamagedCheckpoint]) -> str:
         if any(isinstance(error, DamagedPiece) for error in damaged.values()):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from rlrecipe import files
 from rlrecipe.compiled.package import compiler
 from rlrecipe.machine import cpu_facts
 
@@ -25,6 +26,8 @@ FORMAT = 9
 MOST = 1 << 30
 #: Seconds after which a temporary file or folder is nobody's any more.
 ABANDONED = 3600
+#: Links on the way to the folder: more lead in a circle.
+MOST_LINKS = 40
 
 
 class UnsafeCacheError(OSError):
@@ -74,25 +77,30 @@ class Cache:
     """
 
     def __init__(self, path: Path, most: int = MOST) -> None:
-        self.path, self.most = path, most
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _refuse_foreign(path)
+        self.most = most
+        # What is there of the path first: nothing is made behind somebody else's link.
+        _walk(path)
+        _make(path)
+        #: Where the path leads, without links.
+        self.path = _walk(path)
+        _refuse_shared(self.path)
 
     def place(self, name: str) -> Path:
         """Where a package lies, if it is there."""
         return self._files(name)[0]
 
-    def get(self, name: str) -> Path | None:
-        """A package whose bytes are those that were put there, or None."""
+    def get(self, name: str) -> bytes | None:
+        """The bytes of a package that are those that were put there, or None."""
         package, facts = self._files(name)
         try:
-            if json.loads(facts.read_bytes())["sha256"] != _digest(package):
+            content = files.read(package)
+            if json.loads(files.read(facts, files.MOST_TEXT))["sha256"] != hashlib.sha256(content).hexdigest():
                 raise ValueError
             os.utime(package)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, files.UnsafeFileError):
             # It stays: another process may be putting it there just now, and who makes it anew puts it in its place.
             return None
-        return package
+        return content
 
     def staging(self, name: str) -> Path:
         """A file for a package in the making, on the same disk."""
@@ -103,7 +111,7 @@ class Cache:
         """Take a finished package over."""
         package, facts = self._files(name)
         staged = made.with_suffix(".json")
-        staged.write_text(json.dumps({"sha256": _digest(made), "bytes": made.stat().st_size}))
+        files.write(staged, json.dumps({"sha256": _digest(made), "bytes": made.stat().st_size}))
         made.replace(package)
         staged.replace(facts)
         self.sweep()
@@ -126,17 +134,48 @@ class Cache:
         return self.path / f"{name}.pt2", self.path / f"{name}.json"
 
 
-def _refuse_foreign(path: Path) -> None:
-    """Raise if somebody else could write to the folder, or put another one in its place."""
-    facts = path.stat()
-    if facts.st_uid != os.getuid() or stat.S_IMODE(facts.st_mode) & 0o022:
-        raise UnsafeCacheError(f"{path} is not the user's own folder: others can write to it")
-    for parent in path.resolve().parents:
-        facts = parent.stat()
+def _make(path: Path) -> None:
+    """A folder and what lies above it, for the user alone, as far as it is not there."""
+    if not path.is_dir():
+        _make(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
+def _walk(path: Path) -> Path:
+    """Where a path leads, as far as it is there; no step of it may be somebody else's to change.
+
+    Raises:
+        UnsafeCacheError: a folder or link on the way belongs to another user, or others can put another one there.
+    """
+    here, waiting, links = Path("/"), [*path.absolute().parts[1:]], 0
+    while True:
+        facts = here.lstat()
+        if stat.S_ISLNK(facts.st_mode):
+            links += 1
+            if facts.st_uid not in (os.getuid(), 0) or links > MOST_LINKS:
+                raise UnsafeCacheError(f"{path} is not safe: {here} is another user's link")
+            target = here.readlink()
+            waiting[:0] = target.parts[1:] if target.is_absolute() else target.parts
+            here = Path("/") if target.is_absolute() else here.parent
+            continue
         # In a sticky folder, such as a temporary one, nobody renames what is another's.
         shared = facts.st_mode & 0o022 and not facts.st_mode & stat.S_ISVTX
         if shared or facts.st_uid not in (os.getuid(), 0):
-            raise UnsafeCacheError(f"{path} is not safe: others can write to {parent}, where it lies")
+            raise UnsafeCacheError(f"{path} is not safe: others can write to {here}, where it lies")
+        if not waiting:
+            return here
+        step = waiting.pop(0)
+        further = here.parent if step == ".." else here / step
+        if not os.path.lexists(further):
+            return here
+        here = further
+
+
+def _refuse_shared(path: Path) -> None:
+    """Raise if somebody else could write to the folder."""
+    facts = path.stat()
+    if facts.st_uid != os.getuid() or stat.S_IMODE(facts.st_mode) & 0o022:
+        raise UnsafeCacheError(f"{path} is not the user's own folder: others can write to it")
 
 
 def _found(files: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]:
@@ -147,5 +186,5 @@ def _found(files: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]:
 
 
 def _digest(file: Path) -> str:
-    with file.open("rb") as content:
+    with files.open_binary(file, "r") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()

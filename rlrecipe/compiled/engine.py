@@ -184,10 +184,14 @@ class Compiled(Eager):
         named = [(key(operations, torch.get_num_threads()), job, used) for job, operations, used in found]
         try:
             cache = Cache(self.path)
-            missing = {name: (job, used) for name, job, used in named if cache.get(name) is None}
+            contents = {name: cache.get(name) for name, _, _ in named}
+            missing = {name: (job, used) for name, job, used in named if contents[name] is None}
             if missing:
                 self._build(cache, missing)
-            return {job.place: Program(package.load(cache.place(name)), used) for name, job, used in named}
+                contents |= {name: cache.get(name) for name in missing}
+            return {
+                job.place: Program(package.load(_there(contents[name]), cache.path), used) for name, job, used in named
+            }
         except UntraceableError:
             raise
         except (RuntimeError, OSError) as error:
@@ -210,6 +214,12 @@ class Compiled(Eager):
         for name, job in zip(missing, jobs, strict=True):
             cache.put(name, job.package)
         self.say(f"compiled {what} in {time.perf_counter() - started:.0f} s")
+
+
+def _there(content: bytes | None) -> bytes:
+    if content is None:
+        raise RuntimeError("the package that was just made is not there any more")
+    return content
 
 
 def _shown(path: Path) -> Path:

@@ -26,6 +26,7 @@ from typing import Any
 import torch
 
 from rlrecipe.errors import StoppedError
+from rlrecipe.files import write
 from rlrecipe.signals import held_back
 
 #: The wrapper is glue: optimising it doubles the time of compiling and changes no speed.
@@ -166,12 +167,19 @@ def private_loader() -> Any:
     return getattr(getattr(torch._C, "_aoti", None), "AOTIModelPackageLoader", None)
 
 
-def load(package: Path) -> Run:
-    """The package's function of flat tensors; what it writes in place is written."""
+def load(content: bytes, folder: Path) -> Run:
+    """The function of flat tensors in a package; what it writes in place is written.
+
+    Args:
+        content: of the package, whose digest has been checked: these bytes are loaded, whatever has its name by now.
+        folder: of the user alone, for what is needed meanwhile.
+    """
     before = os.environ.get("TMPDIR")
     # Loaders unpack there. What is loaded stays in memory; where a run is killed, the cache sweeps the rest.
-    with tempfile.TemporaryDirectory(dir=package.parent, prefix=SCRATCH) as scratch:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH) as scratch:
         os.environ["TMPDIR"] = scratch
+        package = Path(scratch) / "package.pt2"
+        write(package, content)
         try:
             loader = private_loader()
             try:

@@ -216,6 +216,11 @@ class RunDirectory:
             raise RunDirectoryError(f"{self.path} is no run directory: status.json cannot be read ({error})") from None
         if not isinstance(status, dict):
             raise RunDirectoryError(f"{self.path / 'status.json'} holds no mapping, expected state, frames and exact")
+        for key in ("state", "exact"):
+            if not isinstance(status.get(key), str):
+                raise RunDirectoryError(
+                    f"{self.path / 'status.json'} says {status.get(key)!r} as {key}, expected a text"
+                )
         return status
 
 

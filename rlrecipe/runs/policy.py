@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 
 from rlrecipe.builders.environments import Spaces, make_transforms
-from rlrecipe.builders.learning import make_learner
+from rlrecipe.builders.learning import action_problems, make_learner, network_problems, observation_problems
 from rlrecipe.checkpoint.content import Checkpoint
+from rlrecipe.checkpoint.fit import UnfitState, misfit, taking_up
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint
 from rlrecipe.errors import Refusal
 from rlrecipe.interfaces import Transform
@@ -26,6 +28,9 @@ from rlrecipe.runs.directory import look_through
 from rlrecipe.runs.imports import consented, recorded
 from rlrecipe.runs.spaces import space_from_json
 from rlrecipe.streams import Streams
+
+#: Numbers of a space that a checkpoint of any size may have: as many as pictures of 1024 x 1024 have points.
+SURELY = 1 << 20
 
 
 def find_checkpoint(path: Path, best: bool = False) -> Checkpoint:
@@ -69,14 +74,15 @@ class LoadedPolicy:
 
     def __init__(self, checkpoint: Checkpoint, recipe: Recipe) -> None:
         self.recipe, self.checkpoint = recipe, checkpoint.folder.name
-        self.observation_space = space_from_json(checkpoint.policy["observation_space"])
-        self.action_space = space_from_json(checkpoint.policy["action_space"])
-        spaces = Spaces(self.observation_space, self.action_space)
+        spaces = _spaces(checkpoint, recipe)
+        self.observation_space, self.action_space = spaces.observation, spaces.action
         learner = make_learner(recipe, spaces, Streams(recipe.seed), torch.device("cpu"))
-        learner.parameters.load(checkpoint.parameters)
         self.policy = learner.policy
         transforms = make_transforms(recipe.env, self.observation_space, getattr(recipe.algorithm, "gamma", 1.0))
-        self.transforms = [_restored(transforms[name], name, checkpoint) for name in checkpoint.policy["transforms"]]
+        with taking_up(checkpoint.folder):
+            learner.parameters.load(checkpoint.parameters)
+            names = checkpoint.policy["transforms"]
+            self.transforms = [_restored(transforms[name], name, checkpoint) for name in names]
         self._rng = np.random.default_rng()
         self._carry: np.ndarray | None = None
 
@@ -119,9 +125,33 @@ class LoadedPolicy:
         return actions[0] if single else actions
 
 
+def _spaces(checkpoint: Checkpoint, recipe: Recipe) -> Spaces:
+    """What a policy observes and does.
+
+    Raises:
+        UnfitState: they are no spaces, not the recipe's algorithm's, or larger than what the checkpoint holds.
+    """
+    with taking_up(checkpoint.folder):
+        spaces = Spaces(*(space_from_json(checkpoint.policy[f"{name}_space"]) for name in ("observation", "action")))
+        sizes = [int(gymnasium.spaces.flatdim(space)) for space in (spaces.observation, spaces.action)]
+    # A network has a weight for each number that it reads or gives, but where an encoder goes over a picture.
+    most = max(SURELY, sum(tensor.numel() for tensor in checkpoint.parameters.values()))
+    if sum(sizes) > most:
+        raise UnfitState(
+            f"{checkpoint.folder} cannot be taken up: its spaces have {sum(sizes):,} numbers, at most {most:,}"
+        )
+    problems = observation_problems(recipe, spaces.observation) + action_problems(recipe, spaces.action)
+    for problem in problems or network_problems(recipe, spaces):
+        raise UnfitState(f"{checkpoint.folder} cannot be taken up: {problem.message}")
+    return spaces
+
+
 def _restored(transform: Transform, name: str, checkpoint: Checkpoint) -> Transform:
     state = transform.state_dict()
-    transform.load_state_dict({**state, "statistics": checkpoint.statistics(name)})
+    saved = {**state, "statistics": checkpoint.statistics(name)}
+    if found := misfit(state, saved, name):
+        raise UnfitState(f"{checkpoint.folder} cannot be taken up: {found}")
+    transform.load_state_dict(saved)
     return transform
 
 
@@ -150,7 +180,7 @@ def load_policy(
 
 def recipe_of(checkpoint: Checkpoint, imports: Sequence[str] = (), trust_imports: bool = False) -> Recipe:
     """The recipe that a checkpoint was written with, its components loaded with consent."""
-    data: Mapping[str, Any] = checkpoint.manifest["recipe"]
+    data: Mapping[str, Any] = checkpoint.fact("recipe")
     folder = checkpoint.folder.parent.parent
     declared = data.get("imports", [])
     data = {**data, "imports": [str(folder / name) if is_file(name) else name for name in declared]}

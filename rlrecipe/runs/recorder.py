@@ -43,6 +43,7 @@ class Recorder:
         self.loggers = Loggers(lambda line: display.say(f"warning: {line}"), rest, hurried)
         self.open_episodes: list[list[float]] = []
         self._row: dict[str, Any] = {}
+        self._before: list[dict[str, Any]] = []
         self._mark = self._now()
 
     def open(self, loggers: Sequence[Options]) -> None:
@@ -51,7 +52,7 @@ class Recorder:
         Raises:
             RequiredLoggerError: a required one cannot begin.
         """
-        rows = self.metrics.rows()
+        rows, self._before = self._before, []
         for index, options in enumerate(loggers):
             component = options.component
             self.loggers.open(
@@ -125,6 +126,8 @@ class Recorder:
         """Cut off what was written after a checkpoint; without one, everything: it is done again."""
         for records in (self.metrics, self.episodes):
             records.cut(positions.get(records.path.name, 0))
+        # Now, before anything is trained: a line that is none stands in the way of all that follows.
+        self._before = self.metrics.rows()
 
     def close(self) -> None:
         """Close every file and logger.

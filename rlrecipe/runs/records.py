@@ -11,10 +11,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rlrecipe.errors import Refusal
 from rlrecipe.files import open_binary
 
 #: Bytes that are read at once.
 BLOCK = 2**20
+
+
+class DamagedRecords(Refusal):
+    """A file of rows holds a line that is none."""
+
+    exit_code = 5
 
 
 class Records:
@@ -41,7 +48,19 @@ class Records:
     def rows(self) -> list[dict[str, Any]]:
         """Every row of the file."""
         with open_binary(self.path, "r") as file:
-            return [json.loads(line) for line in file]
+            return [self._row(number, line) for number, line in enumerate(file, 1)]
+
+    def _row(self, number: int, line: bytes) -> dict[str, Any]:
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict) or not isinstance(row.get("frames"), int):
+            raise DamagedRecords(
+                f"line {number} of {self.path} is no row, which is a mapping with frames; go on from a checkpoint "
+                "before it, or take the line away"
+            )
+        return row
 
     def position(self) -> int:
         """The file's length, once its content is on disk."""
@@ -53,7 +72,7 @@ class Records:
         there = self._file.seek(0, os.SEEK_END)
         if there < position:
             warnings.warn(f"{self.path} is shorter than when it was saved; its rows from then are lost", stacklevel=2)
-        self._file.truncate(min(there, position))
+        self._file.truncate(self._whole(min(there, position)))
         self._content = self._hashed()
         self._file.seek(0, os.SEEK_END)
 
@@ -69,6 +88,17 @@ class Records:
             while block := file.read(BLOCK):
                 content.update(block)
         return content
+
+    def _whole(self, position: int) -> int:
+        """The end of the last whole row at or before a position: half a row cannot be read again."""
+        while position:
+            start = max(0, position - BLOCK)
+            self._file.seek(start)
+            end = self._file.read(position - start).rfind(b"\n")
+            if end >= 0:
+                return start + end + 1
+            position = start
+        return 0
 
     def close(self) -> None:
         """Close the file."""

@@ -16,6 +16,7 @@ from typing import Any
 from rlrecipe.build import Assembly
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
+from rlrecipe.checkpoint.verified import LEVELS
 from rlrecipe.errors import Diverged, StoppedError
 from rlrecipe.evaluation import OccupiedError
 from rlrecipe.loggers.several import RequiredLoggerError
@@ -26,13 +27,11 @@ from rlrecipe.runs.imports import other_code
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.recorder import Recorder
 from rlrecipe.runs.scheduled import ScheduledCheckpoint, ScheduledEvaluation
-from rlrecipe.runs.transition import Transition
+from rlrecipe.runs.taking_up import take_up
 from rlrecipe.runs.waiting import advice
 from rlrecipe.signals import RESUMABLE, Signals, current
 
 DONE, FAILED, DIVERGED = 0, 1, 6
-#: How much a resumed run has in common with one that was never stopped, from all to least.
-LEVELS = ("exact", "boundary", "continue")
 
 
 @dataclass(frozen=True)
@@ -96,17 +95,9 @@ class Session:
         if checkpoint is None:
             self.recorder.cut({})
             return
-        state, transition = checkpoint.state(), Transition.from_session(checkpoint.session)
-        if transition is not None:
-            state = transition.adapted(state, self.trainer)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            self.trainer.load_state_dict(state)
-        self.recorder.cut(checkpoint.session["files"])
-        self.clock.seconds_before = checkpoint.session["seconds"]
-        if transition is not None:
-            transition.apply(self)
-        self.checkpoints.mark_best()
+            transition = take_up(self, checkpoint)
         for warning in caught:
             self.display.say(f"warning: {warning.message}")
         if caught:
@@ -114,14 +105,14 @@ class Session:
         if any(piece is None for piece in checkpoint.pieces.values()):
             self._demote("continue", "the run went on without the content of its replay buffer (--without-buffer)")
         # What was lost once stays lost.
-        self._demote(checkpoint.manifest["exact"], checkpoint.manifest["exact_reason"])
+        self._demote(checkpoint.fact("exact"), checkpoint.fact("exact_reason"))
         if horizon:
             self.clock.horizon = self.clock.total
         other = other_code(self.run.path, self.recipe.imported)
         if other is not None:
             self._demote("continue", other)
             self.display.say(f"warning: {other}; the run goes on, but not bit for bit")
-        here, there = self.checkpoints.versions, checkpoint.manifest["versions"]
+        here, there = self.checkpoints.versions, checkpoint.fact("versions")
         # Earlier versions did not say on how many cores their threads ran.
         there = {"threads": here["threads"], **there}
         changed = [f"{k} {there.get(k)} -> {v}" for k, v in here.items() if k != "rlrecipe" and there.get(k) != v]

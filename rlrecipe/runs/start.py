@@ -12,6 +12,7 @@ from typing import Any
 from rlrecipe.build import Assembly, assemble, found_by, total_of
 from rlrecipe.builders.environments import Found
 from rlrecipe.checkpoint.content import Checkpoint
+from rlrecipe.checkpoint.fit import taking_up
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint, cure_without_buffer
 from rlrecipe.checkpoint.verified import DamagedPiece
 from rlrecipe.compiled.choice import Choice, choose
@@ -33,6 +34,7 @@ from rlrecipe.runs.profile import Profile
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.provenance import provenance
 from rlrecipe.runs.session import Outcome, Session
+from rlrecipe.runs.taking_up import from_newest
 from rlrecipe.runs.waiting import chosen
 from rlrecipe.signals import Signals
 from rlrecipe.trainers.points import HookError
@@ -117,7 +119,8 @@ def run(
     start = find_checkpoint(init_from) if init_from is not None else None
     assembly = assembled(replace(loaded, recipe=recipe), found)
     if start is not None:
-        initialise(assembly, start, display.say)
+        with taking_up(start.folder):
+            initialise(assembly, start, display.say)
     # The run uses the user's own files; its resolved recipe names the copies that it keeps.
     kept = recipe.model_copy(update={"imports": declared})
     assembly.recipe = kept
@@ -261,14 +264,20 @@ def _go_on(
             raise writable
         directory.refuse_unwritable()
         found = found_by(changed) if found is None else found
+        choice, fresh = choose(changed.recipe), [found]
+
+        def train(start: Checkpoint | None, begun: Callable[[], None]) -> Result:
+            display.say(f"resuming {folder} from {start.folder.name if start else 'the start: it has no checkpoint'}")
+            # What was found is the first trainer's; one that a checkpoint did not fit is of no more use.
+            build = partial(assemble, changed.recipe, fresh.pop() if fresh else found_by(changed))
+            signals = Signals(display.quiet)
+            return train_in(
+                directory, build, start, display, choice, signals, begun=begun, horizon=horizon, profile=profile
+            )
+
         if name is not None:
-            store.set_aside_after(name)
-        display.say(
-            f"resuming {folder} from {checkpoint.folder.name if checkpoint else 'the start: it has no checkpoint'}"
-        )
-        choice, build = choose(changed.recipe), partial(assemble, changed.recipe, found)
-        signals = Signals(display.quiet)
-        return train_in(directory, build, checkpoint, display, choice, signals, horizon=horizon, profile=profile)
+            return train(checkpoint, partial(store.set_aside_after, name))
+        return from_newest(store, checkpoint, train, warn, pieces=buffer)
     finally:
         directory.unlock()
 
@@ -305,6 +314,7 @@ def train_in(
     choice: Choice,
     signals: Signals,
     *,
+    begun: Callable[[], None] = lambda: None,
     horizon: bool = False,
     profile: Profile | None = None,
 ) -> Result:
@@ -315,7 +325,12 @@ def train_in(
         with signals:
             display.log_to(directory.path / "run.log")
             session = Session(assembly, directory, display, signals)
-            session.begin(checkpoint, horizon)
+            try:
+                session.begin(checkpoint, horizon)
+            except BaseException:
+                session.close()
+                raise
+            begun()
             if profile is not None:
                 profile.attach(session)
                 profile.go_on("hooks and loop")

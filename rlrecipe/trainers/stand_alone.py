@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pydantic import TypeAdapter, ValidationError
 
+from rlrecipe.checkpoint.fit import UnfitState, taking_up
 from rlrecipe.checkpoint.single import read, write
 from rlrecipe.clock import Alarm
 from rlrecipe.errors import Refusal
@@ -123,9 +124,17 @@ class StandAlone(Loop):
         Raises:
             FileNotFoundError: there is no such file.
             DamagedFile: it is damaged, or was written by something else.
+            UnfitState: it was saved by a trainer with other networks, or holds no state of one.
             KeyError: it was saved by a trainer with other modules.
         """
-        self.load_state_dict(read(Path(file)))
+        state = read(Path(file))
+        if not isinstance(state, dict):
+            raise UnfitState(f"{file} holds no modules")
+        if state.keys() != self.modules.keys():
+            # Not the file's fault: which modules differ is said.
+            self.load_state_dict(state)
+        with taking_up(file):
+            self.load_state_dict(state)
         return self
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from rlrecipe import Options, register
+from rlrecipe.checkpoint.verified import LEVELS
 from rlrecipe.runs.provenance import versions
-from rlrecipe.runs.session import LEVELS
 from tests import small
 
 STOPPING = small.changed(small.STATEFUL, ("hooks",), [{"name": "early_stopping", "threshold": 1.0, "episodes": 5}])

@@ -19,6 +19,16 @@ class Backend(Protocol):
         """The two groups of tensors that ``encode`` was given."""
 
 
+#: What there is; a manifest may name anything.
+NAMES = ("safetensors", "torch", "dcp")
+
+
 def backend(name: str) -> Backend:
-    """The backend in the file of that name."""
+    """The backend in the file of that name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name not in NAMES:
+        raise ValueError(f"no backend is named {name!r}; there are {', '.join(NAMES)}")
     return cast(Backend, importlib.import_module(f"{__name__}.{name}"))

@@ -1,4 +1,4 @@
-"""One ``.pt`` file by torch.save, read with ``weights_only=True``."""
+"""One ``.pt`` file by torch.save, which torch.load(weights_only=True) reads; here it is read within its own bytes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import torch
 
+from rlrecipe.checkpoint.bounded import tensors_of, unpack_torch
 from rlrecipe.state import Arrays
 
 FILE = "checkpoint.pt"
@@ -21,5 +22,5 @@ def encode(policy: Arrays, rest: Arrays) -> dict[str, bytes]:
 
 def decode(contents: Mapping[str, bytes]) -> tuple[Arrays, Arrays]:
     """The tensors of the policy, and the rest. Anything but tensors in the file is an error."""
-    groups = torch.load(io.BytesIO(contents[FILE]), weights_only=True)
-    return groups["policy"], groups["state"]
+    policy, rest = tensors_of(unpack_torch(contents[FILE]), "policy", "state")
+    return dict(policy), dict(rest)
