@@ -13,6 +13,7 @@ from rlrecipe.checkpoint.verified import DamagedCheckpoint
 from rlrecipe.errors import Refusal
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.schema import Recipe
+from rlrecipe.runs import provenance
 from rlrecipe.runs.audit import Audit
 from rlrecipe.runs.changes import differing
 from rlrecipe.runs.comparing import first_key, first_row
@@ -208,6 +209,10 @@ def _looked(
             reason = f"the run began with the weights of {told.path}, which is not there as it was"
             return Verified(name, end.folder.name, frames, unproved=reason)
     difference = _difference(run_dir, start, end, recipe, weights)
+    there, here = (versions.get("rlrecipe") for versions in (end.manifest["versions"], provenance.versions()))
+    if difference is not None and there != here:
+        reason = f"rlrecipe {there} wrote it, and {here} comes to something else: {difference}"
+        return Verified(name, end.folder.name, frames, unproved=reason)
     changed = _changed(start, end) if difference is not None else None
     if changed is not None:
         reason = f"the recipe was changed between these checkpoints ({changed}), nobody knows where: {difference}"
