@@ -111,8 +111,12 @@ def _forked(fork: Any) -> list[str]:
     if not isinstance(fork, dict):
         return []
     changes = fork.get("changes")
-    lines = [f"  {key}: {change}" for key, change in changes.items()] if isinstance(changes, dict) else []
+    lines = [f"  {key}: {_change(change)}" for key, change in changes.items()] if isinstance(changes, dict) else []
     return [f"forked from: {fork.get('parent')} at frame {fork.get('frame')}", *lines]
+
+
+def _change(change: Any) -> str:
+    return f"{change[0]} became {change[1]}" if isinstance(change, list) and len(change) == 2 else str(change)
 
 
 def _number(value: Any) -> str:

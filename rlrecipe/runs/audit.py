@@ -76,6 +76,11 @@ class Audit:
             self._recipe(last, recipe)
             self._summary(last, recipe)
 
+    @property
+    def ended(self) -> bool:
+        """Whether the run says that it wrote a last checkpoint."""
+        return self.state in ENDED
+
     def _json(self, name: str) -> dict[str, Any]:
         try:
             content = json.loads(read(self.run_dir / name, MOST_TEXT))
@@ -148,35 +153,44 @@ class Audit:
         """Every row up to a checkpoint is as it was when that was written."""
         lines = content.splitlines(keepends=True)
         wrong = next((i for i, line in enumerate(lines) if row_of(line) is None), None)
-        if wrong is not None and (wrong < len(lines) - 1 or self.state in ENDED):
+        if wrong is not None and (wrong < len(lines) - 1 or self.ended):
             self.differences.append(f"{log}: line {wrong + 1} is no row")
         kept = [row for line in lines if (row := row_of(line)) is not None]
         self.last_frame = max([self.last_frame, *(row["frames"] for row in kept)])
-        since, position = 0, 0
+        whole = self._prefixes(log, content)
+        if self.ended and self.checkpoints:
+            last = self.checkpoints[max(self.checkpoints)]
+            frames, position = last.manifest["frames"], int(last.session["files"][log])
+            beyond = sum(row["frames"] > frames for row in kept)
+            more = max(beyond, len(content[position:].splitlines())) if whole else beyond
+            if more:
+                self.differences.append(f"{log} has {more} rows after the end of the run at frame {frames}")
+
+    def _prefixes(self, log: str, content: bytes) -> bool:
+        """Whether the rows up to each checkpoint are those that were there when it was written."""
+        since = 0
         without = [name for name, one in self.checkpoints.items() if log not in one.session.get("digests", {})]
         if without:
             self.notes.append(f"{len(without)} checkpoints are of a version that kept no digest of {log}")
         for name, one in self.checkpoints.items():
-            position = int(one.session["files"][log])
+            position, frames = int(one.session["files"][log]), one.manifest["frames"]
             digest = one.session.get("digests", {}).get(log)
             if len(content) < position:
                 self.differences.append(f"{log} is shorter than it was at the checkpoint {name}")
-                return
+                return False
             if digest is not None and hashlib.sha256(content[:position]).hexdigest() != digest:
                 self.differences.append(
-                    f"{log}: rows between frames {since} and {one.manifest['frames']} are not as they were when the "
-                    f"checkpoint {name} was written"
+                    f"{log}: rows between frames {since} and {frames} are not as they were when the checkpoint "
+                    f"{name} was written"
                 )
-                return
-            since = one.manifest["frames"]
-        more = len(content[position:].splitlines())
-        if more and self.state in ENDED:
-            self.differences.append(f"{log} has {more} rows after the end of the run at frame {since}")
+                return False
+            since = frames
+        return True
 
     # -- the run's own files
 
     def _status(self, last: Checkpoint) -> None:
-        if self.state not in ENDED:
+        if not self.ended:
             return
         status = self._json("status.json")
         for key in ("frames", "updates", "exact", "exact_reason"):
@@ -198,7 +212,7 @@ class Audit:
             return
         imports = last.manifest["recipe"].get("imports", [])
         for key, line in differing({**data(recipe), "imports": imports}, data(own)):
-            if changeable(key) and self.state not in ENDED:
+            if changeable(key) and not self.ended:
                 self.notes.append(f"resolved.yaml: {line} after the newest checkpoint")
             else:
                 self.differences.append(f"resolved.yaml: {line}")

@@ -129,7 +129,7 @@ def verify(
         elif one.difference is not None:
             found.differences.append(f"{one.start} .. {one.end}: {one.difference}")
     found.unproved += _before(run_dir, names[0], found.proved, from_start)
-    if audit.last_frame > _frames(names[-1]):
+    if audit.last_frame > _frames(names[-1]) and not audit.ended:
         found.unproved.append((_frames(names[-1]) + 1, audit.last_frame, "no checkpoint lies behind them yet"))
     found.unproved = sorted(dict.fromkeys(found.unproved))
     return found

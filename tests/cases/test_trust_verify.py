@@ -162,6 +162,15 @@ def test_what_was_changed_afterwards_is_found(
     assert any(said in line for line in found.differences), found.differences
 
 
+def test_everything_that_was_changed_is_named_at_once(run: Path) -> None:
+    for change in (_early_row, _late_row, _summary, _resolved):
+        change(run)
+    found = verify(run, 1)
+    for file in ("metrics.jsonl: rows between", "metrics.jsonl has 1 rows", "summary.json: eval", "resolved.yaml: "):
+        assert any(line.startswith(file) for line in found.differences), file
+    assert [last for _, last, _ in found.unproved] == [384, 512]
+
+
 def test_a_manifest_whose_predecessor_was_pruned_is_said(run: Path) -> None:
     _previous(0)(run)
     found = verify(run)
