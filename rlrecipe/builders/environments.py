@@ -31,6 +31,7 @@ from rlrecipe.wrappers.checked import checked, layer_of, told
 
 Env = gymnasium.Env[Any, Any]
 ATARI = "pip install 'rlrecipe[atari]'"
+OCCUPIED = "set env.num_envs to 1 where one can live at a time, and free in close() all that the constructor takes"
 FAILING = "run its reset and step with actions of action_space.sample(); --debug shows where it failed"
 
 
@@ -197,7 +198,14 @@ class Environments:
         """Those of a range, or all, stepped in turn in this process."""
         chosen = range(self.num_envs) if rows is None else rows
         makes = [partial(make_env, self.options)] * len(chosen)
-        return Vector(makes, self.seed, self.capture, chosen.start, self.num_envs)
+        try:
+            return Vector(makes, self.seed, self.capture, chosen.start, self.num_envs)
+        except (EnvironmentFault, UnbuildableError):
+            raise
+        except Exception as error:
+            # It was tried before, and could be built.
+            message = f"{name_of(self.options)}: {len(chosen)} to train in cannot be built: {told(error)}"
+            raise EnvironmentFault(message, OCCUPIED) from error
 
 
 @dataclass(frozen=True)

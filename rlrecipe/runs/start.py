@@ -16,6 +16,7 @@ from rlrecipe.checkpoint.fit import taking_up
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint, cure_without_buffer
 from rlrecipe.checkpoint.verified import DamagedPiece
 from rlrecipe.compiled.choice import Choice, choose
+from rlrecipe.errors import EnvironmentFault
 from rlrecipe.files import MOST_TEXT, read
 from rlrecipe.recipe.dump import dump
 from rlrecipe.recipe.errors import Problem
@@ -145,11 +146,13 @@ def assembled(loaded: Loaded, found: Found) -> Assembly:
         found: what its environment showed.
 
     Raises:
-        RecipeError: a hook does not fit where it stands.
+        RecipeError: a hook does not fit where it stands, or there cannot be as many environments.
     """
     try:
         with flushing_denormals():
             return assemble(loaded.recipe, found)
+    except EnvironmentFault as error:
+        raise loaded.error([Problem("E301", ("env",), error.message, error.cure)]) from error
     except HookError as error:
         raise loaded.error([Problem("E302", error.path, str(error))]) from None
 

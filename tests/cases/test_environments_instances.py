@@ -144,3 +144,14 @@ def test_the_singleton_of_the_cases_trains(tmp_path: Path) -> None:
     result = small.train({**RECIPE, "env": env}, tmp_path / "run")
     assert (result.outcome.code, result.summary["eval_return_mean"], result.summary["exact"]) == (0, 20.0, "exact")
     assert evaluate(load_policy(tmp_path / "run"), 2)["lengths"] == [20, 20]
+
+
+def test_two_to_train_in_where_one_can_live_are_refused_with_the_cure(tmp_path: Path, capsys: Any) -> None:
+    Counted.may_live = 1
+    path = tmp_path / "recipe.yaml"
+    path.write_text(small.dump_of(small.changed(recipe(), ("env", "num_envs"), 2)))
+    assert main(["run", str(path), "--run-dir", str(tmp_path / "run")]) == 3
+    err = capsys.readouterr().err
+    assert "E301 at env: Counted-v0: 2 to train in cannot be built: RuntimeError: the simulator runs already" in err
+    assert "env.num_envs to 1" in err
+    assert Counted.live == 0

@@ -88,7 +88,7 @@ def test_a_failing_last_evaluation_does_not_cost_the_policy(tmp_path: Path) -> N
     def fail() -> Any:
         raise RuntimeError("no display")
 
-    session.evaluation.evaluator.stage = replace(session.evaluation.evaluator.stage, make=fail)
+    session.evaluation.evaluator.stage = replace(session.evaluation.evaluator.stage, make=fail, lend=None)
     assert session.train().code == 1
     assert session.store.names() == ["000000000512-0000000032"]
 
