@@ -28,6 +28,7 @@ from rlrecipe.runs.progress import Display
 from rlrecipe.runs.recorder import Recorder
 from rlrecipe.runs.scheduled import ScheduledCheckpoint, ScheduledEvaluation
 from rlrecipe.runs.taking_up import take_up
+from rlrecipe.runs.threads import kept
 from rlrecipe.runs.waiting import advice
 from rlrecipe.signals import RESUMABLE, Signals, current
 
@@ -137,7 +138,7 @@ class Session:
         """
         outcome = Outcome(FAILED, "failed", "the run was cut short")
         self._limit_from = self.clock.count(self.limit) if self.limit else 0.0
-        with self.signals:
+        with self.signals, kept(self.display.log):
             try:
                 self.announce()
                 settle()

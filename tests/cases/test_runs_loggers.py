@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -133,6 +134,26 @@ def test_a_signal_ends_the_waiting(
         result = small.train(patient, tmp_path / "run")
     assert (result.outcome.code, result.outcome.state) == (75, "stopped")
     assert (tmp_path / "run/checkpoints/latest").is_file()
+
+
+def test_what_a_thread_of_a_logger_fails_with_is_kept_and_not_shown(
+    broken: list[Broken], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    session = small.open_session(RECIPE, tmp_path / "run")
+    session.display.log_to(tmp_path / "run/run.log")
+    writer = threading.Thread(target=_fail, args=("raise",))
+
+    def fail_apart() -> None:
+        if writer.ident is None:
+            writer.start()
+            writer.join()
+
+    session.trainer.boundaries.append(fail_apart)
+    before = threading.excepthook
+    assert session.train().code == 0
+    assert threading.excepthook is before
+    assert "ConnectionError: nobody is there" in (tmp_path / "run/run.log").read_text()
+    assert "nobody is there" not in capfd.readouterr().err
 
 
 @pytest.fixture
