@@ -42,8 +42,8 @@ class NanGuard(Hook, options=NanGuardOptions, point="post_steps_log"):
             ]
         if wrong:
             raise Diverged(
-                f"not finite: {', '.join(wrong)}; go on from a checkpoint before with a lower rate (rlrecipe fork RUN_DIR "
-                "--at FRAME -s optimizer.lr=...), or check the environment's rewards"
+                f"not finite: {', '.join(wrong)}; go on from a checkpoint before with a lower rate (rlrecipe fork "
+                "RUN_DIR --at FRAME -s optimizer.lr=...), or check the environment's rewards"
             )
 
 
