@@ -134,7 +134,7 @@ def check(recipe: Recipe) -> Iterable[Problem]:
             yield Problem("E302", (*place, "scheduler"), _unknown(name), nearest[0] if nearest else None)
 
 
-@register("hook", "lr_scheduler_hook", check=check, fragile=True)
+@register("hook", "lr_scheduler_hook", check=check, fragile=True, keeps_options=True)
 def make_lr_scheduler_hook(options: LRSchedulerHookOptions) -> LRSchedulerHook:
     """A scheduler of torch's."""
     return LRSchedulerHook.of(options)

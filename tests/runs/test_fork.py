@@ -263,3 +263,11 @@ def test_in_python(parents: Path, tmp_path: Path) -> None:
     result = rlrecipe.fork(parents / "sac", tmp_path / "new", at=448, optimizer={"lr": 1e-5}, seed=4)
     assert result.outcome.code == 0
     assert result.fork["changes"] == {"optimizer.lr": [3e-4, 1e-5], "seed": [0, 4]}
+
+
+def test_a_hook_whose_state_holds_its_options_keeps_them(tmp_path: Path) -> None:
+    hook = "{name: lr_scheduler_hook, scheduler: StepLR, kwargs: {step_size: %d}, interval: batch}"
+    small.train(small.CARTPOLE, tmp_path / "parent", f"hooks=[{hook % 2}]", "trainer.total_frames=256")
+    with pytest.raises(Refusal, match="the state of lr_scheduler_hook holds the options that it was made with"):
+        forked(tmp_path / "parent", tmp_path / "new", f"hooks=[{hook % 3}]")
+    assert forked(tmp_path / "parent", tmp_path / "new", "hooks=[]").outcome.code == 0
