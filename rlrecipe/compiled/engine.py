@@ -16,6 +16,7 @@ from rlrecipe.compiled.cache import Cache, key
 from rlrecipe.compiled.fingerprint import UntraceableError, fingerprint
 from rlrecipe.compiled.functions import Gradient, WholeUpdate, alone, follow_function, only, step_function
 from rlrecipe.compiled.trace import separable
+from rlrecipe.compiled.turns import turn
 from rlrecipe.interfaces import Batch, Key, Scalars
 from rlrecipe.targets import Targets
 from rlrecipe.update import Eager, Part, Stop, Update, Whole
@@ -187,8 +188,13 @@ class Compiled(Eager):
             contents = {name: cache.get(name) for name, _, _ in named}
             missing = {name: (job, used) for name, job, used in named if contents[name] is None}
             if missing:
-                self._build(cache, missing)
-                contents |= {name: cache.get(name) for name in missing}
+                with turn(self.path, missing, self.interrupted, self.say):
+                    # Another run may have made some of them meanwhile.
+                    contents |= {name: cache.get(name) for name in missing}
+                    missing = {name: one for name, one in missing.items() if contents[name] is None}
+                    if missing:
+                        self._build(cache, missing)
+                        contents |= {name: cache.get(name) for name in missing}
             return {
                 job.place: Program(package.load(_there(contents[name]), cache.path), used) for name, job, used in named
             }
