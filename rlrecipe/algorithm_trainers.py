@@ -178,7 +178,7 @@ class AlgorithmTrainer(StandAlone, RecipeTrainer):
 
     def _schedule(self) -> None:
         """The recipe's time limit, and its evaluations, whose numbers go into the rows."""
-        if (every := self.recipe.evaluation.every) is not None:
+        if (every := self.recipe.evaluation.every) is not None and self.recipe.evaluation.episodes:
             self._evaluations = Alarm(every, self.clock)
             self.register_module("evaluation", self._evaluations)
             self.boundaries.insert(0, self._evaluate)
@@ -191,6 +191,7 @@ class AlgorithmTrainer(StandAlone, RecipeTrainer):
             found = self.evaluate(options.episodes, deterministic=options.deterministic)
             for name in ("return_mean", "return_std", "length_mean"):
                 self.logged.add({f"eval/episode_{name}": torch.tensor(found[name])})
+            self.logged.add({"eval/episodes_cut": torch.tensor(float(found["episodes_cut"]))})
 
     def _limit(self) -> None:
         limit = self.recipe.trainer.time_limit
@@ -215,7 +216,7 @@ class AlgorithmTrainer(StandAlone, RecipeTrainer):
         """
         seed = self.recipe.seed if seed is None else seed
         assert self.stage is not None, "it was built from a recipe"
-        evaluation = Evaluator(self.stage, Streams(seed)).run(episodes, deterministic)
+        evaluation = Evaluator(self.stage, Streams(seed), say=self.say).run(episodes, deterministic)
         assert evaluation is not None, "nothing interrupts this evaluation"
         return report(evaluation, None, seed)
 

@@ -17,14 +17,21 @@ from rlrecipe.wrappers.checked import told
 
 #: Environments stepped side by side; more only cost memory.
 WIDTH = 16
+#: Most steps of an episode where nobody says another number.
+MAX_STEPS = 100_000
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Returns and lengths of the episodes, in the order of their seeds."""
+    """Returns and lengths of the episodes, in the order of their seeds.
+
+    Attributes:
+        cut: how many had not ended after the stage's ``max_steps``, and were cut there.
+    """
 
     returns: list[float]
     lengths: list[int]
+    cut: int = 0
 
     @property
     def mean(self) -> float:
@@ -55,6 +62,7 @@ class Stage:
         transforms: what stands before it, with frozen statistics.
         width: most environments side by side.
         lend: lends one that trains, where none can be built beside it; it gives None where it cannot.
+        max_steps: after how many steps an episode that has not ended is cut.
     """
 
     make: Callable[..., Any]
@@ -62,6 +70,7 @@ class Stage:
     transforms: Sequence[Transform]
     width: int = WIDTH
     lend: Callable[[], AbstractContextManager[Any] | None] | None = None
+    max_steps: int = MAX_STEPS
 
 
 class OccupiedError(RuntimeError):
@@ -92,6 +101,7 @@ class Evaluator:
             where no method is found that makes a used one as good as a new one, new ones are built all the same.
         camera: takes pictures of the first environment.
         width: environments stepped side by side; by default the stage's.
+        say: tells, once, of episodes that did not end and were cut.
     """
 
     def __init__(
@@ -103,9 +113,11 @@ class Evaluator:
         keep: bool = False,
         camera: Camera | None = None,
         width: int | None = None,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.stage, self.streams, self.interrupted = stage, streams, interrupted
         self.keep, self.camera, self.width = keep, camera, stage.width if width is None else width
+        self.say, self._told = say, False
         self.envs: list[Any] = []
         #: What a policy with a memory remembers of each environment's episode.
         self.carry: dict[int, np.ndarray] = {}
@@ -126,15 +138,27 @@ class Evaluator:
         Args:
             episodes: how many.
             deterministic: the most probable actions rather than drawn ones.
-            frames: most frames of each; None for whole episodes.
+            frames: most frames of each, where fewer than the stage's ``max_steps``; None for whole episodes.
             watch: called with every transition, under the keys of a batch.
         """
         self._open(min(episodes, self.width))
         try:
-            return self._run(episodes, len(self.envs), deterministic, frames, watch)
+            evaluation = self._run(episodes, len(self.envs), deterministic, frames, watch)
+            self._tell(evaluation)
+            return evaluation
         finally:
             if self._method is None:
                 self.close()
+
+    def _tell(self, evaluation: Evaluation | None) -> None:
+        if evaluation is None or not evaluation.cut or self._told:
+            return
+        self._told = True
+        self.say(
+            f"{evaluation.cut} of {len(evaluation.returns)} episodes did not end and were cut after "
+            f"{self.stage.max_steps:,} steps (evaluation.max_steps); to end them for good, in training, too, add the "
+            "transform step_counter (env.transforms) or give env.kwargs max_episode_steps"
+        )
 
     def _open(self, width: int) -> None:
         """Environments as they are when they are built."""
@@ -180,7 +204,8 @@ class Evaluator:
         watch: Callable[[Mapping[Key, Any]], None] | None,
     ) -> Evaluation | None:
         noise = None if deterministic else self.streams.fresh(Stream.EVALUATION, 2**31)
-        returns, lengths = [0.0] * episodes, [0] * episodes
+        returns, lengths, cut = [0.0] * episodes, [0] * episodes, 0
+        most = self.stage.max_steps
         # Environment k lives episodes k, k + width, ...: which one ends first changes nothing.
         at = {k: k for k in range(width)}
         shown = {k: self._reset(k, k) for k in range(width)}
@@ -197,13 +222,15 @@ class Evaluator:
                 returns[at[k]] += float(reward)
                 lengths[at[k]] += 1
                 self._picture(k, at[k])
-                if terminated or truncated or lengths[at[k]] == frames:
+                ended = terminated or truncated or lengths[at[k]] == frames
+                cut += not ended and lengths[at[k]] == most
+                if ended or lengths[at[k]] == most:
                     at[k] += width
                     if at[k] < episodes:
                         shown[k] = self._reset(k, at[k])
                     else:
                         del at[k]
-        return Evaluation(returns, lengths)
+        return Evaluation(returns, lengths, cut)
 
     def _reset(self, k: int, episode: int) -> np.ndarray:
         self.carry.pop(k, None)

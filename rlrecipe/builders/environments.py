@@ -28,6 +28,7 @@ from rlrecipe.rollout import random_rollout
 from rlrecipe.streams import Stream, Streams
 from rlrecipe.vector import Vector
 from rlrecipe.wrappers.checked import checked, layer_of, told
+from rlrecipe.wrappers.resetting import begin_with
 
 Env = gymnasium.Env[Any, Any]
 ATARI = "pip install 'rlrecipe[atari]'"
@@ -66,6 +67,11 @@ def _bare(options: Any, render_mode: str | None) -> Env:
     except BaseException as error:
         cure = "raise an exception that says what went wrong"
         raise EnvironmentFault(f"{name} cannot be built: its constructor raised {told(error)}", cure) from error
+    try:
+        begin_with(env, options.reset_options)
+    except UnbuildableError:
+        env.close()
+        raise
     return checked(env, name, copies=_wraps(options))
 
 
@@ -158,6 +164,7 @@ def make_stage(
         [transforms[name] for name in in_phase(recipe.env, "eval")],
         width=evaluation_width(recipe.env),
         lend=lend,
+        max_steps=recipe.evaluation.max_steps,
     )
 
 

@@ -55,6 +55,7 @@ def command(
             changes=changes,
             video=video,
             interrupted=lambda: signals.received is not None,
+            say=lambda line: common.complain(f"warning: {line}"),
         )
     if common.settings.json:
         common.print_json(report)

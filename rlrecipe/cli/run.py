@@ -68,7 +68,7 @@ def command(
 def _return(facts: Mapping[str, Any]) -> str:
     """The final policy's return."""
     if facts["eval_return_mean"] is None:
-        return "not evaluated"
+        return "not evaluated (evaluation.episodes is 0)"
     mean, std, episodes = (facts[f"eval_{name}"] for name in ("return_mean", "return_std", "episodes"))
     deviation = f" +- {number(std, mean)}" if episodes > 1 else ""
     return f"return {number(mean, std)}{deviation} over {counted(episodes, 'episode')} of the final policy"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic_core import PydanticCustomError
 
 from rlrecipe.envs.base import EnvOptions
+from rlrecipe.errors import UnbuildableError
 from rlrecipe.headless import choose_renderer, hide_windows
 from rlrecipe.lazy import gymnasium
 from rlrecipe.recipe.errors import Path, Problem
@@ -115,6 +116,7 @@ def make_torchrl(options: TorchRLOptions, render_mode: str | None) -> gymnasium.
     import torchrl.envs
 
     from rlrecipe.torchrl_env import Played, TorchRLEnv
+    from rlrecipe.wrappers.resetting import begin_with
 
     kind = getattr(torchrl.envs, options.env)
     kwargs = dict(options.kwargs)
@@ -125,6 +127,11 @@ def make_torchrl(options: TorchRLOptions, render_mode: str | None) -> gymnasium.
         kwargs["render_mode"] = render_mode
     inner = kind(*(() if options.env_name is None else (options.env_name,)), **kwargs)
     try:
+        if options.reset_options and not isinstance(inner, torchrl.envs.GymWrapper):
+            message = f"torchrl's {options.env} takes no options at its reset"
+            raise UnbuildableError(("reset_options",), message, "remove it")
+        if options.reset_options:
+            begin_with(inner._env, options.reset_options)
         played = Played(inner, options.observation_keys, options.reward_key)
     except Exception:
         inner.close()

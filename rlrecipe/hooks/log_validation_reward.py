@@ -110,7 +110,7 @@ class LogValidationReward(Hook, options=LogValidationRewardOptions, point="post_
         self.filming = None
         if self.options.video:
             self.filming = Filming(self._say)
-        self.evaluator = Evaluator(self.trainer.stage, streams, keep=True, camera=self.filming)
+        self.evaluator = Evaluator(self.trainer.stage, streams, keep=True, camera=self.filming, say=self._say)
         self.trainer.register_op("shutdown", self.evaluator.close)
 
     def _say(self, line: str) -> None:

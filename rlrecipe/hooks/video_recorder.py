@@ -63,10 +63,15 @@ class VideoRecorder(Hook, options=VideoRecorderOptions, point="post_steps"):
             raise HookError(f"{name}: this trainer has no environment to evaluate in; set trainer.stage")
         self.prefix = prefix(self, trainer, name)
         self.trainer, self.alarm = trainer, Alarm(self.options.every, trainer.clock)
-        self.filming = Filming(lambda line: trainer.say(f"{name}: {line}; training goes on"),
-                               self.options.fps, self.options.size)  # fmt: skip
+
+        def say(line: str) -> None:
+            trainer.say(f"{name}: {line}; training goes on")
+
+        self.filming = Filming(say, self.options.fps, self.options.size)
         # One environment: its episodes follow each other.
-        self.evaluator = Evaluator(trainer.stage, trainer.streams.of(name), keep=True, camera=self.filming, width=1)
+        self.evaluator = Evaluator(
+            trainer.stage, trainer.streams.of(name), keep=True, camera=self.filming, width=1, say=say
+        )
         trainer.register_op("shutdown", self.evaluator.close)
         super().register(trainer, name)
 

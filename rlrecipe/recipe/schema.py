@@ -53,7 +53,10 @@ class EvaluationOptions(Options):
     """How the policy is evaluated: frozen statistics, raw rewards, the same fixed seeds each time."""
 
     every: Duration | None = option(None, "How often to evaluate; null: only once, at the end of training.")
-    episodes: int = option(10, "Episodes of one evaluation.", gt=0)
+    episodes: int = option(10, "Episodes of one evaluation; 0: the run is never evaluated, and has no best.", ge=0)
+    max_steps: int = option(
+        100_000, "Steps after which an episode that has not ended is cut: an endless one would never be over.", gt=0
+    )
     deterministic: bool = option(True, "Take the most probable action instead of drawing one.")
     env: Annotated[dict[str, Any], SHOWN] = option({}, "Options of env that differ in evaluation.")
 

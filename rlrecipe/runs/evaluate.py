@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -37,6 +38,7 @@ def report(evaluation: Evaluation, checkpoint: str | None, seed: int) -> dict[st
         "lengths": evaluation.lengths,
         "seed": seed,
         "checkpoint": checkpoint,
+        "episodes_cut": evaluation.cut,
     }
 
 
@@ -67,6 +69,7 @@ def evaluate(
     changes: Mapping[str, Any] | None = None,
     video: Path | None = None,
     interrupted: Callable[[], bool] = lambda: False,
+    say: Callable[[str], None] = warnings.warn,
 ) -> dict[str, Any]:
     """Run episodes with a loaded policy.
 
@@ -78,6 +81,7 @@ def evaluate(
         changes: options of ``env`` that differ.
         video: where to write the first episode as mp4.
         interrupted: asked at every step.
+        say: tells of episodes that did not end and were cut.
 
     Returns:
         What ``report`` describes.
@@ -98,9 +102,13 @@ def evaluate(
     if difference is not None:
         raise Refusal(difference)
     stage = Stage(
-        partial(make_env, options, "eval"), policy.policy, policy.transforms, width=evaluation_width(policy.recipe.env)
+        partial(make_env, options, "eval"),
+        policy.policy,
+        policy.transforms,
+        width=evaluation_width(policy.recipe.env),
+        max_steps=policy.recipe.evaluation.max_steps,
     )
-    evaluator = Evaluator(stage, Streams(seed), interrupted)
+    evaluator = Evaluator(stage, Streams(seed), interrupted, say=say)
     if video is None:
         evaluation = evaluator.run(episodes, deterministic)
     else:

@@ -54,7 +54,7 @@ def find_checkpoint(path: Path, best: bool = False) -> Checkpoint:
     if best:
         name = store.pointer("best")
         if name is None:
-            raise NoCheckpoint(f"{path} has no best checkpoint: no evaluation has been made yet")
+            raise NoCheckpoint(f"{path} has no best checkpoint: it has not been evaluated")
         return store.load(name, pieces=False)
     checkpoint = store.newest(lambda line: warnings.warn(plain(line), stacklevel=3), move=False, pieces=False)
     if checkpoint is None:

@@ -92,7 +92,6 @@ class Profile:
         self.watch(trainer.updates, "take", "update")
         self.watch(trainer.update.engine, "prepare", "compile")
         self.watch(session.recorder, "open boundary row write close", "logging")
-        trainer.boundaries[0] = session.recorder.boundary
         self.watch(session.evaluation, "run", "evaluation")
         self.watch(session.checkpoints, "save", "checkpoint")
         self.watch(session, "finish", "end")

@@ -44,7 +44,7 @@ class Recorder:
         self.open_episodes: list[list[float]] = []
         self._row: dict[str, Any] = {}
         self._before: list[dict[str, Any]] = []
-        self._mark = self._now()
+        self._mark = self._here = self._now()
 
     def open(self, loggers: Sequence[Options]) -> None:
         """Start the loggers from the rows that are there, so that each row reaches them once.
@@ -61,23 +61,34 @@ class Recorder:
                 required=isinstance(options, LoggerOptions) and options.required,
                 patience=component.traits.get("patience", PATIENCE),
             )
-        self._mark = self._now()
+        self._mark = self._here = self._now()
 
     def _now(self) -> tuple[int, float]:
         """Frames, and seconds but for those of compiling: a speed that counts them would promise hours."""
         return self.trainer.clock.frames, time.monotonic() - self.trainer.updates.preparing
 
     def boundary(self) -> None:
-        """At the end of a batch: its episodes, and a row if one is due."""
+        """At the end of a batch, before its evaluation: take its episodes."""
         for frames, value, length in self.trainer.episodes:
             self.episodes.write({"frames": frames, "return": value, "length": length})
             self.open_episodes.append([value, length])
-        if self.alarm.fires():
-            self.row()
+        # An evaluation's time is none of the frames before it.
+        self._here = self._now()
 
-    def row(self) -> None:
-        """Write the means since the last row."""
-        clock, (frames, then), self._mark = self.trainer.clock, self._mark, self._now()
+    def row(self, evaluation: Mapping[str, float], *, last: bool = False) -> None:
+        """Write the row of this boundary: the means since the last one if they are due, and an evaluation's figures.
+
+        Args:
+            evaluation: its figures; empty where there was none.
+            last: whether means that are left are due, too.
+        """
+        if self.alarm.fires() or (last and self.pending):
+            self._means(evaluation)
+        elif evaluation:
+            self.write(evaluation)
+
+    def _means(self, evaluation: Mapping[str, float]) -> None:
+        clock, (frames, then), self._mark = self.trainer.clock, self._mark, self._here
         speed = (self._mark[0] - frames) / max(self._mark[1] - then, 1e-9)
         count = len(self.open_episodes)
         means = [sum(column) / count for column in zip(*self.open_episodes, strict=True)] or [math.nan] * 2
@@ -85,7 +96,7 @@ class Recorder:
         row = {"train/episode_return": means[0], "train/episode_length": means[1]}
         row |= {f"loss/{name}": value for name, value in self.trainer.losses.take().items()}
         row |= self.trainer.logged.take()
-        row |= {"time/seconds": clock.seconds, "time/frames_per_second": speed}
+        row |= {**evaluation, "time/seconds": clock.seconds, "time/frames_per_second": speed}
         self.write(row)
         self._row = {"frames": clock.frames, **{key: v for key, v in row.items() if not math.isnan(v)}}
         self.display.update(clock.fraction, speed, self._row, self.trainer.progress)

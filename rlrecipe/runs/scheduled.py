@@ -18,60 +18,82 @@ from rlrecipe.evaluation import Evaluator
 from rlrecipe.interfaces import State
 from rlrecipe.recipe.dump import data
 from rlrecipe.runs.provenance import versions
-from rlrecipe.runs.recorder import Recorder
 from rlrecipe.runs.spaces import space_to_json
 
 
 class ScheduledEvaluation:
-    """Evaluates the policy as it is, writes the row, remembers the best.
+    """Evaluates the policy as it is, and remembers the best.
 
     Args:
         assembly: what is trained.
-        recorder: takes the row.
         interrupted: asked at every step of an evaluation, which is then cut short.
+        say: tells of episodes that did not end.
     """
 
-    def __init__(self, assembly: Assembly, recorder: Recorder, interrupted: Callable[[], bool]) -> None:
-        self.options, self.recorder, self.clock = assembly.recipe.evaluation, recorder, assembly.trainer.clock
+    def __init__(self, assembly: Assembly, interrupted: Callable[[], bool], say: Callable[[str], None]) -> None:
+        self.options, self.clock = assembly.recipe.evaluation, assembly.trainer.clock
         self.alarm = Alarm(self.options.every, self.clock) if self.options.every is not None else None
         assert assembly.trainer.stage is not None, "a recipe's trainer has one"
-        self.evaluator = Evaluator(assembly.trainer.stage, assembly.trainer.streams, interrupted)
+        self.evaluator = Evaluator(assembly.trainer.stage, assembly.trainer.streams, interrupted, say=say)
         #: Whether one was cut short, and is still to be made.
         self.pending = False
-        #: Frames, mean and standard deviation of the newest evaluation.
-        self.last: tuple[int, float, float] | None = None
+        #: Frames, mean and standard deviation of the newest evaluation, and how many of its episodes were cut.
+        self.last: tuple[int, float, float, int] | None = None
         #: Mean return of the best one, and the name of its checkpoint.
         self.best: tuple[float, str] | None = None
 
+    @property
+    def wanted(self) -> bool:
+        """Whether the run is evaluated at all."""
+        return self.options.episodes > 0
+
     def is_due(self) -> bool:
         """Whether it is time for one."""
-        return self.alarm is not None and self.alarm.fires()
+        return self.alarm is not None and self.alarm.fires() and self.wanted
 
-    def run(self) -> bool:
-        """Evaluate; False if it was cut short, and nothing was written."""
+    def run(self) -> dict[str, float] | None:
+        """Evaluate; the figures for the row of this boundary, or None if it was cut short."""
         evaluation = self.evaluator.run(self.options.episodes, self.options.deterministic)
         self.pending = evaluation is None
         if evaluation is None:
-            return False
+            return None
         mean, std = evaluation.mean, evaluation.std
-        lengths = float(np.mean(evaluation.lengths))
-        row = {"return_mean": mean, "return_std": std, "length_mean": lengths}
-        self.recorder.write({f"eval/episode_{name}": value for name, value in row.items()})
-        self.last = (self.clock.frames, mean, std)
+        self.last = (self.clock.frames, mean, std, evaluation.cut)
         if self.best is None or mean > self.best[0]:
             self.best = (mean, name_of(self.clock.frames, self.clock.updates))
-        return True
+        return {
+            "eval/episode_return_mean": mean,
+            "eval/episode_return_std": std,
+            "eval/episode_length_mean": float(np.mean(evaluation.lengths)),
+            "eval/episodes_cut": evaluation.cut,
+        }
 
     @property
     def is_current(self) -> bool:
-        """Whether the newest evaluation is of the policy as it is."""
-        return self.last is not None and self.last[0] == self.clock.frames
+        """Whether the newest evaluation is of the policy as it is; also where there are to be none."""
+        return not self.wanted or (self.last is not None and self.last[0] == self.clock.frames)
+
+    @property
+    def is_best(self) -> bool:
+        """Whether the policy as it is is the best of those that were evaluated."""
+        return self.best is not None and self.best[1] == name_of(self.clock.frames, self.clock.updates)
+
+    def facts(self) -> dict[str, Any]:
+        """What ``summary.json`` says of the final policy; null where it was not evaluated."""
+        _, mean, std, cut = self.last if self.wanted and self.last else (0, None, None, None)
+        episodes = self.options.episodes if self.wanted else None
+        return {
+            "eval_return_mean": mean,
+            "eval_return_std": std,
+            "eval_episodes": episodes,
+            "eval_episodes_cut": cut,
+        }
 
     def forget_elsewhere(self, store: CheckpointStore) -> None:
         """Let the best be one that is here: this run's newest evaluation, or none yet."""
         names, here = store.names(), name_of(self.clock.frames, self.clock.updates)
         if self.best is not None and self.best[1] not in names:
-            current = self.last is not None and self.is_current and here in names
+            current = self.last is not None and self.last[0] == self.clock.frames and here in names
             self.best = (self.last[1], here) if self.last is not None and current else None
 
     def state_dict(self) -> State:
@@ -86,7 +108,9 @@ class ScheduledEvaluation:
         elif self.alarm is not None:
             # There were none until now.
             self.alarm.align()
-        self.pending, self.last, self.best = state["pending"], state["last"], state["best"]
+        self.pending, self.best = state["pending"] and self.wanted, state["best"]
+        # Older checkpoints do not say how many episodes were cut: none could be.
+        self.last = None if state["last"] is None else (*state["last"][:3], *(state["last"][3:] or (0,)))
 
 
 class ScheduledCheckpoint:

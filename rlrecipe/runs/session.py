@@ -74,7 +74,7 @@ class Session:
         engine.interrupted = self._asked_to_end
         self.store = CheckpointStore(run.checkpoints)
         self.recorder = Recorder(run.path, self.trainer, self.recipe.trainer.log_interval, display, self._asked_to_end)
-        self.evaluation = ScheduledEvaluation(assembly, self.recorder, self._asked_to_end)
+        self.evaluation = ScheduledEvaluation(assembly, self._asked_to_end, self.trainer.say)
         self.checkpoints = ScheduledCheckpoint(assembly, self.store, self.evaluation, self._own, display.say)
         self.limit = self.recipe.trainer.time_limit
         self._limit_from = 0.0
@@ -82,7 +82,7 @@ class Session:
         self._told_of_pace = False
         for name in ("recorder", "evaluation", "checkpoints"):
             self.trainer.register_module(name, getattr(self, name))
-        self.trainer.boundaries = [self.recorder.boundary, self._boundary]
+        self.trainer.boundaries = [self._record, self._keep]
 
     # -- from start to end
 
@@ -169,19 +169,12 @@ class Session:
 
     def _catch_up(self) -> None:
         """Make the evaluation that a signal cut short in the session before."""
-        if self.evaluation.pending:
-            best = self.evaluation.best
-            self.evaluation.run()
-            if self.recipe.checkpoint.keep_best and self.evaluation.best != best and not self.trainer.complete:
-                self.checkpoints.save()
+        if self.evaluation.pending and self._row(evaluates=True) and self._better and not self.trainer.complete:
+            self.checkpoints.save()
 
     def finish(self) -> Outcome:
-        """The last row, evaluation and checkpoint of a run that is complete; only a checkpoint of another."""
-        resumable = not self.trainer.complete
-        if not resumable:
-            if self.recorder.pending:
-                self.recorder.row()
-            resumable = not self._last_evaluation()
+        """The last checkpoint, and for a run that is complete its evaluation and row, if they are not there yet."""
+        resumable = not self.trainer.complete or not self._conclude()
         if not self.checkpoints.save():
             return Outcome(FAILED, "failed", "the last checkpoint could not be written")
         if resumable and self.signals.received is not None:
@@ -196,24 +189,7 @@ class Session:
         assert self.signals.received is not None, "a signal asked for it"
         return Outcome(self.signals.exit_code or RESUMABLE, "stopped", f"stopped by {self.signals.received.name}")
 
-    def _last_evaluation(self) -> bool:
-        """Evaluate the final policy; False if that was cut short. An error must not cost the policy."""
-        if self.evaluation.is_current:
-            return True
-        try:
-            try:
-                return self.evaluation.run()
-            except OccupiedError:
-                # Training is complete: its environments make room.
-                self.trainer.put_away()
-                return self.evaluation.run()
-        except Exception:
-            self.checkpoints.save()
-            raise
-
     def _summary(self) -> dict[str, Any]:
-        assert self.evaluation.last is not None, "the last evaluation comes before the summary"
-        _, mean, std = self.evaluation.last
         return {
             "name": self.recipe.name,
             "seed": self.recipe.seed,
@@ -221,9 +197,7 @@ class Session:
             "updates": self.clock.updates,
             "wall_seconds": round(self.clock.seconds, 3),
             "frames_per_second": round(self.clock.frames / self.clock.seconds, 1),
-            "eval_return_mean": mean,
-            "eval_return_std": std,
-            "eval_episodes": self.recipe.evaluation.episodes,
+            **self.evaluation.facts(),
             "exact": self.assembly.exact,
         }
 
@@ -242,14 +216,19 @@ class Session:
                 self.display.say(f"while closing: {type(error).__name__}: {error}")
         return required
 
-    def _evaluate(self) -> None:
-        """A scheduled evaluation, where there can be one while training goes on."""
+    def _figures(self) -> dict[str, float] | None:
+        """An evaluation's, or None if it was cut short; empty where there can be none while training goes on."""
         try:
-            self.evaluation.run()
+            return self.evaluation.run()
         except OccupiedError as error:
+            if self.trainer.complete:
+                # Its environments make room.
+                self.trainer.put_away()
+                return self.evaluation.run()
             # It could be built no better next time.
             self.evaluation.alarm = None
             self.display.say(f"warning: {error}; the policy is evaluated once, after training")
+            return {}
 
     def _asked_to_end(self) -> bool:
         """Whether a signal has come."""
@@ -257,13 +236,39 @@ class Session:
 
     # -- after every batch
 
-    def _boundary(self) -> None:
-        """After the rows: evaluation, the best, checkpoint; then whether to stop."""
+    def _record(self) -> None:
+        """The batch's episodes, an evaluation if one is due, and the row with its figures."""
+        self.recorder.boundary()
+        due = self.evaluation.is_due()
+        if self.trainer.complete:
+            self._conclude()
+        else:
+            self._row(evaluates=due)
+
+    def _row(self, *, evaluates: bool) -> bool:
+        """Evaluate if asked to, and write what is due; False if that was cut short, and the row waits for it."""
+        figures = self._figures() if evaluates else {}
+        if figures is None:
+            return False
+        self.recorder.row(figures, last=self.trainer.complete)
+        return True
+
+    def _conclude(self) -> bool:
+        """Evaluate the final policy; False if that was cut short. An error must not cost the policy."""
+        try:
+            return self._row(evaluates=not self.evaluation.is_current)
+        except Exception:
+            self.checkpoints.save()
+            raise
+
+    @property
+    def _better(self) -> bool:
+        """Whether the policy as it is is the best, and is to be kept for it."""
+        return self.recipe.checkpoint.keep_best and self.evaluation.is_best
+
+    def _keep(self) -> None:
+        """After the row: a checkpoint that is due, or of the best; then whether to stop."""
         self._tell_of_pace()
-        best = self.evaluation.best
-        if self.evaluation.is_due():
-            self._evaluate()
-        better = self.recipe.checkpoint.keep_best and self.evaluation.best != best
         due = self.checkpoints.is_due()
         if self.signals.received is not None:
             self.trainer.interrupt("signal")
@@ -273,7 +278,7 @@ class Session:
         if due and self.assembly.exact == "boundary":
             # Where episodes cannot be saved in the middle, this run starts new ones where a resumed one has to.
             self.trainer.restart()
-        if (due or better) and not self.trainer.complete and self.trainer.interrupted is None:
+        if (due or self._better) and not self.trainer.complete and self.trainer.interrupted is None:
             self.checkpoints.save()
             self.announce()
 

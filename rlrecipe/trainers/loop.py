@@ -85,7 +85,7 @@ class Loop(ABC):
         own: dict[str, Stateful] = {"losses": self.losses, "logged": self.logged, "ending": self.ending}
         for name, module in {**parts, **own}.items():
             self.register_module(name, module)
-        #: Called at the end of every batch, in this order: rows, evaluation, checkpoint.
+        #: Called at the end of every batch, in this order: evaluation, row, checkpoint.
         self.boundaries: list[Callable[[], None]] = []
         #: Frames, return and length of each episode that ended in the newest batch.
         self.episodes: list[tuple[int, float, int]] = []

@@ -31,7 +31,7 @@ def test_the_fields_of_the_report(rlrecipe: Commands, finished_run: Path) -> Non
     report = answer.json
     assert list(report) == [
         "episodes", "return_mean", "return_std", "return_ci95", "length_mean", "returns", "lengths", "seed",
-        "checkpoint",
+        "checkpoint", "episodes_cut",
     ]  # fmt: skip
     assert report["episodes"] == len(report["returns"]) == len(report["lengths"]) == 7
     assert report["return_mean"] == pytest.approx(np.mean(report["returns"]))

@@ -52,7 +52,8 @@ def test_returns_in_reports_stay_raw(recipe: small.Recipe, tmp_path: Path) -> No
     raw, scaled = (small.rows(tmp_path / name, "episodes.jsonl") for name in ("raw", "scaled"))
     assert raw == scaled
     evaluations = [
-        [row for row in small.rows(tmp_path / name) if "eval/episode_return_mean" in row] for name in ("raw", "scaled")
+        [value for row in small.rows(tmp_path / name) for key, value in row.items() if key.startswith("eval/")]
+        for name in ("raw", "scaled")
     ]
     assert evaluations[0] == evaluations[1]
     assert evaluations[0]
