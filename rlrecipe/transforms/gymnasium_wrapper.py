@@ -107,6 +107,12 @@ def make_gymnasium_wrapper(options: GymnasiumWrapperOptions, env: gymnasium.Env[
     found = misfit(options.wrapper)
     if found is not None:
         raise ValueError(found[0])
+    from rlrecipe.wrappers.counting import StepCounter
+    from rlrecipe.wrappers.life_loss import games_of
+
+    if options.wrapper == "TimeLimit" and any(games_of(env)):
+        # gymnasium's would count each life on its own, and go on in a game that it ended.
+        return StepCounter(env, options.kwargs["max_episode_steps"], None)
     wrapped: gymnasium.Env[Any, Any] = getattr(gymnasium.wrappers, options.wrapper)(
         env, **{key: _argument(value) for key, value in options.kwargs.items()}
     )

@@ -7,6 +7,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from rlrecipe.wrappers.life_loss import games_of
+
 Env = gymnasium.Env[Any, Any]
 
 
@@ -40,7 +42,7 @@ class _Counting(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 class StepCounter(_Counting):
-    """Counts an episode's steps.
+    """Counts an episode's steps; of an Atari game, also where its lives are episodes, those of the whole game.
 
     Args:
         env: whose episodes.
@@ -53,18 +55,23 @@ class StepCounter(_Counting):
     def __init__(self, env: Env, max_steps: int | None, key: str | None) -> None:
         super().__init__(env, key)
         self.max_steps, self.count = max_steps, 0
+        self._games = list(games_of(env))
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """No steps yet."""
+        """No steps yet, or those of the lives before."""
         observation, info = self.env.reset(seed=seed, options=options)
-        self.count = 0
-        return self._with(observation, 0), info
+        if not any(game.continued for game in self._games):
+            self.count = 0
+        return self._with(observation, self.count), info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """One more step, perhaps the last."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         self.count += 1
         over = self.max_steps is not None and self.count >= self.max_steps
+        if over:
+            for game in self._games:
+                game.end()
         return self._with(observation, self.count), reward, terminated, bool(truncated or over), info
 
 

@@ -99,3 +99,33 @@ def test_two_counts_under_one_key_are_refused() -> None:
     counter = {"name": "step_counter", "step_count_key": "n"}
     with pytest.raises(UnbuildableError, match="observes a 'n' already"):
         made("CartPole-v1", counter, counter)
+
+
+LIMITS = [{"name": "step_counter", "max_steps": 6},
+          {"name": "gymnasium_wrapper", "wrapper": "TimeLimit", "kwargs": {"max_episode_steps": 6}}]  # fmt: skip
+
+
+@pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: str(limit["name"]))
+@pytest.mark.parametrize("first", [True, False])
+def test_a_limit_of_steps_ends_the_game_on_either_side_of_life_loss(first: bool, limit: Any) -> None:
+    """A life is lost every four steps; counted over lives, as a limit of each would be, a game has twelve."""
+    env = made(GAME, *([limit, "life_loss"] if first else ["life_loss", limit]))
+    assert env.reset(seed=0)[0][0] == 1
+    steps, ends = 0, list[tuple[bool, bool]]()
+    while not ends or not ends[-1][1]:
+        _, _, terminated, truncated, _ = env.step(2)
+        steps += 1
+        if terminated or truncated:
+            ends.append((terminated, truncated))
+            game = env.reset()[0][0]
+    assert ends == [(True, False), (False, True)]
+    # The step that does nothing, at the reset after a life, is one of the environment's, and none of an agent's.
+    assert steps == (5 if first else 6)
+    assert game == 2, "what follows is a new game"
+
+
+def test_a_life_that_is_lost_at_the_last_step_ends_the_game_with_it() -> None:
+    env = made(GAME, "life_loss", {"name": "step_counter", "max_steps": 4})
+    env.reset(seed=0)
+    assert [env.step(2)[2:4] for _ in range(4)][-1] == (True, True)
+    assert env.reset()[0][0] == 2
