@@ -331,13 +331,15 @@ def environment_problem(options: Any, error: Exception, path: Path) -> Problem:
         return Problem("E301", (*path, *error.path), str(error), error.cure)
     if isinstance(error, EnvironmentFault):
         return Problem("E301", path, error.message, error.cure)
-    name = getattr(options, "env_name", options.component.name)
-    where = (*path, "env_name") if hasattr(options, "env_name") else path
+    # Of torchrl's the class, where there is no id.
+    key = "env" if getattr(options, "env_name", None) is None and hasattr(options, "env") else "env_name"
+    name = getattr(options, key, options.component.name)
+    where = (*path, key) if hasattr(options, key) else path
     text = str(error).split("\n")[0]
     extra = re.search(r"gymnasium\[([a-z0-9-]+)\]", text)
-    if isinstance(error, gymnasium.error.DependencyNotInstalled | ModuleNotFoundError):
+    if isinstance(error, gymnasium.error.DependencyNotInstalled | ImportError):
         package = "rlrecipe" if extra and extra[1] in ("box2d", "mujoco", "atari") else "gymnasium"
-        cure = f"pip install '{package}[{extra[1]}]'" if extra else f"install what it needs: {text}"
+        cure = f"pip install '{package}[{extra[1]}]'" if extra else _installing(error, text)
         return Problem("E401", where, f"{name} needs a package that is not installed: {text}", cure)
     if str(name).startswith("ALE/") and importlib.util.find_spec("ale_py") is None:
         return Problem("E401", where, f"{name} needs the Atari emulator, which is not installed", ATARI)
@@ -351,3 +353,15 @@ def environment_problem(options: Any, error: Exception, path: Path) -> Problem:
     if getattr(options, "kwargs", None):
         where = (*path, "kwargs")
     return Problem("E102", where, f"{name} cannot be built: {type(error).__name__}: {text}", "check env.kwargs")
+
+
+def _installing(error: Exception, text: str) -> str:
+    """How to install what is missing: as the error says it, or by the module's name."""
+    said = re.search(r"pip install [\w.\[\]'\"-]+", text)
+    if said is not None:
+        return said[0]
+    found: BaseException | None = error
+    while found is not None and not (isinstance(found, ModuleNotFoundError) and found.name):
+        found = found.__cause__ or found.__context__
+    missing = found.name if isinstance(found, ModuleNotFoundError) and found.name else None
+    return f"pip install {missing.partition('.')[0]}" if missing else f"install what it needs: {text}"

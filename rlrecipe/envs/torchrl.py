@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import importlib.util
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -69,6 +70,29 @@ class First(EnvId):
         return found
 
 
+#: The module that a class imports, and the package that has it; torchrl installs none of them.
+PACKAGES = {
+    "BraxEnv": ("brax", "brax"),
+    "DMControlEnv": ("dm_control", "dm_control"),
+    "HabitatEnv": ("habitat", "habitat-sim"),
+    "JumanjiEnv": ("jumanji", "jumanji"),
+    "MeltingpotEnv": ("meltingpot", "dm-meltingpot"),
+    "MOGymEnv": ("mo_gymnasium", "mo-gymnasium"),
+    "OpenSpielEnv": ("pyspiel", "open_spiel"),
+    "PettingZooEnv": ("pettingzoo", "pettingzoo"),
+    "ProcgenEnv": ("procgen", "procgen"),
+    "RoboHiveEnv": ("robohive", "robohive"),
+    "UnityMLAgentsEnv": ("mlagents_envs", "mlagents_envs"),
+    "VmasEnv": ("vmas", "vmas"),
+}
+
+
+def _missing(name: str) -> str | None:
+    """The package that a class needs, if it is not there."""
+    module, package = PACKAGES.get(name, (None, None))
+    return package if module is not None and importlib.util.find_spec(module) is None else None
+
+
 class TorchRLOptions(EnvOptions):
     """An environment of torchrl's by its class; kind gym is faster for what gymnasium has."""
 
@@ -109,10 +133,14 @@ def make_torchrl(options: TorchRLOptions, render_mode: str | None) -> gymnasium.
 
     Raises:
         ValueError: torchrl has none of this name, or none that can be used here.
+        DependencyNotInstalled: its package is missing.
     """
     found = misfit(options.env)
     if found is not None:
         raise ValueError(found[0])
+    package = _missing(options.env)
+    if package is not None:
+        raise gymnasium.error.DependencyNotInstalled(f"{package}; pip install {package}")
     import torchrl.envs
 
     from rlrecipe.torchrl_env import Played, TorchRLEnv

@@ -89,6 +89,7 @@ def evaluate(
     Raises:
         Refusal: the environment cannot be built, or is not one that the policy can act in; ``video`` is a folder, or
             does not end in ``.mp4``.
+        RecipeError: a package that the environment needs is missing (E401).
         StoppedError: it was interrupted.
     """
     if video is not None:
@@ -98,7 +99,11 @@ def evaluate(
     try:
         difference = differing(Spaces(policy.observation_space, policy.action_space), spaces_of(options, "eval"))
     except Exception as error:
-        raise Refusal(environment_problem(options, error, ("env",)).message) from None
+        problem = environment_problem(options, error, ("env",))
+        if problem.code == "E401":
+            # As validate and run tell it, with its exit code.
+            raise RecipeError([PlacedProblem(problem, Place("resolved.yaml"))]) from None
+        raise Refusal(problem.message) from None
     if difference is not None:
         raise Refusal(difference)
     stage = Stage(
