@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rlrecipe import shown
 from rlrecipe.cli import common
 from rlrecipe.files import MOST_TEXT, open_binary, read
 from rlrecipe.recipe.errors import printable
@@ -40,7 +41,8 @@ def status(run_dir: Path) -> dict[str, Any]:
         # The file is written at checkpoints; the rows know better how far the run is.
         told["frames"] = max(whole(told.get("frames")), whole((row or {}).get("frames")))
         if told.get("host") == socket.gethostname() and not _at_work(run_dir):
-            told["state"] = f"cut short: process {told.get('pid')} is gone; go on with rlrecipe resume {run_dir}"
+            again = shown.command("resume", shown.place(run_dir))
+            told["state"] = f"cut short: process {told.get('pid')} is gone; go on with {again}"
     return {**told, "metrics": row, "size_bytes": size(run_dir)}
 
 
