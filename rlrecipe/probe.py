@@ -63,7 +63,8 @@ def examine(recipe: Recipe, *, capture: bool = True) -> Examined:
 
 def _problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
     problems = [*_evaluation_problems(recipe, spaces)]
-    problems += observation_problems(recipe, spaces.observation)
+    unread = observation_problems(recipe, spaces.observation)
+    problems += unread
     fragile = recipe.algorithm.component.traits.get("fragile")
     misfits = list(fragile(recipe, isinstance(spaces.action, gymnasium.spaces.Discrete))) if fragile else []
     misfits = misfits or action_problems(recipe, spaces.action)
@@ -71,7 +72,7 @@ def _problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
     if not misfits:
         problems += memory_problems(recipe, spaces)
         # One that is fragile is built as a whole, below.
-        if isinstance(spaces.observation, gymnasium.spaces.Box) and not fragile:
+        if not unread and not fragile:
             problems += network_problems(recipe, spaces)
     if fragile and not problems:
         problems += _building_problems(recipe, spaces)

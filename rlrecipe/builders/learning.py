@@ -17,6 +17,7 @@ from rlrecipe.clock import Clock
 from rlrecipe.compiled import make_engine
 from rlrecipe.errors import UnbuildableError
 from rlrecipe.interfaces import Algorithm, Distribution, Network, Target
+from rlrecipe.observations import Rows
 from rlrecipe.parameters import Parameters
 from rlrecipe.policy import Policy
 from rlrecipe.recipe.errors import ENV, Problem
@@ -26,6 +27,9 @@ from rlrecipe.recipe.values import Duration
 from rlrecipe.streams import Stream, Streams
 from rlrecipe.targets import Targets
 from rlrecipe.update import Update
+
+#: Choices of one discrete entry: each is a number of every row, and a weight for each unit of the first layer.
+MOST_CHOICES = 100_000
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,28 @@ def distribution_options(recipe: Recipe, action_space: Any) -> Any:
 
 def observation_problems(recipe: Recipe, space: Any) -> list[Problem]:
     """Why no network can read what the environment observes."""
+    if isinstance(space, Rows):
+        return _too_wide(space)
     if isinstance(space, gymnasium.spaces.Box):
         return []
     message = f"{recipe.algorithm.component.name} reads numbers, but the environment observes {space}"
     return [Problem("E301", ("env",), message, "wrap the environment so that it observes arrays")]
+
+
+def _too_wide(space: Rows) -> list[Problem]:
+    """Discrete entries of more choices than a row can hold one-hot."""
+    problems = []
+    for key, part in space.parts.items():
+        if isinstance(part, gymnasium.spaces.Discrete | gymnasium.spaces.MultiDiscrete):
+            columns = int(gymnasium.spaces.flatdim(part))
+            if columns > MOST_CHOICES:
+                message = (
+                    f"the {key} {part} becomes a row of {columns:,} numbers, one for each choice ({4 * columns:,} bytes"
+                    f", and as many weights for each unit); at most {MOST_CHOICES:,} are taken"
+                )
+                cure = "wrap the environment so that it observes a Box of what the choice means: coordinates, digits"
+                problems.append(Problem("E301", ("env",), message, cure))
+    return problems
 
 
 def network_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
