@@ -12,7 +12,7 @@ import gymnasium
 
 from rlrecipe.builders.environments import Spaces
 from rlrecipe.machine import free_memory, tightest, total_memory
-from rlrecipe.observations import dtype_of
+from rlrecipe.observations import dtype_of, packing_of
 from rlrecipe.recipe.errors import ENV, Problem
 from rlrecipe.recipe.schema import Recipe
 
@@ -29,16 +29,22 @@ def memory_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
     """Batches or a buffer that do not fit, with the arithmetic and a way out (E303)."""
     if not isinstance(spaces.observation, gymnasium.spaces.Box):
         return []
-    row = row_bytes(spaces)
-    return [*_batch(recipe, row), *_buffer(recipe, row)]
+    return [*_batch(recipe, row_bytes(spaces, packed=False)), *_buffer(recipe, row_bytes(spaces))]
 
 
-def row_bytes(spaces: Spaces) -> int:
-    """Bytes of one transition: two observations, the action, the reward and flags."""
+def row_bytes(spaces: Spaces, *, packed: bool = True) -> int:
+    """Bytes of one transition: two observations, the action, the reward and flags.
+
+    Args:
+        spaces: of the environment.
+        packed: whether pictures beside other entries are bytes.
+    """
     discrete = isinstance(spaces.action, gymnasium.spaces.Discrete)
     action = 8 if discrete else NUMBER * prod(spaces.action.shape or (1,))
+    packing = packing_of(spaces.observation) if packed else None
     number = dtype_of(spaces.observation).itemsize
-    return int(2 * number * prod(spaces.observation.shape) + action + NUMBER + FLAGS)
+    observation = number * prod(spaces.observation.shape) if packing is None else packing.size
+    return int(2 * observation + action + NUMBER + FLAGS)
 
 
 def _batch(recipe: Recipe, row: int) -> list[Problem]:

@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rlrecipe.interfaces import Entry
+from rlrecipe.packing import Packing
 
 #: What an observation that is one array is called among entries.
 WHOLE = "observation"
@@ -107,6 +108,12 @@ def _numeric(space: Any) -> bool:
     if isinstance(space, spaces.Dict | spaces.Tuple):
         return all(_numeric(part) for part in _parts(space).values())
     return isinstance(space, (spaces.Box, *FLAT))
+
+
+def packing_of(space: Any) -> Packing | None:
+    """How rows that hold a picture beside other entries are kept; None of any other space."""
+    entries = entries_of(space).values() if isinstance(space, Rows) else ()
+    return Packing(entries) if any(entry.pixels for entry in entries) else None
 
 
 def dtype_of(space: Any) -> np.dtype[Any]:

@@ -18,7 +18,8 @@ from rlrecipe.builders.sections import Section, check, read, refuse
 from rlrecipe.clock import Clock
 from rlrecipe.interfaces import Collector, Exploration, Key, ReplayBuffer, Sampler, Transform
 from rlrecipe.machine import cores
-from rlrecipe.observations import dtype_of
+from rlrecipe.observations import dtype_of, packing_of
+from rlrecipe.packing import Packing
 from rlrecipe.policy import Policy
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.imports import Imported
@@ -27,7 +28,7 @@ from rlrecipe.recipe.schema import Recipe
 from rlrecipe.replay.base import Transitions
 from rlrecipe.streams import Stream, Streams
 from rlrecipe.trainers.minibatches import Minibatches
-from rlrecipe.trainers.replay import Ratio, Replay
+from rlrecipe.trainers.replay import OBSERVATIONS, Ratio, Replay
 
 
 def make_exploration(options: Any, space: Any, num_envs: int, numbers: Numbers) -> Exploration | None:
@@ -167,6 +168,12 @@ def columns(spaces: Spaces, action: np.ndarray) -> dict[Key, tuple[tuple[int, ..
     }
 
 
+def packings(spaces: Spaces) -> dict[Key, Packing]:
+    """Observations that are kept as bytes: pictures beside other entries."""
+    packing = packing_of(spaces.observation)
+    return {} if packing is None else dict.fromkeys(OBSERVATIONS, packing)
+
+
 def stored_action(spaces: Spaces, policy: Policy | None = None) -> np.ndarray:
     """One row of actions as a policy stores them; without one, as all of this package's do."""
     if policy is not None:
@@ -216,7 +223,7 @@ def make_replay_buffer(
     seen = [transforms[name].apply_reward for name in in_phase(vector, "train")] if transforms else []
     reward = partial(reduce, lambda reward, apply: apply(reward), seen) if seen else None
     width = vector.num_envs if num_envs is None else num_envs
-    held = Transitions(columns(spaces, stored_action(spaces, policy)), width, n_steps, gamma, reward)
+    held = Transitions(columns(spaces, stored_action(spaces, policy)), width, n_steps, gamma, reward, packings(spaces))
     rng = streams.generator(Stream.SAMPLER)
     buffer: ReplayBuffer = chosen.component.build(chosen, held, rng, numbers or Numbers())
     buffer.include_content = include_content

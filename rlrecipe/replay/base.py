@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, NamedTuple
 
 from rlrecipe.interfaces import Batch, Key, State
 from rlrecipe.lazy import np, torch
+from rlrecipe.packing import Packing
 from rlrecipe.recipe.options import Options, Slot, option
 from rlrecipe.replay.n_step import NStep
 from rlrecipe.replay.ring import REWARD, Columns, Ring
@@ -41,6 +42,8 @@ class Transitions(NamedTuple):
     gamma: float
     #: What learning sees of rewards, with the statistics of now; None where it sees them as they are.
     reward: Callable[[np.ndarray], np.ndarray] | None = None
+    #: Keys whose rows are kept as bytes, numbers among them; sub-batches have them as they came.
+    packings: Mapping[Key, Packing] | None = None
 
 
 class RingBuffer:
@@ -63,7 +66,8 @@ class RingBuffer:
 
     def __init__(self, options: ReplayOptions, held: Transitions, rng: np.random.Generator) -> None:
         storage = options.storage.component.build(options.storage)
-        self.ring, self.rng, self.batch_size = Ring(held.columns, held.num_envs, storage), rng, options.batch_size
+        self.ring = Ring(held.columns, held.num_envs, storage, held.packings)
+        self.rng, self.batch_size = rng, options.batch_size
         self.reward = held.reward
         seen = held.reward or np.asarray
         self.n_step = NStep(self.ring, held.n_steps, held.gamma, seen) if held.n_steps > 1 else None
@@ -106,11 +110,10 @@ class RingBuffer:
         if self.n_step is not None:
             last, reward, gamma = self.n_step(rows)
             batch["gamma"] = torch.from_numpy(gamma)
-        for key, column in self.ring.rows.items():
+        for key in self.ring.rows:
             if key == ("next", "truncated"):
                 continue
-            # numpy's take: a quarter faster than torch's index_select for sub-batches of this size.
-            batch[key] = torch.from_numpy(column.take(last if isinstance(key, tuple) else rows, axis=0))
+            batch[key] = torch.from_numpy(self.ring.take(key, last if isinstance(key, tuple) else rows))
         if self.n_step is not None:
             batch[REWARD] = torch.from_numpy(reward)
         elif self.reward is not None:

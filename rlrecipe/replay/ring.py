@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from rlrecipe.interfaces import Batch, Key
 from rlrecipe.lazy import np, torch
+from rlrecipe.packing import Packing
 from rlrecipe.replay.storages.base import Storage
 from rlrecipe.state import Piece
 
@@ -28,19 +29,23 @@ class Ring:
         columns: what a row holds.
         num_envs: N.
         storage: gives the arrays.
+        packings: of keys whose rows are kept as bytes.
 
     Raises:
         ValueError: the storage holds no step.
         OSError: the storage has too little room.
     """
 
-    def __init__(self, columns: Columns, num_envs: int, storage: Storage) -> None:
+    def __init__(
+        self, columns: Columns, num_envs: int, storage: Storage, packings: Mapping[Key, Packing] | None = None
+    ) -> None:
+        self.columns, self.packings = columns, packings or {}
         self.num_envs, self.steps = num_envs, storage.max_size // num_envs
         if self.steps == 0:
             raise ValueError(f"a storage of {storage.max_size} rows cannot hold one step of {num_envs} environments")
         self.arrays = {
             key: storage.allocate((self.steps, num_envs, *shape), np.dtype(dtype))
-            for key, (shape, dtype) in columns.items()
+            for key, (shape, dtype) in kept_columns(columns, self.packings).items()
         }
         #: The same memory by rows, ``[steps * N, ...]``.
         self.rows = {key: array.reshape(self.steps * num_envs, *array.shape[2:]) for key, array in self.arrays.items()}
@@ -72,8 +77,18 @@ class Ring:
         for start, stop in self.spans(since):
             last = first + stop - start
             for key, array in self.arrays.items():
-                array[start:stop] = batch[key].numpy()[first:last]
+                given = batch[key].numpy()[first:last]
+                if key in self.packings:
+                    self.packings[key].pack(given, array[start:stop])
+                else:
+                    array[start:stop] = given
             first = last
+
+    def take(self, key: Key, rows: np.ndarray) -> np.ndarray:
+        """A key's rows ``[B, ...]`` of rows ``[B]``, as batches have them."""
+        # numpy's take: a quarter faster than torch's index_select for sub-batches of this size.
+        taken: np.ndarray = self.rows[key].take(rows, axis=0)
+        return self.packings[key].unpack(taken) if key in self.packings else taken
 
     def cut(self) -> None:
         """Let the newest step be the last of its episodes."""
@@ -95,13 +110,18 @@ class Ring:
         return [(start, self.steps), (0, stop - self.steps)]
 
     def _check(self, batch: Batch, steps: int) -> None:
-        for key, array in self.arrays.items():
+        for key, (row, dtype) in self.columns.items():
             given = batch[key].numpy()
-            shape = (steps, *array.shape[1:])
-            if (given.shape, given.dtype) != (shape, array.dtype):
+            shape = (steps, self.num_envs, *row)
+            if (given.shape, given.dtype) != (shape, dtype):
                 raise ValueError(
                     f"{dotted(key)} of a batch is {given.dtype} {list(given.shape)}; "
-                    f"the replay buffer takes {array.dtype} {list(shape)}"
+                    f"the replay buffer takes {dtype} {list(shape)}"
+                )
+            if key in self.packings and not self.packings[key].holds(given):
+                raise ValueError(
+                    f"{dotted(key)} of a batch has pictures whose values are no bytes; the replay buffer keeps whole "
+                    "numbers from 0 to 255: no hook at batch_process may scale them"
                 )
 
     # -- pieces: what a checkpoint keeps in files of their own
@@ -138,7 +158,11 @@ class Ring:
         whole = not oldest
         start = 0
         for piece in pieces:
-            stop = self._take(piece, start, then, oldest)
+            saved = piece.tensors()
+            packed = self._packed(saved)
+            # Of a version that kept pictures as numbers: these rows are written anew.
+            whole = whole and packed is saved
+            stop = self._take(packed, start, then, oldest)
             # The file that ``piece`` reads is pruned one day.
             found.append(Piece(partial(self._tensors, start, stop), piece.fact))
             whole = whole and start % size == 0 and stop == min(start + size, then)
@@ -150,9 +174,22 @@ class Ring:
             self._pieces, self._cut = found, self.total
         return oldest
 
-    def _take(self, piece: Piece, start: int, then: int, oldest: int) -> int:
-        """Copy the steps of a piece, which begins at slot ``start``; the slot after its last one."""
-        saved, own = piece.tensors(), self._tensors(0, self.steps)
+    def _packed(self, saved: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Saved steps with the rows as bytes that are kept so here; themselves where nothing has to change."""
+        changed = dict[str, torch.Tensor]()
+        for key, packing in self.packings.items():
+            rows = saved.get(dotted(key))
+            if rows is None or rows.dtype != torch.float32 or rows.shape[1:] != (self.num_envs, packing.width):
+                continue
+            if packing.holds(rows.numpy()):
+                packed = np.empty((*rows.shape[:-1], packing.size), np.uint8)
+                packing.pack(rows.numpy(), packed)
+                changed[dotted(key)] = torch.from_numpy(packed)
+        return {**saved, **changed} if changed else saved
+
+    def _take(self, saved: Mapping[str, torch.Tensor], start: int, then: int, oldest: int) -> int:
+        """Copy saved steps, the first of which has slot ``start``; the slot after the last one."""
+        own = self._tensors(0, self.steps)
         steps = len(next(iter(saved.values()), ()))
         for name, tensor in own.items():
             shape = (steps, *tensor.shape[1:])
@@ -176,6 +213,12 @@ class Ring:
     def _tensors(self, start: int, stop: int) -> dict[str, torch.Tensor]:
         """Slots ``[start, stop)`` by dotted key: views."""
         return {dotted(key): torch.from_numpy(array[start:stop]) for key, array in self.arrays.items()}
+
+
+def kept_columns(columns: Columns, packings: Mapping[Key, Packing]) -> Columns:
+    """Shape and type of each key's rows as they are kept: as bytes where there is a packing."""
+    packed = {key: ((packing.size,), np.dtype(np.uint8)) for key, packing in packings.items()}
+    return {**columns, **packed}
 
 
 def dotted(key: Key) -> str:

@@ -19,7 +19,7 @@ KNOWN = (
     "rlrecipe.errors", "rlrecipe.interfaces", "rlrecipe.lazy", "rlrecipe.recipe.options", "rlrecipe.recipe.values",
     "rlrecipe.recipe.registry", "rlrecipe.recipe.errors", "rlrecipe.state", "rlrecipe.wrappers", "rlrecipe.torchrl_env",
     "rlrecipe.torchrl_source", "rlrecipe.torchrl_spaces", "rlrecipe.sending", "rlrecipe.files",
-    "rlrecipe.signals", "rlrecipe.recipe.names", "rlrecipe.recipe.secrets",
+    "rlrecipe.signals", "rlrecipe.recipe.names", "rlrecipe.recipe.secrets", "rlrecipe.packing",
 )  # fmt: skip
 #: What a folder knows besides: hooks look at the policy, environments that are looked at have to be drawn, and
 #: normalising tells numbers from pictures.
