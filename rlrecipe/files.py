@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ MOST_TEXT = 1 << 22
 LARGE, MOST_HOLLOW = 1 << 26, 64
 #: Links that wandb makes in its own folder of a run, by a rename, to files in that folder.
 _WANDB, _WANDB_LINKS = "wandb", frozenset({"latest-run", "debug.log", "debug-internal.log", "debug-core.log"})
+#: One that it makes in a new run's ``logs`` to what its process writes in the user's cache; nothing opens it.
+_CORE_LINK, _CORE = "debug-core.log", re.compile(r".*/wandb/logs/core-debug-[\w-]+\.log")
 #: Never waits for the other end of a pipe, never becomes the process's terminal.
 _SAFE = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
@@ -75,13 +78,17 @@ def refuse_special(path: Path) -> None:
 
 
 def _made_by_wandb(folder: Path, path: Path) -> bool:
-    if path.parent != folder / _WANDB or path.name not in _WANDB_LINKS:
+    own = folder / _WANDB
+    in_logs = path.name == _CORE_LINK and path.parent.name == "logs" and path.parent.parent.parent == own
+    if not in_logs and (path.parent != own or path.name not in _WANDB_LINKS):
         return False
     try:
         target = path.readlink()
     except OSError:
         return False
-    return not target.is_absolute() and ".." not in target.parts
+    if ".." in target.parts:
+        return False
+    return _CORE.fullmatch(str(target)) is not None if in_logs else not target.is_absolute()
 
 
 def _kind(mode: int) -> str:

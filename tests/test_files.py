@@ -135,6 +135,25 @@ def test_only_what_wandb_makes_is_a_link_in_a_run(tmp_path: Path) -> None:
         (folder / name).unlink()
 
 
+def test_wandb_may_link_the_log_of_its_process_and_nothing_else(tmp_path: Path) -> None:
+    logs = tmp_path / "wandb/offline-run-1/logs"
+    logs.mkdir(parents=True)
+    core = "/home/me/.cache/wandb/logs/core-debug-20261130_204423.log"
+    (logs / "debug-core.log").symlink_to(core)
+    files.refuse_links(tmp_path)
+    (logs / "debug-core.log").unlink()
+    for link, target in (
+        ("debug-core.log", "/home/me/.bashrc"),
+        ("debug-core.log", "/home/me/wandb/../.cache/wandb/logs/core-debug-1.log"),
+        ("debug.log", core),
+        ("../debug-core.log", core),
+    ):
+        (logs / link).symlink_to(target)
+        with pytest.raises(UnsafeFileError, match=link.removeprefix("../")):
+            files.refuse_links(tmp_path)
+        (logs / link).unlink()
+
+
 def test_another_name_of_a_file_keeps_what_it_has(tmp_path: Path) -> None:
     (tmp_path / "run.log").write_text("before\n")
     (tmp_path / "copy").hardlink_to(tmp_path / "run.log")

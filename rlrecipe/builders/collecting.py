@@ -21,6 +21,7 @@ from rlrecipe.machine import cores
 from rlrecipe.observations import dtype_of, packing_of
 from rlrecipe.packing import Packing
 from rlrecipe.policy import Policy
+from rlrecipe.recipe.adapt import shared
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.imports import Imported
 from rlrecipe.recipe.options import Options
@@ -118,6 +119,8 @@ def _make_collector(
     env: Section | EnvConstructor, policy: Policy, options: Any, given: Surroundings, *, raw: bool
 ) -> Collector:
     vector, streams, transforms = options_of(env), given.streams, given.transforms
+    if "frames_per_batch" not in options.model_fields_set:
+        options = options.model_copy(update={"frames_per_batch": shared(options.frames_per_batch, vector.num_envs)})
     check(env=vector, collector=options)
     environments = Environments(vector, partial(streams.integer, Stream.ENVIRONMENT), given.capture, given.imports)
     options = with_workers(options, vector)

@@ -111,9 +111,10 @@ def place(root: Node, problem: Problem, file: str) -> PlacedProblem:
 def _at_fault(root: Node, problem: Problem, file: str) -> Problem:
     """A combination's problem at the first of its options that the recipe itself wrote.
 
-    What only a recipe below it wrote comes next, and what nobody wrote is never at fault.
+    What only a recipe below it wrote comes next, and what nobody wrote is never at fault. Where only one option
+    takes part, it is the one that has to be written.
     """
-    if not problem.code.startswith("E3"):
+    if not problem.code.startswith("E3") or not problem.others:
         return problem
     paths = [problem.path, *problem.others]
     said = [_own(root, path, file) for path in paths]

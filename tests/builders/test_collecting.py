@@ -43,6 +43,12 @@ def test_on_policy_batches_are_normalised_and_off_policy_ones_raw() -> None:
     assert (shown[..., 0] ** 2 + shown[..., 1] ** 2 - 1).abs().max() > 0.1
 
 
+def test_a_batch_that_nobody_wrote_is_one_that_the_environments_can_share() -> None:
+    env = {"env_name": "Pendulum-v1", "num_envs": 3, "transforms": ["observation_norm"]}
+    for make in (make_collector_onpolicy, make_collector_offpolicy):
+        assert make(env, LEARNER.policy).collect()["observation"].shape[:2] == (683, 3)
+
+
 def test_actions_are_random_until_the_collector_has_its_frames() -> None:
     collector = make_collector_offpolicy(PENDULUM, LEARNER.policy, frames_per_batch=4, init_random_frames=4)
     even = LEARNER.policy.random(Streams(0).generator(Stream.ACTION), 2)

@@ -64,7 +64,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str, str, str]] = {
     ),
     "a storage too small": (
         lambda: make_replay_buffer(storage={"max_size": 2}, env=ENV),
-        "E302", "replay_buffer.storage.max_size", "make max_size 3 or more",
+        "E302", "replay_buffer.storage.max_size", "make replay_buffer.storage.max_size 3 or more",
     ),
     "exploration of another space": (
         lambda: make_collector_offpolicy(ENV, LEARNER.policy, frames_per_batch=3, exploration="gaussian"),
