@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rlrecipe.lazy import gymnasium
-from rlrecipe.recipe.imports import Imported, load_again, loaded
+from rlrecipe.recipe.imports import Imported, is_named, load_again, loaded
 
 
 class Sent:
@@ -41,8 +41,10 @@ class Sent:
         self.imports = tuple(self._meant() if imports is None else imports)
 
     def _meant(self) -> Iterator[Imported]:
-        # A file's module has a name that nothing else has.
-        yield from (one for one in loaded() if one.sha256 is None or one.module.encode() in self.content)
+        for one in loaded():
+            # A file's module has a name that nothing else has, and the one by which others import it.
+            if one.sha256 is None or one.module.encode() in self.content or is_named(one):
+                yield one
 
     def open(self) -> Any:
         """The object, in the process that was sent it."""

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rlrecipe.recipe import import_names
 from rlrecipe.recipe.errors import Place, PlacedProblem, Problem
 from rlrecipe.recipe.names import expanded
 from rlrecipe.recipe.tree import Node
@@ -77,6 +78,7 @@ def identity(name: str, folder: Path) -> str:
 def load_import(name: str, folder: Path, recorded: Recorded | None = None) -> Imported:
     """Load a file (relative to ``folder``) or an installed module.
 
+    ``import`` finds a file that was loaded by its stem, where no module of that name is installed.
     Of a file, the bytes that were hashed are compiled and run: never a ``.pyc`` beside it, nor what stands in it later.
     What it prints goes to standard error, where no reader of ``--json`` meets it.
 
@@ -151,14 +153,29 @@ def _load_file(name: str, file: Path, recorded: Recorded | None) -> Imported:
         module = importlib.util.module_from_spec(spec)
         module.__dict__["__digest__"] = digest
         sys.modules[module_name] = module
+        import_names.give(module_name, file)
         try:
             exec(compile(raw, str(file), "exec", dont_inherit=True), module.__dict__)
         except BaseException as error:
             del sys.modules[module_name]
+            import_names.withdraw(module_name, file)
             if isinstance(error, KeyboardInterrupt):
                 raise
             raise ImportProblem(_failure(error, file)) from error
+    import_names.give(module_name, file)
     return Imported(name, file, module_name, digest)
+
+
+def name_first(imported: Sequence[Imported]) -> None:
+    """Let a name that several files share stand for the first of them."""
+    for one in reversed(imported):
+        if one.file is not None and one.sha256 is not None:
+            import_names.give(one.module, one.file)
+
+
+def is_named(one: Imported) -> bool:
+    """Whether something has imported a file by its name, so that what refers to it need not show that."""
+    return one.file is not None and one.sha256 is not None and import_names.is_in_use(one.module, one.file)
 
 
 def _load_module(name: str) -> Imported:

@@ -13,7 +13,7 @@ from rlrecipe.recipe import secrets, tree
 from rlrecipe.recipe.adapt import adapted
 from rlrecipe.recipe.checks import broken, check_recipe, check_tree, refused_secrets, secret
 from rlrecipe.recipe.errors import MOST_PROBLEMS, Path, Place, PlacedProblem, Problem, RecipeError
-from rlrecipe.recipe.imports import Imported, Recorded, load_declared, load_given
+from rlrecipe.recipe.imports import Imported, Recorded, load_declared, load_given, name_first
 from rlrecipe.recipe.layers import Held, Layers, Origin, read_layers
 from rlrecipe.recipe.merge import EMPTY, merge
 from rlrecipe.recipe.messages import problems_of, run_name
@@ -79,6 +79,7 @@ def load(
     placed += layers.problems
     hidden = list(islice(_secrets(layers), MOST_PROBLEMS))
     declared, found = _imports(layers, imports, trust_imports, recorded)
+    name_first((*loaded, *declared))
     root, component, wrong = _merged(layers)
     placed += wrong
     recipe, problems = _validated(root, component)
