@@ -11,6 +11,10 @@ class Diverged(ArithmeticError):  # noqa: N818 - what happened to the run
     """A number became NaN or infinite (exit 6)."""
 
 
+class EnvironmentWarning(UserWarning):
+    """What an environment did that spoils nothing."""
+
+
 class StoppedError(Exception):
     """The session ends in the middle of a batch: what came after the newest checkpoint is made again."""
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from rlrecipe.capture import METHODS, renewal
+from rlrecipe.errors import Diverged
 from rlrecipe.interfaces import Key, State, Transform
 from rlrecipe.policy import Policy
 from rlrecipe.streams import Stream, Streams
@@ -140,6 +141,9 @@ class Evaluator:
             deterministic: the most probable actions rather than drawn ones.
             frames: most frames of each, where fewer than the stage's ``max_steps``; None for whole episodes.
             watch: called with every transition, under the keys of a batch.
+
+        Raises:
+            Diverged: a reward or an observation is not finite.
         """
         self._open(min(episodes, self.width))
         try:
@@ -230,6 +234,8 @@ class Evaluator:
                         shown[k] = self._reset(k, at[k])
                     else:
                         del at[k]
+        if not np.isfinite(returns).all():
+            raise _diverged("a reward")
         return Evaluation(returns, lengths, cut)
 
     def _reset(self, k: int, episode: int) -> np.ndarray:
@@ -246,6 +252,8 @@ class Evaluator:
         for transform in self.stage.transforms:
             observation = transform.apply(observation)
         policy, rows = self.stage.policy, np.asarray(observation, np.float32)
+        if not np.isfinite(rows).all():
+            raise _diverged("an observation")
         if policy.front is not None:
             nothing = policy.nothing(1)[0]
             rows = policy.go_on(rows, np.stack([self.carry.get(k, nothing) for k in active]))
@@ -262,6 +270,10 @@ class Evaluator:
         for env in self.envs:
             env.close()
         self.envs.clear()
+
+
+def _diverged(what: str) -> Diverged:
+    return Diverged(f"not finite in an evaluation: {what}; check the environment's observations and rewards")
 
 
 def _transition(shown: Any, action: Any, seen: Any, reward: Any, terminated: Any, truncated: Any) -> dict[Key, Any]:

@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 
 from rlrecipe.cli import common
-from rlrecipe.errors import Refusal
+from rlrecipe.errors import Diverged, Refusal
 from rlrecipe.paths import expanded
 from rlrecipe.recipe.describe import unknown
 from rlrecipe.recipe.errors import RecipeError, RecipeNotFound, printable
@@ -87,7 +87,7 @@ def _on_its_own(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def shielded(*arguments: object, **options: object) -> None:
         try:
-            with common.quiet_stdout():
+            with common.quiet_stdout(), common.plain_warnings():
                 command(*arguments, **{name: _expanded(value) for name, value in options.items()})
         except KeyboardInterrupt:
             common.complain("stopped by Ctrl-C")
@@ -143,6 +143,9 @@ def _failed(error: BaseException) -> int:
     if isinstance(error, Refusal):
         common.complain(str(error))
         return error.exit_code
+    if isinstance(error, Diverged):
+        common.complain(printable(str(error)))
+        return common.DIVERGED
     if isinstance(error, common.Stop):
         common.complain(printable(str(error)))
         return error.code

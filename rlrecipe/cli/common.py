@@ -18,19 +18,21 @@ import json as json_module
 import math
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TextIO
 
 import typer
 
-from rlrecipe.errors import StoppedError
+from rlrecipe.errors import EnvironmentWarning, StoppedError
 from rlrecipe.paths import expanded
 from rlrecipe.recipe import complete
 from rlrecipe.recipe.errors import PlacedProblem, document, plain
 from rlrecipe.signals import Signals, at_once
 
 USAGE = 2
+DIVERGED = 6
 
 
 @dataclass
@@ -174,6 +176,25 @@ def complain(text: str) -> None:
     """A line on standard error that ``-q`` does not silence."""
     settings.complaint = plain(text)
     sys.stderr.write(settings.complaint + "\n")
+
+
+@contextlib.contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Warnings of environments as one line each, said once; others as Python shows them."""
+    usual, said = warnings.showwarning, set[str]()
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if not issubclass(category, EnvironmentWarning):
+            usual(message, category, *place, **more)
+        elif not settings.quiet and str(message) not in said:
+            said.add(str(message))
+            sys.stderr.write(f"warning: {plain(str(message))}\n")
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = usual
 
 
 def print_problems(problems: tuple[PlacedProblem, ...], stream: TextIO | None = None) -> None:

@@ -19,9 +19,11 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from rlrecipe.collectors.sync import SyncCollector, SyncOptions
+from rlrecipe.errors import EnvironmentWarning
 from rlrecipe.interfaces import Exploration, State, Transform
 from rlrecipe.lazy import np, torch
 from rlrecipe.signals import leave_to_parent
+from rlrecipe.wrappers.checked import told
 
 if TYPE_CHECKING:
     from rlrecipe.policy import Policy
@@ -237,6 +239,8 @@ class Worker:
 def main(pipe: int, file: int) -> None:
     """Serve the process at the other end of ``pipe``; ``file`` is the memory that is shared with it."""
     leave_to_parent()
+    # The process at the other end says so of an environment of its own.
+    warnings.simplefilter("ignore", EnvironmentWarning)
     threading.Thread(target=_end_with, args=(pipe,), daemon=True).start()
     connection = Connection(pipe)
     try:
@@ -245,8 +249,7 @@ def main(pipe: int, file: int) -> None:
         # The other process is gone, and there is nobody to tell.
         return
     except BaseException as error:
-        last = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
-        connection.send((False, (last, traceback.format_exc())))
+        connection.send((False, (told(error), traceback.format_exc())))
 
 
 def _serve(connection: Connection, file: int) -> None:

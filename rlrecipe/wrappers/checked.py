@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
-from rlrecipe.errors import EnvironmentFault
+from rlrecipe.errors import EnvironmentFault, EnvironmentWarning
 from rlrecipe.wrappers.answers import Misfit, flag_of, observation_of, reward_of, shown, widened
 
 Env = gymnasium.Env[Any, Any]
@@ -136,7 +136,8 @@ class Checked(gymnasium.Wrapper[Any, Any, Any, Any]):
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            warnings.warn(f"{self.name}: close() raised {told(error)}; what it computed stands", stacklevel=1)
+            text = f"{self.name}: close() raised {told(error)}; what it computed stands"
+            warnings.warn(text, EnvironmentWarning, stacklevel=1)
 
     def _info(self, info: Any) -> dict[str, Any]:
         if isinstance(info, dict):
@@ -148,8 +149,8 @@ class Checked(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.hints[text] = None
 
     def _left(self, method: str, error: BaseException) -> NoReturn:
-        """Raise what the environment raised; an exit is the environment's, not the process's."""
-        if isinstance(error, (Exception, KeyboardInterrupt, GeneratorExit)):
+        """Raise what the environment raised; an exit, or the end of its data, is its own and ends no loop of ours."""
+        if isinstance(error, (Exception, KeyboardInterrupt)) and not isinstance(error, StopIteration):
             raise error
         cure = "raise an exception that says what went wrong, or end the episode instead"
         raise EnvironmentFault(f"{self.name}: {method}() raised {told(error)}", cure) from error
