@@ -22,9 +22,10 @@ from rlrecipe.builders.collecting import (
     make_sampler,
     width_of,
 )
-from rlrecipe.builders.environments import Found, Spaces, make_env, make_stage, make_transforms, named, tried
+from rlrecipe.builders.environments import Found, Spaces, make_env, make_transforms, named, tried
 from rlrecipe.builders.learning import Learner, make_learner, make_update
 from rlrecipe.builders.numbers import Numbers, make_schedule
+from rlrecipe.builders.stage import let_rollouts_borrow, make_stage
 from rlrecipe.capture import Choice, choose
 from rlrecipe.clock import Clock
 from rlrecipe.collectors.sync import SyncCollector
@@ -143,6 +144,7 @@ def assemble(recipe: Recipe, found: Found | None = None) -> Assembly:
         trainer.register_module(name, module)
     training = trainer.collector.envs if isinstance(trainer.collector, SyncCollector) else None
     trainer.stage = make_stage(recipe, learner.policy, transforms, training, lends=capture.again)
+    let_rollouts_borrow(recipe.env, transforms, training, lends=capture.again)
     _register_hooks(recipe, trainer)
     exact, reason = _exactness(recipe, capture, device)
     return Assembly(recipe, trainer, learner.policy, transforms, spaces, exact, reason, found.hints)

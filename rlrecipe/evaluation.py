@@ -235,7 +235,7 @@ class Evaluator:
                     else:
                         del at[k]
         if not np.isfinite(returns).all():
-            raise _diverged("a reward")
+            raise _diverged("rewards")
         return Evaluation(returns, lengths, cut)
 
     def _reset(self, k: int, episode: int) -> np.ndarray:
@@ -253,7 +253,7 @@ class Evaluator:
             observation = transform.apply(observation)
         policy, rows = self.stage.policy, np.asarray(observation, np.float32)
         if not np.isfinite(rows).all():
-            raise _diverged("an observation")
+            raise _diverged("observations")
         if policy.front is not None:
             nothing = policy.nothing(1)[0]
             rows = policy.go_on(rows, np.stack([self.carry.get(k, nothing) for k in active]))
@@ -273,7 +273,7 @@ class Evaluator:
 
 
 def _diverged(what: str) -> Diverged:
-    return Diverged(f"not finite in an evaluation: {what}; check the environment's observations and rewards")
+    return Diverged(f"not finite in an evaluation: {what}; check what the environment gives")
 
 
 def _transition(shown: Any, action: Any, seen: Any, reward: Any, terminated: Any, truncated: Any) -> dict[Key, Any]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Container, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from rlrecipe.interfaces import State
 from rlrecipe.lazy import np, torch
 
 Arrays = dict[str, "torch.Tensor"]
@@ -101,6 +102,12 @@ def split(state: Any, path: str, arrays: Arrays, pieces: dict[str, Piece] | None
     if isinstance(state, Mapping) and all(type(key) is int for key in state):
         return {"$numbered": [[key, split(item, f"{path}.{key}", arrays, pieces)] for key, item in state.items()]}
     raise TypeError(f"state at {path or 'its root'} is a {type(state).__name__}, which cannot be saved")
+
+
+def standing(module: Any) -> State:
+    """A module's state to look at: what it would measure before it is saved stays unmeasured."""
+    state: State = getattr(module, "as_it_stands", module.state_dict)()
+    return state
 
 
 def _tensor(state: Any) -> torch.Tensor | None:

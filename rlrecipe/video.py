@@ -98,7 +98,7 @@ class Filming:
             try:
                 return make(render_mode="rgb_array")
             except Exception as error:
-                self._fail(error)
+                self.fail(error)
         return make()
 
     def start(self, path: Path, episodes: int = 1) -> None:
@@ -115,7 +115,7 @@ class Filming:
                 self._video = Video(self._path, self.fps or env.metadata.get("render_fps", 30), self.size)
             self._video.add(picture)
         except Exception as error:
-            self._fail(error)
+            self.fail(error)
 
     def finish(self) -> Path | None:
         """Close the file; its path, or None if there is none."""
@@ -125,7 +125,7 @@ class Filming:
         try:
             video.close()
         except Exception as error:
-            self._fail(error)
+            self.fail(error)
             return None
         return path
 
@@ -135,7 +135,10 @@ class Filming:
         if video is not None:
             video.discard()
 
-    def _fail(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
+        """Film no more, and say, once, why."""
+        if not self.works:
+            return
         self.works = False
         try:
             self.discard()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,15 +14,11 @@ import gymnasium
 
 from rlrecipe.capture import Recording, record
 from rlrecipe.errors import EnvironmentFault, UnbuildableError
-from rlrecipe.evaluation import WIDTH, Stage
 from rlrecipe.interfaces import Transform
 from rlrecipe.observations import as_rows
-from rlrecipe.policy import Policy
 from rlrecipe.recipe.errors import Path, Problem
-from rlrecipe.recipe.evaluation import evaluation_env
 from rlrecipe.recipe.imports import Imported
 from rlrecipe.recipe.options import Options
-from rlrecipe.recipe.schema import Recipe
 from rlrecipe.rollout import random_rollout
 from rlrecipe.streams import Stream, Streams
 from rlrecipe.vector import Vector
@@ -48,7 +43,7 @@ def make_env(options: Any, phase: str = "train", render_mode: str | None = None)
         UnbuildableError: a transform does not fit the environment; its path begins below the environment's.
         EnvironmentFault: it breaks gymnasium's interface.
     """
-    return _dressed(_bare(options, render_mode), options, phase)
+    return dressed(_bare(options, render_mode), options, phase)
 
 
 def name_of(options: Any) -> str:
@@ -69,17 +64,17 @@ def _bare(options: Any, render_mode: str | None) -> Env:
         raise EnvironmentFault(f"{name} cannot be built: its constructor raised {told(error)}", cure) from error
     try:
         begin_with(env, options.reset_options)
-    except UnbuildableError:
+        return checked(env, name, copies=_wraps(options))
+    except (UnbuildableError, EnvironmentFault):
         env.close()
         raise
-    return checked(env, name, copies=_wraps(options))
 
 
 def _wraps(options: Any) -> bool:
     return any(transform.component.traits.get("wraps") for transform in options.transforms)
 
 
-def _dressed(env: Env, options: Any, phase: str) -> Env:
+def dressed(env: Env, options: Any, phase: str) -> Env:
     """An environment under its frame skip and the transforms of a phase."""
     if options.frame_skip > 1:
         env = _FrameSkip(env, options.frame_skip)
@@ -137,46 +132,6 @@ class _FrameSkip(gymnasium.Wrapper):
             if terminated or truncated:
                 break
         return observation, total, terminated, truncated, info
-
-
-def make_stage(
-    recipe: Recipe, policy: Policy, transforms: Mapping[str, Transform], training: Vector | None = None, *, lends: bool
-) -> Stage:
-    """Where a recipe's policy is evaluated.
-
-    Args:
-        recipe: of the run.
-        policy: what acts.
-        transforms: those that ``make_transforms`` made for training.
-        training: the environments that train, where they are in this process.
-        lends: whether one of them can be put back after it went on.
-    """
-    options = evaluation_env(recipe)
-
-    def lend() -> AbstractContextManager[Env] | None:
-        if training is None or not lends or not training.can_be_lent or not _same_kind(recipe.env, options):
-            return None
-        return training.lent(partial(_dressed, options=options, phase="eval"))
-
-    return Stage(
-        partial(make_env, options, "eval"),
-        policy,
-        [transforms[name] for name in in_phase(recipe.env, "eval")],
-        width=evaluation_width(recipe.env),
-        lend=lend,
-        max_steps=recipe.evaluation.max_steps,
-    )
-
-
-def evaluation_width(options: Any) -> int:
-    """Environments that are evaluated in side by side: one where one trains, which may be slow to build, or alone."""
-    return 1 if getattr(options, "num_envs", 1) == 1 else WIDTH
-
-
-def _same_kind(one: Any, other: Any) -> bool:
-    """Whether two environments differ in nothing but what stands around them."""
-    around = {"transforms": [], "frame_skip": 1, "num_envs": 1}
-    return bool(one.model_copy(update=around) == other.model_copy(update=around))
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ class LogValidationReward(Hook, options=LogValidationRewardOptions, point="post_
         named |= {"out_keys": _joined(named["out_keys"])} if named.get("out_keys") else {}
         super().__init__(*values, **{key: value for key, value in named.items() if value is not None})
         self.policy, self.environment, self.exploration = policy_exploration, environment, kind
-        self.counter = self.evaluations = 0
+        self.counter, self.evaluations, self.told = 0, 0, False
         self.alarm: Alarm | None = None
 
     def register(self, trainer: Loop, name: str | None = None) -> None:
@@ -123,7 +123,16 @@ class LogValidationReward(Hook, options=LogValidationRewardOptions, point="post_
         if not due:
             return None
         keys = list(map(_key, self.options.log_keys))
-        means, returned = self._evaluate(keys) if self.environment is None else self.rollout(keys, self.options.suffix)
+        if self.environment is not None:
+            means, returned = self.rollout(keys, self.options.suffix)
+        else:
+            from rlrecipe.evaluation import OccupiedError
+
+            try:
+                means, returned = self._evaluate(keys)
+            except OccupiedError as error:
+                self._cannot(error)
+                return None
         self.evaluations += 1
         numbers = dict[str, Any]()
         for key, mean in means.items():
@@ -154,6 +163,12 @@ class LogValidationReward(Hook, options=LogValidationRewardOptions, point="post_
         assert found is not None, "nothing interrupts this evaluation"
         sums |= {REWARD: sum(found.returns)} if REWARD in keys else {}
         return {key: total / sum(found.lengths) for key, total in sums.items()}, found.mean
+
+    def _cannot(self, error: Exception) -> None:
+        """Say, once, that nothing is evaluated while training goes on."""
+        if not self.told:
+            self._say(str(error))
+        self.told = True
 
     def _out_key(self, key: Key) -> str:
         """An entry's name in the logs."""

@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 import numpy as np
 from pydantic import ValidationError
 
-from rlrecipe.builders.environments import Spaces, environment_problem, evaluation_width, make_env, spaces_of
+from rlrecipe.builders.environments import Spaces, environment_problem, make_env, spaces_of
+from rlrecipe.builders.stage import evaluation_width
 from rlrecipe.errors import Refusal, StoppedError
 from rlrecipe.evaluation import Evaluation, Evaluator, Stage
 from rlrecipe.probe import differing

@@ -14,7 +14,7 @@ from rlrecipe.lazy import np
 from rlrecipe.probe import differing
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.runs.spaces import space_from_json
-from rlrecipe.state import join
+from rlrecipe.state import join, standing
 
 #: Options whose change leaves no use for a part of the state, and that part.
 FIXED = {
@@ -96,7 +96,7 @@ def _transforms(checkpoint: Checkpoint, assembly: Assembly) -> Iterator[str]:
 
 
 def _statistics(transform: Transform) -> Any:
-    return transform.state_dict().get("statistics", {})
+    return standing(transform).get("statistics", {})
 
 
 def _buffer(checkpoint: Checkpoint, assembly: Assembly) -> Iterator[str]:

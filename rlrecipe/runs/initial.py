@@ -16,6 +16,7 @@ from rlrecipe.files import MOST_TEXT, read
 from rlrecipe.interfaces import State
 from rlrecipe.lazy import np
 from rlrecipe.runs.changes import RefusedChange
+from rlrecipe.state import standing
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ def initialise(assembly: Assembly, start: Checkpoint, say: Callable[[str], None]
     for name, transform in assembly.transforms.items():
         statistics = start.statistics(name)
         if statistics:
-            transform.load_state_dict({**transform.state_dict(), "statistics": statistics})
-        elif "statistics" in transform.state_dict():
+            transform.load_state_dict({**standing(transform), "statistics": statistics})
+        elif "statistics" in standing(transform):
             say(f"warning: {start.folder} has no statistics for {name}: they begin anew")
     for name in sorted(there - assembly.transforms.keys()):
         if start.statistics(name):
@@ -88,7 +89,7 @@ def _networks(assembly: Assembly, start: Checkpoint) -> Iterator[str]:
 def _statistics(assembly: Assembly, start: Checkpoint) -> Iterator[str]:
     """Statistics that both have, in another shape."""
     for name, transform in assembly.transforms.items():
-        there, here = _shapes(start.statistics(name)), _shapes(transform.state_dict().get("statistics", {}))
+        there, here = _shapes(start.statistics(name)), _shapes(standing(transform).get("statistics", {}))
         for key in sorted(there.keys() | here.keys()) if there and here else ():
             if there.get(key) != here.get(key):
                 yield f"the statistics of {name}: {key} is {there.get(key)} there and {here.get(key)} here"

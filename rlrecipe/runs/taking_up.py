@@ -10,6 +10,7 @@ from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.fit import UnfitState, misfit, taking_up
 from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.runs.transition import Transition
+from rlrecipe.state import standing
 
 if TYPE_CHECKING:
     from rlrecipe.runs.session import Session
@@ -37,7 +38,7 @@ def take_up(session: Session, checkpoint: Checkpoint) -> Transition | None:
     for name, module in trainer.modules.items():
         # What belongs to the user's own hooks is theirs to judge.
         ours = type(module).__module__.startswith(PACKAGE)
-        if ours and name in state and (found := misfit(module.state_dict(), state[name], name)):
+        if ours and name in state and (found := misfit(standing(module), state[name], name)):
             raise UnfitState(f"{checkpoint.folder} cannot be taken up: {found}")
     with taking_up(checkpoint.folder):
         trainer.load_state_dict(state)

@@ -105,6 +105,10 @@ class ObservationNorm:
         """The statistics: ``policy.safetensors`` carries them."""
         return {"statistics": self.moments.state_dict()}
 
+    def as_it_stands(self) -> State:
+        """``state_dict`` without measuring: for who only looks, such as a run that is about to load its own."""
+        return {"statistics": self._moments.state_dict()}
+
     def load_state_dict(self, state: State) -> None:
         """Go on from saved statistics; none are measured again."""
         self._moments.load_state_dict(state["statistics"])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -106,3 +108,56 @@ def test_each_row_has_its_own_environments_observation() -> None:
         assert (batch[key][..., 0] == numbers).all()
     # And the last observation of an episode is that of its last step.
     assert (batch["next", "observation"][..., 1][batch["next", "done"]] == 5).all()
+
+
+@pytest.mark.parametrize("command", ["validate", "run"])
+def test_a_close_that_fails_is_one_plain_line(command: str, tmp_path: Path, capsys: Any) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(small.dump_of(odd("close_raises")))
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert main([command, str(path), *(["--run-dir", str(tmp_path / "run")] if command == "run" else [])]) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if "close()" in line or "Warning" in line]
+    assert lines == ["warning: Odd-v0: close() raised RuntimeError: nobody is connected; what it computed stands"]
+
+
+class Wrong(environments.Odd):
+    """Its third reward or observation is not finite."""
+
+    def __init__(self, what: str = "", number: float = 1.0, render_mode: str | None = None) -> None:
+        super().__init__()
+        self.what, self.number = what, number
+
+    def step(self, action: Any) -> Any:
+        observation, reward, *ends = super().step(action)
+        factor = np.float32(self.number if self.t == 3 else 1)
+        if self.what == "reward":
+            return observation, float(reward / factor), *ends
+        return observation / factor, reward, *ends
+
+
+entry: Any = Wrong
+gymnasium.register("Wrong-v0", entry)
+
+
+@pytest.mark.parametrize("what", ["reward", "observation"])
+def test_what_is_not_finite_in_evaluations_alone_ends_a_run_as_in_training(
+    what: str, tmp_path: Path, capsys: Any
+) -> None:
+    recipe = {**RECIPE, "env": {"env_name": "Wrong-v0", "num_envs": 2, "kwargs": {"what": what}}}
+    recipe["evaluation"] = {"episodes": 2, "env": {"kwargs": {"number": 0.0}}}
+    with np.errstate(all="ignore"):
+        result = small.train(recipe, tmp_path / "run")
+        assert (result.outcome.code, result.outcome.state) == (6, "failed")
+        assert f"not finite in an evaluation: {what}s" in result.outcome.reason
+        assert main(["evaluate", str(tmp_path / "run"), "--json"]) == 6
+    assert json.loads(capsys.readouterr().out)["exit_code"] == 6
+
+
+def test_the_end_of_an_environment_s_data_is_told_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = iter(range(70))
+    step = environments.Odd.step
+    monkeypatch.setattr(environments.Odd, "step", lambda self, action: (next(rows), step(self, action))[1])
+    result = small.train({**RECIPE, "env": {"env_name": "Odd-v0", "num_envs": 1}}, tmp_path / "run")
+    assert (result.outcome.code, result.outcome.state) == (1, "failed")
+    assert "Odd-v0: step() raised StopIteration" in result.outcome.reason

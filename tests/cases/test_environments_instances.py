@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from rlrecipe.cli import main
+from rlrecipe.recipe import registry
 from rlrecipe.runs.evaluate import evaluate
 from rlrecipe.runs.policy import load_policy
 from tests import small
@@ -155,3 +156,25 @@ def test_two_to_train_in_where_one_can_live_are_refused_with_the_cure(tmp_path: 
     assert "E301 at env: Counted-v0: 2 to train in cannot be built: RuntimeError: the simulator runs already" in err
     assert "env.num_envs to 1" in err
     assert Counted.live == 0
+
+
+def test_a_random_rollout_borrows_the_one_that_trains(tmp_path: Path) -> None:
+    norm = {"name": "observation_norm", "statistics": {"random_rollout": 30}}
+    normed = small.changed(recipe(), ("env", "transforms"), [norm])
+    small.train(normed, tmp_path / "beside")
+    Counted.may_live, Counted.most = 1, 0
+    small.train(normed, tmp_path / "alone")
+    assert Counted.most == 1
+    assert small.outcome_of(tmp_path / "alone") == small.outcome_of(tmp_path / "beside")
+
+
+@pytest.mark.parametrize("hook", ["log_validation_reward", "video_recorder"])
+def test_hooks_that_cannot_evaluate_say_so_once_and_training_goes_on(hook: str, tmp_path: Path, capsys: Any) -> None:
+    Counted.may_live = 1
+    path = tmp_path / "recipe.yaml"
+    options = {**small.required_of(registry.find("hook", hook)), **({"record_interval": 1} if "log" in hook else {})}
+    path.write_text(small.dump_of({**recipe("random"), "hooks": [{"name": hook, **options, "every": 64}]}))
+    assert main(["run", str(path), "--run-dir", str(tmp_path / "run")]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if hook in line]
+    assert len(said) == 1
+    assert said[0].endswith("training goes on")

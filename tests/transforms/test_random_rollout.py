@@ -100,9 +100,9 @@ def test_other_statistics_are_refused(statistics: Any) -> None:
 def test_a_run_measures_once_and_its_policy_carries_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rolled: list[int] = []
 
-    def counted(make: Any, frames: int, seed: int) -> Any:
+    def counted(make: Any, frames: int, **more: Any) -> Any:
         rolled.append(frames)
-        return random_rollout(make, frames, seed)
+        return random_rollout(make, frames, **more)
 
     monkeypatch.setattr("rlrecipe.builders.environments.random_rollout", counted)
     recipe = small.changed(small.CARTPOLE, ("env", "transforms"), [NORM])
