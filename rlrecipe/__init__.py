@@ -110,6 +110,11 @@ def train(
         trust_imports=trust_imports,
         display=Display(quiet=quiet),
     )
+    return _succeeded(result)
+
+
+def _succeeded(result: Result) -> Result:
+    """A result, unless the run failed."""
     if isinstance(result.outcome.error, SystemExit):
         raise RuntimeError(result.outcome.reason) from result.outcome.error
     if result.outcome.error is not None:
@@ -123,6 +128,7 @@ def fork(
     *,
     at: int | None = None,
     horizon: bool = False,
+    imports: Sequence[str] = (),
     trust_imports: bool = False,
     quiet: bool = True,
     **overrides: Any,
@@ -131,9 +137,10 @@ def fork(
 
     Args:
         path: a run directory or one of its checkpoints; it is only read.
-        run_dir: of the new run; by default ``runs/<name>/<time>-<id>``.
+        run_dir: of the new run; by default ``runs/<name>/<time>-<id>``. ``~`` is the home in both.
         at: the newest checkpoint at or before these frames is taken; by default the newest.
         horizon: let schedules reach to the new end of a longer run.
+        imports: files or modules with components to load.
         trust_imports: load the code that the run declares.
         quiet: show no progress.
         overrides: sections of the recipe to change, ``optimizer={"lr": 1e-4}``.
@@ -144,23 +151,28 @@ def fork(
     Raises:
         RecipeError: the changed recipe has problems.
         Refusal: the state does not fit it, or there is no checkpoint.
+        RuntimeError: a component's code asked the process to exit.
         Exception: whatever made the run fail.
     """
     from pathlib import Path
 
+    from rlrecipe.runs.waiting import choose
+
+    # Before anything imports torch.
+    choose()
+    from rlrecipe.paths import expanded
     from rlrecipe.recipe.overrides import overrides_of
     from rlrecipe.runs import fork as forking
     from rlrecipe.runs.progress import Display
 
     result = forking.fork(
-        Path(path),
+        Path(expanded(str(path))),
         overrides_of(overrides),
         at=at,
-        run_dir=None if run_dir is None else Path(run_dir),
+        run_dir=None if run_dir is None else Path(expanded(str(run_dir))),
         horizon=horizon,
+        imports=imports,
         trust_imports=trust_imports,
         display=Display(quiet=quiet),
     )
-    if result.outcome.error is not None:
-        raise result.outcome.error
-    return result
+    return _succeeded(result)

@@ -30,6 +30,12 @@ from rlrecipe.runs.transition import Transition
 from rlrecipe.shown import command, place
 from rlrecipe.signals import Signals
 
+#: Said of a fork that only evaluates: of a finished run, the newest checkpoint is the end.
+AT_THE_END = (
+    "warning: this checkpoint is the run's end: nothing is left to train; take an earlier one with --at, or make "
+    "the run longer: -s trainer.total_frames=N"
+)
+
 
 def fork(
     path: Path,
@@ -116,6 +122,8 @@ def fork(
         display.say(f"forking {folder} at frame {frames} (checkpoint {checkpoint.folder.name}) into {directory.path}")
         for line in (*lines.values(), *transition.lines()):
             display.say(f"  {line}")
+        if not _left(checkpoint, total_of(kept)):
+            display.say(AT_THE_END, always=True)
         first = CheckpointStore(directory.checkpoints).load(checkpoint.folder.name)
         result = train_in(directory, lambda: assembly, first, display, choose(changed.recipe), signals)
     return replace(result, fork=origin)
@@ -156,12 +164,17 @@ def _refuse(folder: Path, checkpoint: Checkpoint, wrong: Sequence[str]) -> None:
         )
 
 
+def _left(checkpoint: Checkpoint, total: Any) -> int:
+    """How much is left to train; below 0 where the end lies before the checkpoint."""
+    return int(total.amount) - int(checkpoint.manifest.get(total.unit, 0))
+
+
 def _refuse_end(checkpoint: Checkpoint, total: Any) -> None:
     """A fork goes on from its checkpoint: it cannot end before it."""
-    done = checkpoint.manifest.get(total.unit, 0)
-    if total.amount < done:
+    if _left(checkpoint, total) < 0:
+        done = f"{checkpoint.manifest[total.unit]:,} {total.unit}"
         raise RefusedChange(
-            f"{checkpoint.folder} is at {done:,} {total.unit}, and the changed recipe ends at {int(total.amount):,}; "
+            f"{checkpoint.folder} is at {done}, and the changed recipe ends at {int(total.amount):,}; "
             f"make trainer.total_{total.unit} larger, or take an earlier checkpoint with --at"
         )
 

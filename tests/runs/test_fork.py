@@ -259,8 +259,9 @@ def test_continue_and_evaluate_work_on_a_fork(rlrecipe: Commands, parents: Path)
     assert (answer.code, "nothing to resume" in answer.err) == (0, True), answer.err
 
 
-def test_in_python(parents: Path, tmp_path: Path) -> None:
-    result = rlrecipe.fork(parents / "sac", tmp_path / "new", at=448, optimizer={"lr": 1e-5}, seed=4)
+def test_in_python(parents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(parents))
+    result = rlrecipe.fork("~/sac", tmp_path / "new", at=448, optimizer={"lr": 1e-5}, seed=4)
     assert result.outcome.code == 0
     assert result.fork["changes"] == {"optimizer.lr": [3e-4, 1e-5], "seed": [0, 4]}
 
@@ -271,3 +272,11 @@ def test_a_hook_whose_state_holds_its_options_keeps_them(tmp_path: Path) -> None
     with pytest.raises(Refusal, match="the state of lr_scheduler_hook holds the options that it was made with"):
         forked(tmp_path / "parent", tmp_path / "new", f"hooks=[{hook % 3}]")
     assert forked(tmp_path / "parent", tmp_path / "new", "hooks=[]").outcome.code == 0
+
+
+def test_a_fork_of_the_end_says_that_nothing_is_left(rlrecipe: Commands, parents: Path) -> None:
+    answer = rlrecipe("-q", "fork", parents / "ppo", "--run-dir", "new", "-s", "optimizer.lr=1e-2")
+    assert answer.code == 0
+    assert "nothing is left to train; take an earlier one with --at, or make the run longer" in answer.err
+    answer = rlrecipe("-q", "fork", parents / "ppo", "--run-dir", "longer", "-s", "trainer.total_frames=576")
+    assert "nothing is left" not in answer.err
