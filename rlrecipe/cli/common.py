@@ -77,6 +77,20 @@ Recipe = Annotated[
         autocompletion=complete.recipes,
     ),
 ]
+
+
+def _in_utf8(values: list[str] | None) -> list[str] | None:
+    """Values as a terminal sends them, which is in UTF-8 as files are, also where the locale knows less."""
+    return values and [_as_sent(value) for value in values]
+
+
+def _as_sent(value: str) -> str:
+    try:
+        return os.fsencode(value).decode()
+    except UnicodeError:
+        return value
+
+
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
@@ -85,6 +99,7 @@ Overrides = Annotated[
         metavar="KEY=VALUE",
         help="Override a dotted key, e.g. -s trainer.total_frames=1e6.",
         autocompletion=complete.keys,
+        callback=_in_utf8,
     ),
 ]
 Imports = Annotated[

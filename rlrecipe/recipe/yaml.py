@@ -26,6 +26,10 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _REFUSED = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
+#: Who writes ``[${NAME}]`` has come to expect otherwise of other tools.
+EXPANDS_NOTHING = (
+    'recipes expand nothing: let the shell expand it, -s "key=$VALUE" on the command line takes the place of this'
+)
 _CURES = {
     "mapping values are not allowed": "a text with ': ' in it needs quotes",
     "cannot start any token": "indent with spaces, not tabs; quote a text that starts with @, ` or %",
@@ -237,7 +241,10 @@ class _Reader:
         mark = self._mark_at(where.line, where.column) if where else Mark(self.source, 0, 0)
         said = " ".join(filter(None, (error.context, error.problem)))
         cure = next((cure for part, cure in _CURES.items() if part in said), None)
-        self.problems.append(_refused(mark.place(), f"cannot be read as YAML: {said}", cure))
+        place = mark.place()
+        if (place.source or "")[: mark.column].endswith("$"):
+            cure = f"quote a text with ${{ in it; {EXPANDS_NOTHING}"
+        self.problems.append(_refused(place, f"cannot be read as YAML: {said}", cure))
 
     def _refuse(self, mark: Mark, what: str, cure: str, path: Path = ()) -> _Stop:
         self.problems.append(_refused(mark.place(), what, cure, path))

@@ -180,6 +180,12 @@ def test_a_shown_recipe_is_utf_8_in_any_locale(tmp_path: Path) -> None:
     assert "süß" in done.stdout.decode()
 
 
+def test_an_option_in_utf_8_means_the_same_in_any_locale(rlrecipe: Commands) -> None:
+    # As Python decodes the two bytes of an accent where the locale is ASCII.
+    recipe = "loggers=[{name: csv, exp_name: caf\udcc3\udca9}]"
+    assert "exp_name: café" in rlrecipe("show", "ppo/cartpole", "-s", recipe).out
+
+
 def test_the_home_in_every_path(rlrecipe: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(rlrecipe.folder))
     rlrecipe.recipe(SHORT)

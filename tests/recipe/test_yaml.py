@@ -62,6 +62,13 @@ def test_what_is_refused(text: str, code: str, place: tuple[int, int], message: 
     assert message in problem.problem.message
 
 
+@pytest.mark.parametrize("text", ["env: {env_name: ${ENV}, num_envs: 2}", "a: [${X}]"])
+def test_who_expects_variables_is_told_that_nothing_is_expanded(text: str) -> None:
+    problem = only(text)
+    assert (problem.code, text[problem.place.column - 2]) == ("E105", "$")
+    assert "recipes expand nothing" in problem.problem.suggestion
+
+
 def test_an_alias_is_refused_without_being_followed() -> None:
     codes = [problem.problem.message for problem in read("a: &x [*x]\nb: *x", "f").problems]
     assert codes == [f"the {what} is not allowed" for what in ("anchor &x", "alias *x", "alias *x")]
