@@ -10,7 +10,7 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -38,11 +38,15 @@ class RunDirectoryError(Refusal):
     """The directory cannot be used; the message says why and what to do (exit 2)."""
 
 
+#: What a run that goes on writes to, in its folder.
+WRITTEN = ("", CHECKPOINTS, "metrics.jsonl", "episodes.jsonl", "run.log")
+
+
 class UnwritableRunError(RunDirectoryError):
     """Nobody, or not this user, may write to the run's folder."""
 
     def __init__(self, folder: Path, place: Path, reason: str) -> None:
-        cure = "a run goes on in its own folder; make that writable, or copy it (cp -r) and resume the copy"
+        cure = "a run goes on in its own folder, and replays go there; make it writable, or copy it (cp -r)"
         super().__init__(f"{place} cannot be written ({reason}): {cure}")
         self.folder = folder
 
@@ -165,13 +169,16 @@ class RunDirectory:
             os.write(opened, str(os.getpid()).encode())
         return opened
 
-    def refuse_unwritable(self) -> None:
+    def refuse_unwritable(self, names: Sequence[str] = WRITTEN) -> None:
         """See that a run can go on here, before it is built.
+
+        Args:
+            names: of what will be written.
 
         Raises:
             UnwritableRunError: one of its folders or logs cannot be written.
         """
-        for name in ("", "checkpoints", "metrics.jsonl", "episodes.jsonl", "run.log"):
+        for name in names:
             place = self.path / name
             # Of the rights that writing has, which a program that was started with others' may have changed.
             effective = os.access in os.supports_effective_ids

@@ -124,6 +124,7 @@ def replay(
 
     Raises:
         Refusal: no checkpoint is early enough, or a hook is no observer.
+        UnwritableRunError: nothing can be written to the run's folder.
     """
     look_through(run_dir)
     store = CheckpointStore(run_dir / "checkpoints")
@@ -132,6 +133,7 @@ def replay(
         raise Refusal(
             f"{run_dir} has no checkpoint at or before frame {first}; there are {', '.join(store.names()) or 'none'}"
         )
+    RunDirectory(run_dir).refuse_unwritable(["replays" if (run_dir / "replays").exists() else ""])
     start = store.load(before[-1])
     recipe = recipe_of(start, imports, trust_imports)
     every_batch = {"trainer": recipe.trainer.model_copy(update={"log_interval": Duration(1)})}

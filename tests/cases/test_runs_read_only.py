@@ -88,6 +88,10 @@ def test_a_run_that_would_go_on_says_what_it_cannot_write(
     said = capsys.readouterr().err
     assert f"{run_dir / closed} cannot be written (Permission denied): a run goes on in its own folder" in said
     assert "cp -r" in said
+    if not closed:
+        with without_rights():
+            assert main(["replay", str(run_dir), "--frames", "1:64"]) == 2
+        assert capsys.readouterr().err == said
     small.train(RECIPE, folder / "whole")
     copied = shutil.copytree(run_dir, folder / "copy")
     for each in [copied, *copied.rglob("*")]:
