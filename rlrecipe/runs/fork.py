@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.build import found_by, total_of
+from rlrecipe.build import Assembly, found_by, total_of
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint
 from rlrecipe.checkpoint.verified import DamagedCheckpoint
 from rlrecipe.compiled.choice import choose
 from rlrecipe.files import open_binary, text_of, write_durably
 from rlrecipe.recipe.dump import data, dump
-from rlrecipe.recipe.load import load
+from rlrecipe.recipe.load import Loaded, load
+from rlrecipe.recipe.schema import Recipe
 from rlrecipe.resolve import resolve
 from rlrecipe.runs.changes import RefusedChange, differences, values
 from rlrecipe.runs.directory import RunDirectory, RunDirectoryError, as_json, look_through, status
@@ -30,6 +31,9 @@ from rlrecipe.runs.transition import Transition
 from rlrecipe.shown import command, place
 from rlrecipe.signals import Signals
 
+#: Checkpoints of a parent that trains on: each may be pruned before it is copied.
+ATTEMPTS = 10
+PRUNED = "stop it first, or let it keep more: checkpoint.keep_every"
 #: Said of a fork that only evaluates: of a finished run, the newest checkpoint is the end.
 AT_THE_END = (
     "warning: this checkpoint is the run's end: nothing is left to train; take an earlier one with --at, or make "
@@ -77,56 +81,80 @@ def fork(
     own = load(folder / "resolved.yaml", **consent).recipe
     changed = load(folder / "resolved.yaml", overrides, **consent)
     changed = replace(changed, recipe=resolve(changed.recipe))
-    found = found_by(changed)
-    lines = dict(differences(own, changed.recipe))
-    assembly = assembled(changed, found)
-    frames = int(checkpoint.manifest["frames"])
-    _refuse(folder, checkpoint, misfits(checkpoint, assembly, own, lines))
-    _refuse_end(checkpoint, total_of(changed.recipe))
-    declared, files, facts = copied(changed.imported)
-    kept = assembly.recipe = changed.recipe.model_copy(update={"imports": declared})
-    level = lower(
-        (assembly.exact, assembly.exact_reason), (checkpoint.manifest["exact"], checkpoint.manifest["exact_reason"])
-    )
-    assembly.exact, assembly.exact_reason = level
-    origin = {
-        "parent": str(folder.absolute()),
-        "checkpoint": checkpoint.folder.name,
-        "frame": frames,
-        "digest": checkpoint.manifest["digest"],
-        "changes": {key: values(own, kept, key) for key in lines if not key.startswith("imports")},
-        "ancestors": _ancestors(folder),
-    }
-    transition = Transition.of(lines.keys(), horizon)
-    contents = {
-        "recipe.yaml": _text(folder / "recipe.yaml") or changed.text,
-        "resolved.yaml": dump(kept),
-        "provenance.json": as_json(provenance(kept.seed, facts, fork=origin)),
-        "status.json": as_json(status("running", frames, checkpoint.manifest["updates"], *level, fork=origin)),
-    }
-    manifest = {
-        "recipe": data(kept),
-        "exact": level[0],
-        "exact_reason": level[1],
-        "previous": checkpoint.manifest["digest"],
-    }
-    session = {**checkpoint.session, "previous": None, **transition.to_session()}
+    plan = _Plan(folder, own, changed, assembled(changed, found_by(changed)), horizon, display)
     # From here on there is something that a signal must leave in order.
     with Signals(display.quiet) as signals:
+        for _ in range(ATTEMPTS):
+            try:
+                directory, origin = plan.begin(checkpoint, run_dir)
+                break
+            except (DamagedCheckpoint, RunDirectoryError):
+                if name is not None or checkpoint.folder.exists():
+                    raise
+                checkpoint = _chosen(folder, name, at, partial(display.say, always=True))
+        else:
+            raise NoCheckpoint(f"{folder} trains on, and prunes its checkpoints faster than one is copied; {PRUNED}")
+        first = CheckpointStore(directory.checkpoints).load(checkpoint.folder.name)
+        result = train_in(directory, lambda: plan.assembly, first, display, choose(changed.recipe), signals)
+    return replace(result, fork=origin)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A fork whose parts are built, and that needs a checkpoint to begin."""
+
+    parent: Path
+    own: Recipe
+    changed: Loaded
+    assembly: Assembly
+    horizon: bool
+    display: Display
+
+    def begin(self, checkpoint: Checkpoint, run_dir: Path | None) -> tuple[RunDirectory, dict[str, Any]]:
+        """Make its directory with the checkpoint in it; that, and where it comes from."""
+        lines, assembly = dict(differences(self.own, self.changed.recipe)), self.assembly
+        _refuse(self.parent, checkpoint, misfits(checkpoint, assembly, self.own, lines))
+        _refuse_end(checkpoint, total_of(self.changed.recipe))
+        declared, files, facts = copied(self.changed.imported)
+        kept = assembly.recipe = self.changed.recipe.model_copy(update={"imports": declared})
+        there = checkpoint.manifest
+        level = lower((assembly.exact, assembly.exact_reason), (there["exact"], there["exact_reason"]))
+        assembly.exact, assembly.exact_reason = level
+        origin = self._origin(checkpoint, kept, lines)
+        transition = Transition.of(lines.keys(), self.horizon)
+        contents = {
+            "recipe.yaml": _text(self.parent / "recipe.yaml") or self.changed.text,
+            "resolved.yaml": dump(kept),
+            "provenance.json": as_json(provenance(kept.seed, facts, fork=origin)),
+            "status.json": as_json(status("running", origin["frame"], there["updates"], *level, fork=origin)),
+        }
+        facts_of_manifest = {"recipe": data(kept), "exact": level[0], "exact_reason": level[1]}
+        manifest = {**facts_of_manifest, "previous": there["digest"]}
+        session = {**checkpoint.session, "previous": None, **transition.to_session()}
         directory = RunDirectory.create(
             run_dir or RunDirectory.default(kept.name),
             contents,
             files,
-            lambda staging: _begin(staging, folder, checkpoint, manifest, session, display),
+            lambda staging: _begin(staging, self.parent, checkpoint, manifest, session, self.display),
         )
-        display.say(f"forking {folder} at frame {frames} (checkpoint {checkpoint.folder.name}) into {directory.path}")
+        where = f"at frame {origin['frame']} (checkpoint {checkpoint.folder.name})"
+        self.display.say(f"forking {self.parent} {where} into {directory.path}")
         for line in (*lines.values(), *transition.lines()):
-            display.say(f"  {line}")
+            self.display.say(f"  {line}")
         if not _left(checkpoint, total_of(kept)):
-            display.say(AT_THE_END, always=True)
-        first = CheckpointStore(directory.checkpoints).load(checkpoint.folder.name)
-        result = train_in(directory, lambda: assembly, first, display, choose(changed.recipe), signals)
-    return replace(result, fork=origin)
+            self.display.say(AT_THE_END, always=True)
+        return directory, origin
+
+    def _origin(self, checkpoint: Checkpoint, kept: Recipe, changes: Iterable[str]) -> dict[str, Any]:
+        """What its provenance says."""
+        return {
+            "parent": str(self.parent.absolute()),
+            "checkpoint": checkpoint.folder.name,
+            "frame": int(checkpoint.manifest["frames"]),
+            "digest": checkpoint.manifest["digest"],
+            "changes": {key: values(self.own, kept, key) for key in changes if not key.startswith("imports")},
+            "ancestors": _ancestors(self.parent),
+        }
 
 
 def _chosen(folder: Path, name: str | None, at: int | None, say: Callable[[str], None]) -> Checkpoint:
@@ -144,6 +172,9 @@ def _chosen(folder: Path, name: str | None, at: int | None, say: Callable[[str],
         except DamagedCheckpoint as error:
             if name is not None:
                 raise
+            if not (store.folder / each).exists():
+                # The parent trains on, and has pruned it meanwhile.
+                return _chosen(folder, name, at, say)
             damage.append(str(error))
             continue
         for line in damage:

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 import rlrecipe
+from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.errors import Refusal
 from rlrecipe.recipe.errors import RecipeError
+from rlrecipe.runs.fitting import misfits
 from rlrecipe.runs.fork import fork
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.start import Result
@@ -280,3 +282,24 @@ def test_a_fork_of_the_end_says_that_nothing_is_left(rlrecipe: Commands, parents
     assert "nothing is left to train; take an earlier one with --at, or make the run longer" in answer.err
     answer = rlrecipe("-q", "fork", parents / "ppo", "--run-dir", "longer", "-s", "trainer.total_frames=576")
     assert "nothing is left" not in answer.err
+
+
+def test_a_parent_that_trains_on_may_prune_the_checkpoint_meanwhile(
+    parents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = shutil.copytree(parents / "ppo", tmp_path / "parent")
+    gone: list[Path] = []
+
+    def pruned(checkpoint: Checkpoint, *others: Any) -> list[str]:
+        if len(gone) < 3:
+            gone.append(checkpoint.folder)
+            shutil.rmtree(checkpoint.folder)
+        return misfits(checkpoint, *others)
+
+    monkeypatch.setattr("rlrecipe.runs.fork.misfits", pruned)
+    result = forked(parent, tmp_path / "new", at=320)
+    assert ([folder.name[:12] for folder in gone], result.fork["frame"]) == (
+        ["000000000320", "000000000256", "000000000192"],
+        128,
+    )
+    assert small.outcome_of(tmp_path / "new") == small.outcome_of(parents / "ppo")
