@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rlrecipe.recipe.registry import register
     from rlrecipe.recipe.values import Duration, schedulable
     from rlrecipe.runs.policy import LoadedPolicy
-    from rlrecipe.runs.start import Result
+    from rlrecipe.runs.training import Result
 
 __all__ = ["Duration", "Options", "Slot", "fork", "load_policy", "option", "register", "schedulable", "train"]
 

@@ -47,6 +47,15 @@ def plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | str | np.generic | np.random.Generator)
 
 
+def kinds(value: Any) -> Any:
+    """What can be compared of two plain values that need not be equal: names, types, shapes."""
+    if isinstance(value, dict):
+        return {key: kinds(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value), [kinds(item) for item in value]
+    return (value.dtype, value.shape) if isinstance(value, np.ndarray) else type(value)
+
+
 class Attributes:
     """The plain attributes of every layer: numbers, arrays, generators. Serves simple environments."""
 

@@ -11,9 +11,10 @@ import gymnasium
 import numpy as np
 
 from rlrecipe.capture import METHODS, Tape, layers
+from rlrecipe.env_state import Replay, kinds
 from rlrecipe.interfaces import State
 from rlrecipe.observations import dtype_of
-from rlrecipe.wrappers.checked import layer_of
+from rlrecipe.wrappers.checked import layer_of, told
 
 
 def _taped(make: Callable[[], gymnasium.Env[Any, Any]]) -> gymnasium.Env[Any, Any]:
@@ -119,10 +120,31 @@ class Vector:
             return False
         # A reset first: it makes what a state refers to, such as a wrapper's episode.
         self.start()
-        for capture, saved in zip(self.captures, state["states"], strict=True):
+        pairs = list(zip(self.captures, state["states"], strict=True))
+        # Attributes may be of another kind later in an episode: a step tells whether these serve. Replay takes some.
+        changed = [kinds(own.save()) != kinds(saved) and not isinstance(own, Replay) for own, saved in pairs]
+        for capture, saved in pairs:
             capture.load(saved)
+        if any(changed):
+            for i in np.flatnonzero(changed):
+                self._try(int(i))
+            self.start()
+            for capture, saved in pairs:
+                capture.load(saved)
         self.starts = state["starts"]
         return True
+
+    def _try(self, i: int) -> None:
+        """Take a step and start an episode in an environment that was put back.
+
+        Raises:
+            ValueError: its state is none that it can go on from.
+        """
+        try:
+            self.envs[i].step(self.envs[i].action_space.sample())
+            self.envs[i].reset()
+        except Exception as error:
+            raise ValueError(f"environment {i} cannot go on from its saved state: {told(error)}") from error
 
     @contextmanager
     def lent(

@@ -22,7 +22,8 @@ from rlrecipe.resolve import resolve
 from rlrecipe.runs.directory import RunDirectory, as_json, status
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.session import Session
-from rlrecipe.runs.start import Result, resume, run
+from rlrecipe.runs.start import resume, run
+from rlrecipe.runs.training import Result
 
 #: Eight batches of 64 frames with four updates each, in about a tenth of a second.
 CARTPOLE: dict[str, Any] = {

@@ -70,3 +70,17 @@ def test_without_a_capture_it_says_that_episodes_begin_anew() -> None:
     assert not other.load_state_dict(envs.state_dict())
     # And they are other episodes than the first ones.
     assert not np.array_equal(other.start(), first)
+
+
+def test_a_state_of_other_kinds_is_tried_before_it_is_gone_on_from() -> None:
+    one, other, broken = vector(), vector(), vector()
+    one.start()
+    walk(one, 8, seed=0)
+    saved = one.state_dict()
+    # CartPole keeps its state in an array; a tuple serves it as well, a text does not.
+    saved["states"][1]["2"]["state"] = tuple(saved["states"][1]["2"]["state"].tolist())
+    assert other.load_state_dict(saved)
+    assert walk(one, 40, seed=1) == walk(other, 40, seed=1)
+    saved["states"][1]["2"]["state"] = "x"
+    with pytest.raises(ValueError, match="environment 1 cannot go on from its saved state"):
+        broken.load_state_dict(saved)

@@ -13,7 +13,7 @@ from rlrecipe.shown import command as command_line
 from rlrecipe.shown import counted, number, place
 
 if TYPE_CHECKING:
-    from rlrecipe.runs.start import Result
+    from rlrecipe.runs.training import Result
 
 
 def command(

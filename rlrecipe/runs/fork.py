@@ -26,7 +26,8 @@ from rlrecipe.runs.progress import Display
 from rlrecipe.runs.provenance import provenance
 from rlrecipe.runs.recorder import LOGS
 from rlrecipe.runs.session import lower
-from rlrecipe.runs.start import Result, assembled, consent_to, located, train_in
+from rlrecipe.runs.start import assembled, consent_to, located
+from rlrecipe.runs.training import Result, train_in
 from rlrecipe.runs.transition import Transition
 from rlrecipe.shown import command, place
 from rlrecipe.signals import Signals

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.build import Assembly, assemble, found_by, total_of
+from rlrecipe.build import Assembly, assemble, found_by
 from rlrecipe.builders.environments import Found
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.fit import taking_up
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint, cure_without_buffer
 from rlrecipe.checkpoint.verified import DamagedPiece
-from rlrecipe.compiled.choice import Choice, choose
+from rlrecipe.compiled.choice import choose
 from rlrecipe.errors import EnvironmentFault
 from rlrecipe.files import MOST_TEXT, read
 from rlrecipe.recipe.dump import dump
@@ -34,41 +34,11 @@ from rlrecipe.runs.policy import find_checkpoint
 from rlrecipe.runs.profile import Profile
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.provenance import provenance
-from rlrecipe.runs.session import Outcome, Session
+from rlrecipe.runs.session import Outcome
 from rlrecipe.runs.taking_up import from_newest
-from rlrecipe.runs.waiting import chosen
+from rlrecipe.runs.training import Result, train_in
 from rlrecipe.signals import Signals
 from rlrecipe.trainers.points import HookError
-
-
-@dataclass(frozen=True)
-class Result:
-    """A session's outcome, the run directory, and the recipe that it was run with."""
-
-    outcome: Outcome
-    run_dir: Path
-    recipe: Recipe
-    #: Of a fork: its parent, the frame, the changes, as its provenance has them.
-    fork: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def imports(self) -> tuple[str, ...]:
-        """The user's files and modules that the run declares."""
-        return tuple(self.recipe.imports)
-
-    @property
-    def longer(self) -> tuple[str, ...]:
-        """What to change in order to go on for as long again: the words after ``-s``."""
-        total = total_of(self.recipe)
-        again = f"trainer.total_{total.unit}={2 * int(total.amount)}"
-        # A schedule that has come to its end would stay there.
-        optimizer: Any = self.recipe.optimizer
-        return (again, "--horizon") if optimizer.schedule is not None else (again,)
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        """Content of ``summary.json``; empty for a run that is not finished."""
-        return self.outcome.summary
 
 
 def run(
@@ -167,13 +137,6 @@ def _origin(start: Checkpoint | None) -> dict[str, Any]:
     if start is None:
         return {}
     return {"init_from": {"checkpoint": str(start.folder.absolute()), "digest": start.manifest["digest"]}}
-
-
-def _updates(choice: Choice, assembly: Assembly) -> str:
-    """What becomes of the updates, and why."""
-    if choice.compile == "on" and assembly.trainer.points.ops["optimizer"]:
-        choice = Choice("off", "a hook at the point optimizer takes the steps")
-    return f"updates are {'compiled' if choice.compile == 'on' else 'not compiled'}: {choice.reason}"
 
 
 def located(path: Path) -> tuple[Path, str | None]:
@@ -306,61 +269,6 @@ def _named(store: CheckpointStore, name: str, buffer: bool) -> Checkpoint:
         return store.load(name, pieces=buffer)
     except DamagedPiece as error:
         raise NoCheckpoint(f"{error}\n{cure_without_buffer(store.folder / name)}") from None
-
-
-@flushing_denormals()
-def train_in(
-    directory: RunDirectory,
-    build: Callable[[], Assembly],
-    checkpoint: Checkpoint | None,
-    display: Display,
-    choice: Choice,
-    signals: Signals,
-    *,
-    begun: Callable[[], None] = lambda: None,
-    horizon: bool = False,
-    profile: Profile | None = None,
-) -> Result:
-    """Train in a run directory, from a checkpoint in it or from the start, to the end or to the next stop."""
-    directory.lock()
-    try:
-        assembly = build()
-        with signals:
-            display.log_to(directory.path / "run.log")
-            session = Session(assembly, directory, display, signals)
-            try:
-                session.begin(checkpoint, horizon)
-            except BaseException:
-                session.close()
-                raise
-            begun()
-            if profile is not None:
-                profile.attach(session)
-                profile.go_on("hooks and loop")
-            outcome = session.train(partial(_settle, session, checkpoint is None, choice))
-            if profile is not None:
-                profile.write(directory.path, display.say)
-            return Result(outcome, directory.path, assembly.recipe)
-    finally:
-        directory.unlock()
-
-
-def _settle(session: Session, new: bool, choice: Choice) -> None:
-    """What a session leaves in its folder before it trains, and says."""
-    assembly = session.assembly
-    if new:
-        # Whatever happens from here on, there is a checkpoint from before it.
-        session.checkpoints.save()
-    else:
-        # After the status says "running": a kill in between leaves a run that can be asked again.
-        session.run.write("resolved.yaml", dump(assembly.recipe))
-    recipe, level = assembly.recipe, f"{assembly.exact} ({assembly.exact_reason})"
-    session.display.say(f"{session.run.path}: {recipe.name}, seed {recipe.seed}; resume level {level}")
-    for hint in assembly.hints:
-        session.display.say(f"warning: {hint}")
-    session.display.say(_updates(choice, assembly))
-    if (waiting := chosen()) is not None and waiting.asleep and int(recipe.runtime.threads) > 1:
-        session.display.say(f"its threads wait for each other asleep: {waiting.reason}")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from rlrecipe.compiled import choice
 from rlrecipe.compiled.choice import MANY, Choice, choose, updates_ahead
 from rlrecipe.recipe.load import load
 from rlrecipe.resolve import resolve
-from rlrecipe.runs import start
+from rlrecipe.runs import training
 from tests import small
 from tests.cli.command import Commands
 
@@ -76,7 +76,7 @@ def test_a_run_says_at_its_start_what_was_chosen(
 def test_a_hook_that_takes_the_steps_is_said_to_do_so() -> None:
     assembly = small.build(small.CARTPOLE, "runtime.compile=on")
     choice = Choice("on", "runtime.compile: on")
-    assert start._updates(choice, assembly) == "updates are compiled: runtime.compile: on"
+    assert training._updates(choice, assembly) == "updates are compiled: runtime.compile: on"
     assembly.trainer.register_op("optimizer", lambda losses, clip_norm, j: None)
-    said = start._updates(choice, assembly)
+    said = training._updates(choice, assembly)
     assert said == "updates are not compiled: a hook at the point optimizer takes the steps"

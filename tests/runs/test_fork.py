@@ -16,7 +16,7 @@ from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.runs.fitting import misfits
 from rlrecipe.runs.fork import fork
 from rlrecipe.runs.progress import Display
-from rlrecipe.runs.start import Result
+from rlrecipe.runs.training import Result
 from tests import small
 from tests.cli.command import Commands
 
