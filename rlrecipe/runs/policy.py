@@ -182,8 +182,10 @@ def recipe_of(checkpoint: Checkpoint, imports: Sequence[str] = (), trust_imports
     """The recipe that a checkpoint was written with, its components loaded with consent."""
     data: Mapping[str, Any] = checkpoint.fact("recipe")
     folder = checkpoint.folder.parent.parent
-    declared = data.get("imports", [])
-    data = {**data, "imports": [str(folder / name) if is_file(name) else name for name in declared]}
+    declared = data.get("imports")
+    if isinstance(declared, list):
+        own = [str(folder / name) if isinstance(name, str) and is_file(name) else name for name in declared]
+        data = {**data, "imports": own}
     given, known = consented(folder, imports), recorded(folder)
     held = Held(data, str(checkpoint.folder / "manifest.json"))
     return load(held, imports=given, trust_imports=trust_imports, recorded=known).recipe
