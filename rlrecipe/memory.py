@@ -1,4 +1,4 @@
-"""Whether a recipe's batches and replay buffer fit into what is free."""
+"""Whether a recipe's networks, batches and replay buffer fit into what is free."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import gymnasium
 
 from rlrecipe.builders.environments import Spaces
+from rlrecipe.builders.learning import count_parameters
 from rlrecipe.machine import free_memory, tightest, total_memory
 from rlrecipe.observations import dtype_of, packing_of
 from rlrecipe.recipe.errors import ENV, Problem
@@ -18,6 +19,8 @@ from rlrecipe.recipe.schema import Recipe
 
 #: Bytes of a number in a batch, and of a row's flags.
 NUMBER, FLAGS = 4, 3
+#: Numbers for each parameter: itself, its gradient, and what optimizers of Adam's kind keep.
+COPIES = 4
 #: How much of what is free a cure asks for: other things need memory, too.
 SHARE = 0.8
 OPTION = "replay_buffer.storage.max_size"
@@ -26,10 +29,22 @@ OTHERS = (("replay_buffer", "storage"), ("replay_buffer",), ("env", "num_envs"),
 
 
 def memory_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
-    """Batches or a buffer that do not fit, with the arithmetic and a way out (E303)."""
+    """Networks, batches or a buffer that do not fit, with the arithmetic and a way out (E303)."""
     if not isinstance(spaces.observation, gymnasium.spaces.Box):
         return []
-    return [*_batch(recipe, row_bytes(spaces, packed=False)), *_buffer(recipe, row_bytes(spaces))]
+    batch, buffer = row_bytes(spaces, packed=False), row_bytes(spaces)
+    return [*_networks(recipe, spaces), *_batch(recipe, batch), *_buffer(recipe, buffer)]
+
+
+def _networks(recipe: Recipe, spaces: Spaces) -> list[Problem]:
+    count, there = count_parameters(recipe, spaces), free_memory()
+    if COPIES * NUMBER * count <= there:
+        return []
+    message = (
+        f"networks of {count} parameters, with gradients and averages of the optimizer, need "
+        f"{_gib(COPIES * NUMBER * count)}; {_gib(there)} are free{_why()}"
+    )
+    return [Problem("E303", ("networks",), message, "make their layers smaller", OTHERS)]
 
 
 def row_bytes(spaces: Spaces, *, packed: bool = True) -> int:

@@ -149,8 +149,13 @@ def differing(one: Spaces, other: Spaces) -> str | None:
     return None
 
 
-def _size(space: Any) -> int | None:
-    return int(space.n) if isinstance(space, gymnasium.spaces.Discrete) else None
+def _size(space: Any) -> object:
+    """How many choices there are, and the first one's number."""
+    if isinstance(space, gymnasium.spaces.Discrete):
+        return int(space.n), int(space.start)
+    if isinstance(space, gymnasium.spaces.MultiDiscrete):
+        return space.nvec.tolist(), space.start.tolist()
+    return None
 
 
 def _device_problems(recipe: Recipe) -> list[Problem]:

@@ -1,5 +1,6 @@
 """The arithmetic of what fits."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -34,3 +35,12 @@ def test_a_disk_must_have_room_for_the_rows(monkeypatch: pytest.MonkeyPatch, tmp
     (problem,) = memory_problems(recipe, spaces)
     assert problem.code == "E303"
     assert "on the disk of storage.scratch_dir" in problem.message
+
+
+def test_networks_must_fit() -> None:
+    spaces = Spaces(box(3), box(3))
+    networks = {"policy": {"name": "mlp", "num_cells": [10**6, 10**6]}}
+    (problem,) = memory_problems(load({**small.TD3, "networks": networks}).recipe, spaces)
+    assert (problem.code, problem.path) == ("E303", ("networks",))
+    assert re.match(r"networks of 1000\d{9} parameters, .* need 149\d\d\.\d GiB", problem.message)
+    assert problem.cure == "make their layers smaller"

@@ -136,16 +136,34 @@ def make_parameters(
     return Parameters({slot: tensors[slot] for slot in order}, shared=shared)
 
 
-def make_learner(recipe: Recipe, spaces: Spaces, streams: Streams, device: torch.device) -> Learner:
-    """Policy, algorithm and their parameters, as they are before training."""
+def _parts(recipe: Recipe, spaces: Spaces, streams: Streams) -> tuple[Any, Distribution, Any, Parameters]:
+    """The network that acts, its distribution, the algorithm, and the parameters of all."""
     slot, options = acting_slot(recipe), distribution_options(recipe, spaces.action)
     distribution: Distribution = options.component.build(options, spaces.action)
     networks = make_networks(recipe, spaces, distribution)
     algorithm = make_loss(recipe, networks, distribution)
     generator = streams.torch(Stream.INITIALISATION)
     parameters = make_parameters(networks, {slot: distribution.init()}, algorithm, generator)
+    return networks[slot], distribution, algorithm, parameters
+
+
+def count_parameters(recipe: Recipe, spaces: Spaces) -> int:
+    """How many parameters a recipe's networks and losses have; none is allocated.
+
+    A component that needs its numbers in order to begin cannot be counted, nor what cannot be built: 0 then.
+    """
+    try:
+        with torch.device("meta"):
+            return _parts(recipe, spaces, Streams(recipe.seed))[-1].flat.numel()
+    except Exception:
+        return 0
+
+
+def make_learner(recipe: Recipe, spaces: Spaces, streams: Streams, device: torch.device) -> Learner:
+    """Policy, algorithm and their parameters, as they are before training."""
+    network, distribution, algorithm, parameters = _parts(recipe, spaces, streams)
     parameters.flat = parameters.flat.to(device)
-    return Learner(Policy(networks[slot], distribution, parameters, slot), algorithm, parameters)
+    return Learner(Policy(network, distribution, parameters, acting_slot(recipe)), algorithm, parameters)
 
 
 def make_target_updater(

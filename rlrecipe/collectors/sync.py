@@ -214,7 +214,15 @@ class SyncCollector:
         }
 
     def load_state_dict(self, state: State) -> None:
-        """Go on in the middle of the saved episodes, where the environments can be put back there."""
+        """Go on in the middle of the saved episodes, where the environments can be put back there.
+
+        Raises:
+            ValueError: what was observed last is no row of each environment.
+        """
+        expected = self.arrays["observation"].shape[1:]
+        for name in ("observation", "recorded"):
+            if state[name] is not None and np.shape(state[name]) != expected:
+                raise ValueError(f"{name} has the shape {np.shape(state[name])}, expected {expected}")
         if self.exploration is not None:
             self.exploration.load_state_dict(state["exploration"])
         if self.envs.load_state_dict(state["envs"]):

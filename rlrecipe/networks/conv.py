@@ -12,7 +12,7 @@ from rlrecipe.errors import UnbuildableError
 from rlrecipe.interfaces import Encoder, Entry
 from rlrecipe.lazy import torch
 from rlrecipe.networks.base import PICTURES, NetworkOptions
-from rlrecipe.recipe.options import option
+from rlrecipe.recipe.options import MOST, option
 from rlrecipe.recipe.registry import register
 
 Size = Annotated[int, Field(gt=0)]
@@ -21,7 +21,7 @@ Size = Annotated[int, Field(gt=0)]
 class ConvOptions(NetworkOptions):
     """Convolutions with relu over an image, flattened; bytes are divided by 255."""
 
-    channels: list[Size] = option([32, 64, 64], "Channels of each convolution.", min_length=1)
+    channels: list[Size] = option([32, 64, 64], "Channels of each convolution.", min_length=1, max_length=MOST)
     kernels: list[Size] | None = option(None, "Side of each kernel; null: 3 for all.")
     strides: list[Size] | None = option(None, "Step of each kernel: more shrink the image faster; null: 1 for all.")
     features: Size | None = option(None, "Width of a layer with relu after them; null: none, all numbers go on.")

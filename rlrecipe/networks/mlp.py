@@ -12,7 +12,7 @@ from rlrecipe.errors import UnbuildableError
 from rlrecipe.interfaces import Encoder, Entry, Network
 from rlrecipe.lazy import np, torch
 from rlrecipe.networks.base import NetworkOptions, refuse_pixels
-from rlrecipe.recipe.options import option
+from rlrecipe.recipe.options import MOST, option
 from rlrecipe.recipe.registry import register
 
 Activation = Literal["tanh", "relu", "elu", "gelu", "silu", "identity"]
@@ -21,7 +21,7 @@ Activation = Literal["tanh", "relu", "elu", "gelu", "silu", "identity"]
 class MLPOptions(NetworkOptions):
     """Fully connected layers; acts in numpy when plain, which is fastest for small ones."""
 
-    num_cells: list[Annotated[int, Field(gt=0)]] = option([64, 64], "Width of each hidden layer.")
+    num_cells: list[Annotated[int, Field(gt=0)]] = option([64, 64], "Width of each hidden layer.", max_length=MOST)
     activation: Activation = option("tanh", "Function after each hidden layer.")
     init: Literal["orthogonal", "default"] = option(
         "orthogonal", "Initial weights: orthogonal with zero biases, or the default of torch's Linear."

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rlrecipe.recipe.registry import Component
 
 
-#: Components in one list: more are a mistake, and each costs time at every batch.
+#: Components or layers in one list: more are a mistake, and each costs time at every batch.
 MOST = 100
 
 

@@ -11,7 +11,13 @@ import gymnasium
 import numpy as np
 
 from rlrecipe.builders.environments import Spaces, make_transforms
-from rlrecipe.builders.learning import action_problems, make_learner, network_problems, observation_problems
+from rlrecipe.builders.learning import (
+    action_problems,
+    count_parameters,
+    make_learner,
+    network_problems,
+    observation_problems,
+)
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.fit import UnfitState, misfit, taking_up
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint
@@ -143,6 +149,11 @@ def _spaces(checkpoint: Checkpoint, recipe: Recipe) -> Spaces:
     problems = observation_problems(recipe, spaces.observation) + action_problems(recipe, spaces.action)
     for problem in problems or network_problems(recipe, spaces):
         raise UnfitState(f"{checkpoint.folder} cannot be taken up: {problem.message}")
+    # Before they are built: a recipe may ask for more than this machine has.
+    asked, there = count_parameters(recipe, spaces), sum(tensor.numel() for tensor in checkpoint.parameters.values())
+    if asked > there:
+        message = f"its recipe's networks have {asked:,} parameters, and it holds {there:,}"
+        raise UnfitState(f"{checkpoint.folder} cannot be taken up: {message}")
     return spaces
 
 

@@ -1,10 +1,16 @@
+from typing import Any
+
 import pytest
 import torch
 
+from rlrecipe.build import found_by
 from rlrecipe.builders import make_dqn_loss, make_loss, make_replay_buffer, make_target_updater, make_trainer
 from rlrecipe.builders.collecting import make_collector_offpolicy
+from rlrecipe.builders.learning import count_parameters, make_learner
 from rlrecipe.clock import Clock
+from rlrecipe.recipe.load import load
 from rlrecipe.recipe.values import Duration
+from rlrecipe.streams import Streams
 from tests import small
 
 NETWORKS = {"qvalue": small.QVALUE}
@@ -87,3 +93,14 @@ def test_a_trainer_from_a_bundled_recipe_with_sections_over_it() -> None:
     assert (built.recipe.seed, built.recipe.trainer.total_frames) == (7, 512)
     with pytest.raises(TypeError, match="this recipe is resolved: change seed before"):
         make_trainer(built.recipe, seed=8)
+
+
+@pytest.mark.parametrize("more", [{}, {"memory": "lstm"}, {"encoder": {"name": "mlp", "num_cells": [8]}}])
+@pytest.mark.parametrize("base", [small.CARTPOLE, small.DQN, small.TD3])
+def test_parameters_are_counted_without_being_there(base: dict[str, Any], more: dict[str, Any]) -> None:
+    if "memory" in more and base is not small.CARTPOLE:
+        pytest.skip("learns from single steps")
+    recipe = load({**base, "networks": {**base.get("networks", {}), **more}}).recipe
+    spaces = found_by(load(base)).spaces
+    learner = make_learner(recipe, spaces, Streams(0), torch.device("cpu"))
+    assert count_parameters(recipe, spaces) == learner.parameters.flat.numel() > 0

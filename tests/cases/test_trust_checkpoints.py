@@ -38,7 +38,7 @@ def newest(run_dir: Path) -> Path:
     return sorted((run_dir / "checkpoints").glob("0*"))[-1]
 
 
-def tree(file: str, *path: str, value: Any) -> Callable[[Path], None]:
+def tree(file: str, *path: str | int, value: Any) -> Callable[[Path], None]:
     """Put a value somewhere in a JSON file of a checkpoint."""
 
     def change(folder: Path) -> None:
@@ -79,6 +79,11 @@ CONTENTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "another dimension": (tensor(POLICY, "policy.0", lambda t: t[None]), "shape|policy.0"),
     "a missing tensor": (tensor(POLICY, "policy.0", lambda _: None), "policy.0"),
     "statistics of another shape": (tensor(POLICY, "norm", lambda t: t.reshape(-1)[:1]), "observation_norm"),
+    "an observation of another shape": (tensor("state.safetensors", "collector.observation", lambda t: t[None]), "shape"),
+    "an environment that cannot go on": (
+        tree("state.json", "collector", "envs", "states", 0, "2", "tau", value="x"),
+        "environment 0 cannot go on from its saved state",
+    ),
     "a mapping that is a list": (tree("state.json", "clock", value=[]), "clock is a list, expected a dict"),
     "a missing name": (tree("state.json", "clock", value={}), "clock.*missing"),
     "a count that is text": (tree("state.json", "clock", "frames", value="many"), "clock.frames is a str"),
@@ -201,3 +206,33 @@ def test_rows_that_are_none_are_told_before_anything_is_trained(
     (run_dir / "metrics.jsonl").write_bytes(b"[" + lines[1:])
     assert main(["resume", str(run_dir), "-s", "trainer.total_frames=192"]) == 5
     assert "line 1 of" in capsys.readouterr().err
+
+
+def test_networks_larger_than_what_is_kept_are_not_built(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = newest(run_dir)
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    manifest["recipe"]["networks"]["policy"]["num_cells"] = [10**6, 10**6]
+    seal(folder, manifest)
+    assert main(["evaluate", str(folder), "-n", "1"]) == 5
+    assert re.search(r"networks have 1,000,0\d\d,\d+,\d+ parameters, and it holds \d", capsys.readouterr().err)
+
+
+def test_imports_of_another_kind_are_told_as_those_of_a_recipe(
+    run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = newest(run_dir)
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    manifest["recipe"]["imports"] = [[]]
+    seal(folder, manifest)
+    assert main(["evaluate", str(folder), "-n", "1"]) == 3
+    assert "E102 at imports.0: expected a text" in capsys.readouterr().err
+
+
+def test_an_action_space_that_starts_elsewhere_is_not_the_environments(
+    run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = newest(run_dir)
+    tree("policy.json", "action_space", "start", value=10**9)(folder)
+    seal(folder, json.loads((folder / "manifest.json").read_bytes()))
+    assert main(["evaluate", str(folder), "-n", "1"]) == 2
+    assert "start=1000000000" in capsys.readouterr().err
