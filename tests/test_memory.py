@@ -43,4 +43,4 @@ def test_networks_must_fit() -> None:
     (problem,) = memory_problems(load({**small.TD3, "networks": networks}).recipe, spaces)
     assert (problem.code, problem.path) == ("E303", ("networks",))
     assert re.match(r"networks of 1000\d{9} parameters, .* need 149\d\d\.\d GiB", problem.message)
-    assert problem.cure == "make their layers smaller"
+    assert problem.suggestion == "make their layers smaller"

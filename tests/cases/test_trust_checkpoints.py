@@ -79,7 +79,10 @@ CONTENTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "another dimension": (tensor(POLICY, "policy.0", lambda t: t[None]), "shape|policy.0"),
     "a missing tensor": (tensor(POLICY, "policy.0", lambda _: None), "policy.0"),
     "statistics of another shape": (tensor(POLICY, "norm", lambda t: t.reshape(-1)[:1]), "observation_norm"),
-    "an observation of another shape": (tensor("state.safetensors", "collector.observation", lambda t: t[None]), "shape"),
+    "an observation of another shape": (
+        tensor("state.safetensors", "collector.observation", lambda t: t[None]),
+        "observation has the shape",
+    ),
     "an environment that cannot go on": (
         tree("state.json", "collector", "envs", "states", 0, "2", "tau", value="x"),
         "environment 0 cannot go on from its saved state",
