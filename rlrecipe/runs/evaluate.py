@@ -61,6 +61,12 @@ def env_options(policy: LoadedPolicy, changes: Mapping[str, Any]) -> Options:
         raise Refusal("the environment cannot be changed like that: " + "; ".join(lines)) from None
 
 
+def package_missing(options: Options, error: Exception) -> RecipeError | None:
+    """As validate and run tell of an environment whose package is missing (E401); None where that is not the cause."""
+    problem = environment_problem(options, error, ("env",))
+    return RecipeError([PlacedProblem(problem, Place("resolved.yaml"))]) if problem.code == "E401" else None
+
+
 def evaluate(
     policy: LoadedPolicy,
     episodes: int = 10,
@@ -100,11 +106,9 @@ def evaluate(
     try:
         difference = differing(Spaces(policy.observation_space, policy.action_space), spaces_of(options, "eval"))
     except Exception as error:
-        problem = environment_problem(options, error, ("env",))
-        if problem.code == "E401":
-            # As validate and run tell it, with its exit code.
-            raise RecipeError([PlacedProblem(problem, Place("resolved.yaml"))]) from None
-        raise Refusal(problem.message) from None
+        raise package_missing(options, error) or Refusal(
+            environment_problem(options, error, ("env",)).message
+        ) from None
     if difference is not None:
         raise Refusal(difference)
     stage = Stage(

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.build import make_trainer
+from rlrecipe.build import assemble
+from rlrecipe.builders.environments import tried
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.errors import Refusal, StoppedError
@@ -24,7 +25,7 @@ from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.values import Duration
 from rlrecipe.runs.arithmetic import flushing_denormals
 from rlrecipe.runs.directory import RunDirectory, look_through
-from rlrecipe.runs.evaluate import filmed
+from rlrecipe.runs.evaluate import filmed, package_missing
 from rlrecipe.runs.policy import recipe_of
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.recorder import LOGS
@@ -39,14 +40,24 @@ def standing_at(run_dir: Path, start: Checkpoint | None, recipe: Recipe) -> Iter
         run_dir: of the run.
         start: the checkpoint; None for the start.
         recipe: what was run.
+
+    Raises:
+        RecipeError: a package that the environment needs is missing (E401).
     """
+    try:
+        found = tried(recipe.env)
+    except Exception as error:
+        missing = package_missing(recipe.env, error)
+        if missing is None:
+            raise
+        raise missing from None
     quiet = {"loggers": [], "trainer": recipe.trainer.model_copy(update={"time_limit": None})}
     with tempfile.TemporaryDirectory(prefix="rlrecipe-") as scratch, flushing_denormals():
         run = RunDirectory.create(Path(scratch) / "run", {"resolved.yaml": dump(recipe)})
         for name in (*LOGS, "provenance.json"):
             if (run_dir / name).is_file():
                 copy(run_dir / name, run.path / name)
-        session = Session(make_trainer(recipe.model_copy(update=quiet)), run, Display(quiet=True))
+        session = Session(assemble(recipe.model_copy(update=quiet), found), run, Display(quiet=True))
         try:
             with warnings.catch_warnings():
                 # Rows that are missing are told by whoever compares them.

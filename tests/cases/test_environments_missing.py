@@ -34,7 +34,8 @@ def test_every_command_of_a_run_says_what_to_install(commands: Commands, monkeyp
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, "Box2D", None)
     for words in (["validate", "recipe.yaml"], ["evaluate", "run"],
-                  ["resume", "run", "-s", "trainer.total_frames=128"]):  # fmt: skip
+                  ["resume", "run", "-s", "trainer.total_frames=128"], ["verify", "run"],
+                  ["fork", "run", "-s", "seed=1"], ["replay", "run", "--frames", "0:64"]):  # fmt: skip
         answer = commands(*words)
         told = answer.out + answer.err
         assert (answer.code, "E401" in told) == (4, True), told
