@@ -69,10 +69,10 @@ def _problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
     misfits = list(fragile(recipe, isinstance(spaces.action, gymnasium.spaces.Discrete))) if fragile else []
     misfits = misfits or action_problems(recipe, spaces.action)
     problems += misfits
-    if not misfits:
+    if not misfits and not unread:
         problems += memory_problems(recipe, spaces)
         # One that is fragile is built as a whole, below.
-        if not unread and not fragile:
+        if not fragile:
             problems += network_problems(recipe, spaces)
     if fragile and not problems:
         problems += _building_problems(recipe, spaces)

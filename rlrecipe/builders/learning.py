@@ -28,7 +28,7 @@ from rlrecipe.streams import Stream, Streams
 from rlrecipe.targets import Targets
 from rlrecipe.update import Update
 
-#: Choices of one discrete entry: each is a number of every row, and a weight for each unit of the first layer.
+#: Choices of one discrete entry, or action: each is a number of every row, and a weight for each unit of a layer.
 MOST_CHOICES = 100_000
 
 
@@ -70,16 +70,21 @@ def _too_wide(space: Rows) -> list[Problem]:
     """Discrete entries of more choices than a row can hold one-hot."""
     problems = []
     for key, part in space.parts.items():
-        if isinstance(part, gymnasium.spaces.Discrete | gymnasium.spaces.MultiDiscrete):
-            columns = int(gymnasium.spaces.flatdim(part))
-            if columns > MOST_CHOICES:
-                message = (
-                    f"the {key} {part} becomes a row of {columns:,} numbers, one for each choice ({4 * columns:,} bytes"
-                    f", and as many weights for each unit); at most {MOST_CHOICES:,} are taken"
-                )
-                cure = "wrap the environment so that it observes a Box of what the choice means: coordinates, digits"
-                problems.append(Problem("E301", ("env",), message, cure))
+        columns = _choices(part)
+        if columns > MOST_CHOICES:
+            message = (
+                f"the {key} {part} becomes a row of {columns:,} numbers, one for each choice ({4 * columns:,} bytes"
+                f", and as many weights for each unit); at most {MOST_CHOICES:,} are taken"
+            )
+            cure = "wrap the environment so that it observes a Box of what the choice means: coordinates, digits"
+            problems.append(Problem("E301", ("env",), message, cure))
     return problems
+
+
+def _choices(space: Any) -> int:
+    """Choices in a discrete space, whose parts each have their own; 0 in others."""
+    discrete = isinstance(space, gymnasium.spaces.Discrete | gymnasium.spaces.MultiDiscrete)
+    return int(gymnasium.spaces.flatdim(space)) if discrete else 0
 
 
 def network_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
@@ -97,6 +102,14 @@ def action_problems(recipe: Recipe, space: Any) -> list[Problem]:
     problem = space_problem(recipe.algorithm.component, space)
     if problem is not None:
         return [problem]
+    choices = _choices(space)
+    if choices > MOST_CHOICES:
+        message = (
+            f"actions of {space} become {choices:,} outputs of a network, one for each choice ({4 * choices:,} bytes of"
+            f" every row, and as many weights for each unit); at most {MOST_CHOICES:,} are taken"
+        )
+        cure = "wrap the environment so that it takes a Box of what the choice means: coordinates, digits"
+        return [Problem("E301", ("env",), message, cure)]
     slot = acting_slot(recipe)
     given = getattr(recipe.networks[slot], "distribution", None)
     distribution, path = distribution_options(recipe, space), ("networks", slot, "distribution")

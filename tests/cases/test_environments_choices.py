@@ -10,6 +10,7 @@ from gymnasium import spaces
 from tests import small
 
 MANY = spaces.Discrete(150_000)
+ACTIONS: dict[str, Any] = {"actions": spaces.Discrete(3_000_000), "few actions": spaces.Discrete(1000)}
 SPACES: dict[str, Any] = {
     "alone": MANY,
     "multi": spaces.MultiDiscrete([149_999, 2]),
@@ -22,7 +23,8 @@ class Choices(gymnasium.Env[Any, Any]):
     """Observes samples of a space."""
 
     def __init__(self, name: str, render_mode: str | None = None) -> None:
-        self.observation_space, self.action_space = SPACES[name], gymnasium.spaces.Discrete(2)
+        self.action_space = ACTIONS.get(name, spaces.Discrete(2))
+        self.observation_space = SPACES.get(name, spaces.Box(-1, 1, (2,), np.float32))
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         super().reset(seed=seed)
@@ -51,6 +53,17 @@ def test_too_many_choices_are_refused(algorithm: str, name: str) -> None:
     assert "observes a Box" in found["E301"][3]
 
 
-def test_a_thousand_are_taken() -> None:
-    env = {"env_name": "Choices-v0", "kwargs": {"name": "few"}, "num_envs": 2}
+@pytest.mark.parametrize("name", ["alone", "actions"])
+@pytest.mark.parametrize("algorithm", ["ppo", "a2c", "reinforce", "dqn"])
+def test_too_many_choices_of_either_kind_are_one_problem(algorithm: str, name: str) -> None:
+    env = {"env_name": "Choices-v0", "kwargs": {"name": name}}
+    (problem,) = small.problems({"env": env, "algorithm": algorithm, "trainer": {"total_frames": 500_000}})
+    assert problem[:2] == ("E301", "env")
+    assert "one for each choice" in problem[2]
+    assert f"it {'takes' if name == 'actions' else 'observes'} a Box" in problem[3]
+
+
+@pytest.mark.parametrize("name", ["few", "few actions"])
+def test_a_thousand_are_taken(name: str) -> None:
+    env = {"env_name": "Choices-v0", "kwargs": {"name": name}, "num_envs": 2}
     assert small.problems({**small.CARTPOLE, "env": env}) == []
