@@ -19,6 +19,7 @@ from rlrecipe.observations import as_rows
 from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.imports import Imported
 from rlrecipe.recipe.options import Options
+from rlrecipe.recipe.registry import package_of, reason_of
 from rlrecipe.rollout import random_rollout
 from rlrecipe.streams import Stream, Streams
 from rlrecipe.vector import Vector
@@ -299,6 +300,9 @@ def environment_problem(options: Any, error: Exception, path: Path) -> Problem:
     if str(name).startswith("ALE/") and importlib.util.find_spec("ale_py") is None:
         return Problem("E401", where, f"{name} needs the Atari emulator, which is not installed", ATARI)
     if isinstance(error, gymnasium.error.UnregisteredEnv | gymnasium.error.DeprecatedEnv):
+        known = reason_of("env", str(name))
+        if known is not None:
+            return _of_a_library(str(name), known, where)
         near = _similar(str(name))
         message = f"no environment is registered as {name!r}"
         if isinstance(error, gymnasium.error.DeprecatedEnv):
@@ -310,9 +314,17 @@ def environment_problem(options: Any, error: Exception, path: Path) -> Problem:
     return Problem("E102", where, f"{name} cannot be built: {type(error).__name__}: {text}", "check env.kwargs")
 
 
+def _of_a_library(name: str, known: str, where: Path) -> Problem:
+    """An id that is the name of a library, whose environments are written in another way."""
+    message, package = f"no environment is registered as {name!r}: {known}", package_of("env", name)
+    if package is not None:
+        return Problem("E401", where, f"{message}; the package {package} is not installed", f"pip install {package}")
+    return Problem("E102", where, message)
+
+
 def _installing(error: Exception, text: str) -> str:
     """How to install what is missing: as the error says it, or by the module's name."""
-    said = re.search(r"pip install [\w.\[\]'\"-]+", text)
+    said = re.search(r"pip install [\w.\[\]'\"+:/-]+", text)
     if said is not None:
         return said[0]
     found: BaseException | None = error

@@ -17,7 +17,7 @@ from rlrecipe.lazy import gymnasium
 from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.names import ASK, NAMED, SHOWN, Arguments, EnvId, is_id, refused, shortened
 from rlrecipe.recipe.options import option
-from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.registry import leave_out, register
 from rlrecipe.torchrl_source import exported
 
 if TYPE_CHECKING:
@@ -73,18 +73,43 @@ class First(EnvId):
 #: The module that a class imports, and the package that has it; torchrl installs none of them.
 PACKAGES = {
     "BraxEnv": ("brax", "brax"),
+    "ChessEnv": ("chess", "chess"),
+    "CraftGroundEnv": ("craftground", "craftground"),
     "DMControlEnv": ("dm_control", "dm_control"),
+    "GenesisEnv": ("genesis", "genesis-world"),
     "HabitatEnv": ("habitat", "habitat-sim"),
     "JumanjiEnv": ("jumanji", "jumanji"),
-    "MeltingpotEnv": ("meltingpot", "dm-meltingpot"),
+    "LBForagingEnv": ("lbforaging", "lbforaging"),
+    "LiberoEnv": ("libero", "git+https://github.com/Lifelong-Robot-Learning/LIBERO.git"),
+    "MJLabEnv": ("mjlab", "mjlab"),
     "MOGymEnv": ("mo_gymnasium", "mo-gymnasium"),
+    "MeltingpotEnv": ("meltingpot", "dm-meltingpot"),
+    "MujocoPlaygroundEnv": ("mujoco_playground", "playground"),
+    "OpenMLEnv": ("sklearn", "scikit-learn"),
     "OpenSpielEnv": ("pyspiel", "open_spiel"),
     "PettingZooEnv": ("pettingzoo", "pettingzoo"),
     "ProcgenEnv": ("procgen", "procgen"),
     "RoboHiveEnv": ("robohive", "robohive"),
+    "SMACv2Env": ("smacv2", "git+https://github.com/oxwhirl/smacv2.git"),
     "UnityMLAgentsEnv": ("mlagents_envs", "mlagents_envs"),
     "VmasEnv": ("vmas", "vmas"),
 }
+#: What users call a library besides the name of its class, in any case and without underscores.
+CALLED = {
+    "dmc": "DMControlEnv",
+    "mlagents": "UnityMLAgentsEnv",
+    "mlagentsenvs": "UnityMLAgentsEnv",
+    "mogymnasium": "MOGymEnv",
+    "playground": "MujocoPlaygroundEnv",
+    "pyspiel": "OpenSpielEnv",
+    "smac": "SMACv2Env",
+    "unity": "UnityMLAgentsEnv",
+}
+#: Libraries that are called like their classes; ``gym`` is a kind of its own.
+CALLED |= {name.removesuffix("Env").lower(): name for name in (*PACKAGES, "IsaacGymEnv")}
+for _called, _class in (*CALLED.items(), *((name, name) for name in CALLED.values())):
+    _written = f"torchrl has it, written as env: {{name: torchrl, env: {_class}}}, with env_name or kwargs of its own"
+    leave_out("env", _called, _written, PACKAGES.get(_class))
 
 
 def _missing(name: str) -> str | None:

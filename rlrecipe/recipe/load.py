@@ -85,7 +85,7 @@ def load(
     recipe, problems = _validated(root, component)
     if found:
         # What an unloaded file would have registered cannot be told from a mistake.
-        problems = [problem for problem in problems if problem.code != "E201"]
+        problems = [p for p in problems if p.code != "E201" and (p.code, p.path[:1]) != ("E401", ("env",))]
     if any(problem.code == "E105" or problem.path == "extends" for problem in layers.problems):
         # A layer that could not be read may hold what seems to be missing.
         problems = [problem for problem in problems if problem.code != "E103"]

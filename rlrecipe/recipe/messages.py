@@ -160,7 +160,10 @@ def _unknown(root: Node, path: Path, details: list[dict[str, Any]]) -> Problem:
     if part is not None:
         return Problem("E201", path, *expansion(part))
     if context.get("reason"):
-        return Problem("E201", path, f"no {context['kind']} is named {context['name']}: {context['reason']}")
+        message, package = f"no {context['kind']} is named {context['name']}: {context['reason']}", context["package"]
+        if package is not None:
+            return Problem("E401", path, f"{message}; the package {package} is not installed", f"pip install {package}")
+        return Problem("E201", path, message)
     listed = f"expected one of {', '.join(names)}" if names else "there is none yet"
     parts = (f"no {context['kind']} is named {context['name']}", context["reason"], listed)
     return Problem("E201", path, "; ".join(filter(None, parts)), nearest(name, names))

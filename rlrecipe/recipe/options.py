@@ -92,7 +92,7 @@ class Slot:
         Raises:
             PydanticCustomError: of type ``unknown_component``, ``missing`` or ``component_type``.
         """
-        from rlrecipe.recipe.registry import UnknownComponent, find
+        from rlrecipe.recipe.registry import UnknownComponent, find, package_of
 
         if isinstance(value, Options):
             return self._take(value)
@@ -112,10 +112,17 @@ class Slot:
         try:
             component = find(self.kind, name)
         except UnknownComponent as error:
+            missing = package_of(self.kind, name)
             raise PydanticCustomError(
                 "unknown_component",
                 "no {kind} is named {name}",
-                {"kind": self.kind, "name": repr(name), "names": error.names, "reason": error.reason},
+                {
+                    "kind": self.kind,
+                    "name": repr(name),
+                    "names": error.names,
+                    "reason": error.reason,
+                    "package": missing,
+                },
             ) from None
         options = component.options.model_validate({k: v for k, v in value.items() if k != "name"})
         options._component = component

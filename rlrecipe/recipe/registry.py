@@ -98,6 +98,7 @@ class Component:
 
 _components: dict[tuple[str, str], Component] = {}
 _left_out: dict[tuple[str, str], str] = {}
+_needed: dict[tuple[str, str], tuple[str, str]] = {}
 _searched: set[str] = set()
 
 
@@ -146,9 +147,18 @@ def register(
     return decorate
 
 
-def leave_out(kind: str, name: str, reason: str) -> None:
-    """Say why a name that users know from elsewhere is no component; other spellings of it get the same answer."""
+def leave_out(kind: str, name: str, reason: str, needs: tuple[str, str] | None = None) -> None:
+    """Say why a name that users know from elsewhere is no component; other spellings of it get the same answer.
+
+    Args:
+        kind: of component.
+        name: that users know.
+        reason: why, and what to write.
+        needs: a module that what is to be written imports, and the package that has it.
+    """
     _left_out[kind, _plain(name)] = reason
+    if needs is not None:
+        _needed[kind, _plain(name)] = needs
 
 
 def reason_of(kind: str, name: str) -> str | None:
@@ -157,14 +167,20 @@ def reason_of(kind: str, name: str) -> str | None:
     return _left_out.get((kind, _plain(name)))
 
 
+def package_of(kind: str, name: str) -> str | None:
+    """The package that is missing for what is to be written in place of a name that was left out."""
+    module, package = _needed.get((kind, _plain(name)), (None, None))
+    return package if module is not None and not _exists(module) else None
+
+
 def left_out(kind: str) -> frozenset[str]:
-    """Names that ``leave_out`` was told of, in lower case and without underscores."""
+    """Names that ``leave_out`` was told of, in lower case and without underscores and hyphens."""
     search(kind)
     return frozenset(name for each, name in _left_out if each == kind)
 
 
 def _plain(name: str) -> str:
-    return name.lower().replace("_", "")
+    return name.lower().replace("_", "").replace("-", "")
 
 
 def _same_file(one: Component, other: Component) -> bool:

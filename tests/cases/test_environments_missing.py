@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rlrecipe.envs.torchrl import CALLED, PACKAGES, environments
 from tests import small
 from tests.cli.command import Commands
 
@@ -19,13 +20,52 @@ def commands(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    ("name", "package"), [("PettingZooEnv", "pettingzoo"), ("BraxEnv", "brax"), ("MOGymEnv", "mo-gymnasium")]
+    ("name", "package"),
+    [
+        ("PettingZooEnv", "pettingzoo"),
+        ("BraxEnv", "brax"),
+        ("MOGymEnv", "mo-gymnasium"),
+        ("SMACv2Env", "git+https://github.com/oxwhirl/smacv2.git"),
+    ],
 )
 def test_a_class_of_torchrls_names_its_package(name: str, package: str) -> None:
     recipe: dict[str, Any] = {**small.CARTPOLE, "env": {"name": "torchrl", "env": name, "num_envs": 2}}
     (problem,) = small.problems(recipe)
     assert (problem[0], problem[1], problem[3]) == ("E401", "env.env", f"pip install {package}")
     assert problem[2].startswith(f"{name} needs a package that is not installed")
+
+
+@pytest.mark.parametrize(
+    ("env", "path", "package"),
+    [
+        ({"name": "pettingzoo"}, "env.name", "pettingzoo"),
+        ({"name": "PettingZooEnv", "kwargs": {"task": "x"}}, "env.name", "pettingzoo"),
+        ({"name": "mo-gymnasium"}, "env.name", "mo-gymnasium"),
+        ({"name": "openml"}, "env.name", "scikit-learn"),
+        ("vmas", "env.env_name", "vmas"),
+        ({"env_name": "dm_control"}, "env.env_name", "dm_control"),
+    ],
+)
+def test_the_name_of_a_library_says_what_to_install_and_to_write(env: Any, path: str, package: str) -> None:
+    (problem,) = small.problems({**small.CARTPOLE, "env": env})
+    assert (problem[0], problem[1], problem[3]) == ("E401", path, f"pip install {package}")
+    assert "written as env: {name: torchrl, env: " in problem[2]
+
+
+@pytest.mark.parametrize(("env", "code"), [({"name": "pettingzoo"}, "E201"), ("pettingzoo", "E102")])
+def test_with_its_package_the_name_of_a_library_says_what_to_write(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, env: Any, code: str
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "pettingzoo.py").touch()
+    (problem,) = small.problems({**small.CARTPOLE, "env": env})
+    assert problem[0] == code
+    assert "env: {name: torchrl, env: PettingZooEnv}" in problem[2]
+
+
+def test_every_package_is_that_of_a_class_that_can_be_named() -> None:
+    assert PACKAGES.keys() <= environments()
+    assert set(CALLED.values()) <= environments()
 
 
 def test_every_command_of_a_run_says_what_to_install(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ TODAY: dict[str, list[tuple[str, str]]] = {
     "ppo_own_env": [],
     "cql_offline": [("E101", "dataset"), ("E201", "algorithm.name")],
     "ppo_multi_agent": [
-        ("E201", "env.name"),
+        ("E401", "env.name"),
         ("E101", "groups"),
         ("E201", "algorithm.name"),
         ("E101", "networks.value.centralised"),
