@@ -17,7 +17,7 @@ from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.runs.changes import changeable, differing
 from rlrecipe.runs.comparing import row_of
-from rlrecipe.runs.directory import RunDirectory
+from rlrecipe.runs.directory import RunDirectory, RunDirectoryError
 from rlrecipe.runs.recorder import LOGS
 from rlrecipe.runs.reexecute import standing_at
 
@@ -64,7 +64,11 @@ class Audit:
                 self.checkpoints[name] = store.load(name, pieces=False)
             except DamagedCheckpoint as error:
                 self.differences.append(str(error))
-        self.state = self._json("status.json").get("state")
+        try:
+            self.state = RunDirectory(run_dir).status()["state"]
+        except RunDirectoryError as error:
+            self.state = None
+            self.differences.append(str(error))
         self._chain()
         for log in LOGS:
             self._log(log)

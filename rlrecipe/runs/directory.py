@@ -38,6 +38,12 @@ class RunDirectoryError(Refusal):
     """The directory cannot be used; the message says why and what to do (exit 2)."""
 
 
+class DamagedStatusError(RunDirectoryError):
+    """A run's ``status.json`` is not what a run writes."""
+
+    exit_code = 5
+
+
 #: What a run that goes on writes to, in its folder.
 WRITTEN = ("", CHECKPOINTS, "metrics.jsonl", "episodes.jsonl", "run.log")
 
@@ -216,16 +222,19 @@ class RunDirectory:
 
         Raises:
             RunDirectoryError: this is no run directory.
+            DamagedStatusError: the file is not what a run writes.
         """
         try:
             status = json.loads(read(self.path / "status.json", MOST_TEXT))
-        except (OSError, ValueError, RecursionError) as error:
+        except OSError as error:
             raise RunDirectoryError(f"{self.path} is no run directory: status.json cannot be read ({error})") from None
+        except (ValueError, RecursionError) as error:
+            raise DamagedStatusError(f"{self.path / 'status.json'} cannot be read: {error}") from None
         if not isinstance(status, dict):
-            raise RunDirectoryError(f"{self.path / 'status.json'} holds no mapping, expected state, frames and exact")
+            raise DamagedStatusError(f"{self.path / 'status.json'} holds no mapping, expected state, frames and exact")
         for key in ("state", "exact"):
             if not isinstance(status.get(key), str):
-                raise RunDirectoryError(
+                raise DamagedStatusError(
                     f"{self.path / 'status.json'} says {status.get(key)!r} as {key}, expected a text"
                 )
         return status

@@ -61,6 +61,10 @@ def _status(run: Path) -> None:
     _edit(run / "status.json", lambda told: told.update(exact="boundary"))
 
 
+def _empty_status(run: Path) -> None:
+    (run / "status.json").write_text("{}")
+
+
 def _resolved(run: Path) -> None:
     file = run / "resolved.yaml"
     file.write_text(file.read_text().replace("gamma: 0.99", "gamma: 0.98"))
@@ -138,6 +142,7 @@ def _rewrite(folder: Path, **facts: Any) -> None:
         (_summary, "summary.json: eval_return_mean is 500.0, and becomes "),
         (_missing_summary, "summary.json cannot be read"),
         (_status, "status.json: exact is boundary, and exact in the last checkpoint"),
+        (_empty_status, "status.json says None as state"),
         (_resolved, "resolved.yaml: algorithm.gamma: 0.99 became 0.98"),
         (_best, "checkpoints/latest names 000000000384-0000000024; it is 000000000512-0000000032"),
         (_early_row, "metrics.jsonl: rows between frames 0 and 384 are not as they were"),
