@@ -32,8 +32,8 @@ class Misfit(Exception):  # noqa: N818 - an answer that was looked at, not yet a
 
 
 def widened(space: Any) -> Any:
-    """``space`` itself, or one whose whole numbers are float64, which hold fractions, too; bytes stay bytes."""
-    if isinstance(space, spaces.Box) and space.dtype.kind in "biu" and space.dtype != np.uint8:
+    """``space`` itself, or one whose whole numbers are float64, which hold fractions, too; pictures stay bytes."""
+    if isinstance(space, spaces.Box) and space.dtype.kind in "biu" and not _is_picture(space):
         return spaces.Box(space.low.astype(np.float64), space.high.astype(np.float64), dtype=np.float64)
     if isinstance(space, spaces.Dict):
         parts = {key: widened(part) for key, part in space.spaces.items()}
@@ -42,6 +42,11 @@ def widened(space: Any) -> Any:
         items = [widened(part) for part in space.spaces]
         return space if all(a is b for a, b in zip(items, space.spaces, strict=True)) else spaces.Tuple(items)
     return space
+
+
+def _is_picture(space: spaces.Box) -> bool:
+    """Whether what a space holds is kept as bytes; vectors are kept as float32, whatever their type."""
+    return space.dtype == np.uint8 and len(space.shape) > 1
 
 
 def observation_of(space: Any, value: Any, hint: Say, where: str = WHERE) -> Any:
@@ -105,7 +110,7 @@ def _numbers(space: spaces.Box, value: Any, hint: Say, where: str) -> np.ndarray
     wanted = space.dtype
     if array.dtype != wanted:
         hint(f"the {where} is {array.dtype}, but its space says {wanted}")
-    if wanted == np.uint8:
+    if _is_picture(space):
         with np.errstate(invalid="ignore"):
             kept = array.astype(np.uint8)
         if array.dtype != wanted and not np.array_equal(kept, array):

@@ -75,7 +75,16 @@ def test_one_that_cannot_be_closed_is_warned_of(tmp_path: Path) -> None:
     assert (result.outcome.code, result.summary["eval_return_mean"]) == (0, 20.0)
 
 
-def test_fractions_in_a_space_of_whole_numbers_are_seen_and_said(tmp_path: Path, capsys: Any) -> None:
+@pytest.mark.parametrize("kind", [np.int64, np.uint8])
+def test_fractions_in_a_space_of_whole_numbers_are_seen_and_said(
+    kind: Any, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Whole(environments.IntegerSpace):
+        def __init__(self, render_mode: str | None = None) -> None:
+            super().__init__()
+            self.observation_space = gymnasium.spaces.Box(0, 10, (3,), kind)
+
+    monkeypatch.setattr(gymnasium.registry["IntegerSpace-v0"], "entry_point", Whole)
     recipe = {**RECIPE, "env": {"env_name": "IntegerSpace-v0", "num_envs": 2}}
     assembly = make_trainer(recipe)
     batch = assembly.trainer.collector.collect()
@@ -85,9 +94,9 @@ def test_fractions_in_a_space_of_whole_numbers_are_seen_and_said(tmp_path: Path,
     env = stage.make()
     assert env.reset(seed=0)[0].tolist() == [0.9, 1.5, 0.1]
     assembly.trainer.collector.close()
-    assert assembly.hints == ("IntegerSpace-v0: the observation is float64, but its space says int64",)
+    assert assembly.hints == (f"IntegerSpace-v0: the observation is float64, but its space says {np.dtype(kind)}",)
     assert main(["run", str(_written(tmp_path, recipe)), "--run-dir", str(tmp_path / "run")]) == 0
-    assert capsys.readouterr().err.count("its space says int64") == 1
+    assert capsys.readouterr().err.count(f"its space says {np.dtype(kind)}") == 1
 
 
 def _written(folder: Path, recipe: dict[str, Any]) -> Path:
