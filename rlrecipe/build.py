@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from rlrecipe.builders.collecting import (
+    batches_of_bytes,
     make_collector_offpolicy,
     make_collector_onpolicy,
     make_exploration,
@@ -114,6 +115,8 @@ def assemble(recipe: Recipe, found: Found | None = None) -> Assembly:
     streams, clock = Streams(recipe.seed), Clock(total_of(recipe))
     spaces, numbers = found.spaces, Numbers(clock)
     learner = make_learner(recipe, spaces, streams, device)
+    if batches_of_bytes(recipe):
+        learner.policy.keep_bytes()
     transforms = make_transforms(recipe.env, spaces.observation, getattr(recipe.algorithm, "gamma", 1.0), streams)
     capture = choose(partial(make_env, recipe.env), recording=found.recording)
     shared: dict[str, Any] = {"transforms": transforms, "streams": streams}
@@ -187,6 +190,7 @@ def _trainer(recipe: Recipe, learner: Learner, **parts: Any) -> RecipeTrainer:
     return RecipeTrainer(
         algorithm=learner.algorithm,
         update=make_update(recipe, learner, parts["clock"]),
+        packing=learner.policy.packing,
         clip_norm=recipe.trainer.clip_norm,
         lr=None if optimizer.schedule is None else make_schedule(optimizer.schedule),
         coefficients={name: make_schedule(value) for name, value in learner.algorithm.coefficients.items()},

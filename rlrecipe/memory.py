@@ -10,6 +10,7 @@ from typing import Any
 
 import gymnasium
 
+from rlrecipe.builders.collecting import batches_of_bytes
 from rlrecipe.builders.environments import Spaces
 from rlrecipe.builders.learning import count_parameters
 from rlrecipe.machine import free_memory, tightest, total_memory
@@ -32,7 +33,7 @@ def memory_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
     """Networks, batches or a buffer that do not fit, with the arithmetic and a way out (E303)."""
     if not isinstance(spaces.observation, gymnasium.spaces.Box):
         return []
-    batch, buffer = row_bytes(spaces, packed=False), row_bytes(spaces)
+    batch, buffer = row_bytes(spaces, packed=batches_of_bytes(recipe)), row_bytes(spaces)
     return [*_networks(recipe, spaces), *_batch(recipe, batch), *_buffer(recipe, buffer)]
 
 

@@ -110,10 +110,17 @@ def _numeric(space: Any) -> bool:
     return isinstance(space, (spaces.Box, *FLAT))
 
 
-def packing_of(space: Any) -> Packing | None:
-    """How rows that hold a picture beside other entries are kept; None of any other space."""
-    entries = entries_of(space).values() if isinstance(space, Rows) else ()
-    return Packing(entries) if any(entry.pixels for entry in entries) else None
+def packing_of(space: Any, more: int = 0) -> Packing | None:
+    """How rows that hold a picture beside other entries are kept; None of any other space.
+
+    Args:
+        space: of observations.
+        more: numbers that follow an observation in its row, such as a memory's.
+    """
+    entries = list(entries_of(space).values()) if isinstance(space, Rows) else []
+    if not any(entry.pixels for entry in entries):
+        return None
+    return Packing([*entries, Entry(entries[-1].stop, (more,))] if more else entries)
 
 
 def dtype_of(space: Any) -> np.dtype[Any]:

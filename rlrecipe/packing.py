@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from rlrecipe.interfaces import Entry
-from rlrecipe.lazy import np
+from rlrecipe.interfaces import Batch, Entry, Key
+from rlrecipe.lazy import np, torch
 
 #: Bytes of a number.
 NUMBER = 4
+#: Keys of a batch that hold observations.
+OBSERVATIONS: tuple[Key, ...] = ("observation", ("next", "observation"))
 
 
 class Packing:
@@ -64,7 +66,26 @@ class Packing:
             rows[..., columns] = (packed if pixels else numbers)[..., place]
         return rows
 
+    def unpacked(self, packed: torch.Tensor) -> torch.Tensor:
+        """The same of a tensor; one of another type holds rows of numbers already."""
+        if packed.dtype != torch.uint8:
+            return packed
+        rows = torch.empty((*packed.shape[:-1], self.width), dtype=torch.float32, device=packed.device)
+        numbers = self.numbers_of(packed)
+        for columns, place, pixels in self._places():
+            rows[..., columns] = (packed if pixels else numbers)[..., place]
+        return rows
+
+    def numbers_of(self, packed: torch.Tensor) -> torch.Tensor:
+        """The numbers ``[..., numbers]`` of bytes alone, over the same memory."""
+        return packed[..., : NUMBER * self.numbers].view(torch.float32)
+
     def holds(self, rows: np.ndarray) -> bool:
         """Whether the pictures of rows ``[..., width]`` are whole numbers from 0 to 255, which bytes can keep."""
         pictures = [rows[..., columns] for columns, _, pixels in self._places() if pixels]
         return all(bool(((each >= 0) & (each <= 255) & (each == np.floor(each))).all()) for each in pictures)
+
+
+def unpacked(batch: Batch, packing: Packing) -> Batch:
+    """A batch with the numbers of its observations where it has their bytes."""
+    return {key: packing.unpacked(each) if key in OBSERVATIONS else each for key, each in batch.items()}

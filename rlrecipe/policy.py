@@ -7,6 +7,7 @@ from typing import Any
 
 from rlrecipe.interfaces import Distribution, Network
 from rlrecipe.lazy import np, torch
+from rlrecipe.packing import Packing
 from rlrecipe.parameters import Parameters
 
 
@@ -14,11 +15,20 @@ class Policy:
     """A policy network and its distribution over the parameters that training moves.
 
     Nothing is copied: after an update the next action already follows the new parameters.
+
+    Attributes:
+        packing: how batches keep the rows that it has read as bytes, or None where they keep them as they are.
     """
 
     def __init__(
-        self, network: Network, distribution: Distribution, parameters: Parameters, slot: str = "policy"
+        self,
+        network: Network,
+        distribution: Distribution,
+        parameters: Parameters,
+        slot: str = "policy",
+        packing: Packing | None = None,
     ) -> None:
+        self.packing = packing
         self.network, self.distribution, self.parameters, self.slot = network, distribution, parameters, slot
         #: What feeds a network that remembers, or None.
         self.front: Any = front if (front := getattr(network, "front", None)) is not None and front.carry else None
@@ -36,14 +46,14 @@ class Policy:
             self._arrays = parameters.numpy()[slot]
             self._forward = network.numpy(self._arrays)
 
-    def __reduce__(self) -> tuple[type[Policy], tuple[Network, Distribution, Parameters, str]]:
+    def __reduce__(self) -> tuple[type[Policy], tuple[Network, Distribution, Parameters, str, Packing | None]]:
         # Views and closures over the parameters are made anew.
-        return type(self), (self.network, self.distribution, self.parameters, self.slot)
+        return type(self), (self.network, self.distribution, self.parameters, self.slot, self.packing)
 
     def over(self, flat: np.ndarray) -> Policy:
         """The same policy over a vector in numpy; where the network allows it, without torch ever being loaded."""
         vector: Any = flat
-        return type(self)(self.network, self.distribution, self.parameters.over(vector), self.slot)
+        return type(self)(self.network, self.distribution, self.parameters.over(vector), self.slot, self.packing)
 
     def act(self, observation: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
         """Actions ``[N, ...]`` as they are stored; without noise the most probable ones."""
@@ -69,6 +79,11 @@ class Policy:
         return array
 
     # -- a memory, of policies that have one: a row is [observation, what is remembered, whether an episode starts]
+
+    def keep_bytes(self) -> None:
+        """Let batches keep pictures beside other entries as bytes; networks read them."""
+        front = getattr(self.network, "front", None)
+        self.packing = None if front is None else front.packing
 
     def shape(self, observation: tuple[int, ...]) -> tuple[int, ...]:
         """Of what the policy reads for an observation of a shape."""

@@ -67,6 +67,7 @@ class A2C(ActorCritic):
 @register(
     "algorithm",
     "a2c",
+    reads_bytes=True,
     check=check_on_policy,
     defaults=DEFAULTS,
     slots=("policy", "value"),

@@ -210,6 +210,7 @@ def _check_sequences(recipe: Recipe, options: PPOOptions, frames: int | None) ->
 @register(
     "algorithm",
     "ppo",
+    reads_bytes=True,
     check=check,
     defaults=DEFAULTS,
     slots=("policy", "value"),

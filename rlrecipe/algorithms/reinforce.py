@@ -58,6 +58,7 @@ class Reinforce(ActorCritic):
 @register(
     "algorithm",
     "reinforce",
+    reads_bytes=True,
     check=check_on_policy,
     defaults=DEFAULTS,
     slots=("policy", "value"),

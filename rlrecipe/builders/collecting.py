@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 
 from rlrecipe.builders.constructors import EnvConstructor, options_of
-from rlrecipe.builders.environments import Environments, Spaces, in_phase, make_transforms, spaces_of
+from rlrecipe.builders.environments import Environments, Spaces, in_phase, make_transforms, named, spaces_of
 from rlrecipe.builders.learning import Learner
 from rlrecipe.builders.numbers import Numbers
 from rlrecipe.builders.sections import Section, check, read, refuse
@@ -19,7 +19,7 @@ from rlrecipe.clock import Clock
 from rlrecipe.interfaces import Collector, Exploration, Key, ReplayBuffer, Sampler, Transform
 from rlrecipe.machine import cores
 from rlrecipe.observations import dtype_of, packing_of
-from rlrecipe.packing import Packing
+from rlrecipe.packing import OBSERVATIONS, Packing
 from rlrecipe.policy import Policy
 from rlrecipe.recipe.adapt import shared
 from rlrecipe.recipe.errors import Problem
@@ -29,7 +29,7 @@ from rlrecipe.recipe.schema import Recipe
 from rlrecipe.replay.base import Transitions
 from rlrecipe.streams import Stream, Streams
 from rlrecipe.trainers.minibatches import Minibatches
-from rlrecipe.trainers.replay import OBSERVATIONS, Ratio, Replay
+from rlrecipe.trainers.replay import Ratio, Replay
 
 
 def make_exploration(options: Any, space: Any, num_envs: int, numbers: Numbers) -> Exploration | None:
@@ -177,6 +177,14 @@ def packings(spaces: Spaces) -> dict[Key, Packing]:
     return {} if packing is None else dict.fromkeys(OBSERVATIONS, packing)
 
 
+def batches_of_bytes(recipe: Recipe) -> bool:
+    """Whether batches keep pictures beside other entries as bytes: nobody but networks reads or changes them."""
+    env: Any = recipe.env
+    components = [options.component for options in named(env.transforms).values()]
+    keep = all(one.traits.get("wraps") or one.traits.get("keeps_pictures") for one in components)
+    return bool(recipe.algorithm.component.traits.get("reads_bytes")) and keep and not recipe.hooks
+
+
 def stored_action(spaces: Spaces, policy: Policy | None = None) -> np.ndarray:
     """One row of actions as a policy stores them; without one, as all of this package's do."""
     if policy is not None:
@@ -244,7 +252,8 @@ def make_sampler(
     """Where the sub-batches of updates come from: the newest batch, or the buffer."""
     if buffer is None:
         remembers = learner.policy.front is not None
-        return Minibatches(learner.algorithm, streams.generator(Stream.PERMUTATION), remembers=remembers)
+        rng = streams.generator(Stream.PERMUTATION)
+        return Minibatches(learner.algorithm, rng, remembers=remembers, packing=learner.policy.packing)
     trainer = recipe.trainer
     starts = getattr(recipe.collector, "init_random_frames", 0)
     return Replay(

@@ -15,7 +15,7 @@ from rlrecipe.networks.base import encoder_builder, refuse_pixels
 from rlrecipe.networks.copies import Copies
 from rlrecipe.networks.fed import Fed, Front
 from rlrecipe.networks.mlp import MLP, MLPOptions
-from rlrecipe.observations import entries_of
+from rlrecipe.observations import entries_of, packing_of
 from rlrecipe.recipe.checks import SHARED
 from rlrecipe.recipe.schema import Recipe
 
@@ -38,6 +38,9 @@ def make_networks(recipe: Recipe, spaces: Spaces, distribution: Distribution) ->
     if front is not None:
         networks |= {slot: part for slot in SHARED if (part := getattr(front, slot)) is not None}
         _refuse_unread(recipe, networks, heads)
+    for network in networks.values():
+        if isinstance(network, Fed):
+            network.front.packing = packing_of(spaces.observation, network.front.width - network.front.columns)
     return networks
 
 

@@ -51,8 +51,9 @@ class EpisodeCounter:
         return taken
 
 
-#: Arrays that a collector records.
-RECORDED = ("observation", "next_observation", "action", "reward", "terminated", "truncated", "done")
+#: Arrays that a collector records, of observations and in all.
+OBSERVED = ("observation", "next_observation")
+RECORDED = (*OBSERVED, "action", "reward", "terminated", "truncated", "done")
 
 
 def as_batch(arrays: Mapping[str, np.ndarray]) -> Batch:
@@ -128,6 +129,10 @@ class SyncCollector:
             "truncated": np.zeros((steps, n), np.bool_),
             "done": np.zeros((steps, n), np.bool_),
         }
+        self.packing = None if raw else policy.packing
+        if self.packing is not None:
+            for name in OBSERVED:
+                arrays[name] = np.zeros((steps, n, self.packing.size), np.uint8)
         self.record_into(arrays)
 
     def record_into(self, arrays: dict[str, np.ndarray]) -> None:
@@ -186,13 +191,15 @@ class SyncCollector:
         self.episodes.step(reward, self.envs.over, frames + self.stride)
         if self.exploration is not None and done.any():
             self.exploration.reset(done)
-        arrays["observation"][t], arrays["action"][t] = self.recorded, action
+        self._keep("observation", t, self.recorded)
+        arrays["action"][t] = action
         raw = (following, final, reward)
         for transform in self.transforms:
             following, final, reward = transform.step(following, final, reward, done)
         following, final = self.policy.recall(self.observation, following, final, done)
         recorded, last, gained = raw if self.raw else (following, final, reward)
-        arrays["next_observation"][t], arrays["reward"][t] = last, gained
+        self._keep("next_observation", t, last)
+        arrays["reward"][t] = gained
         # Both flags mean terminated: there is no future to bootstrap from.
         arrays["terminated"][t], arrays["truncated"][t], arrays["done"][t] = (
             terminated,
@@ -201,6 +208,13 @@ class SyncCollector:
         )
         self.observation = np.asarray(following, self.seen)
         self.recorded = np.asarray(recorded, self.kept) if self.raw else self.observation
+
+    def _keep(self, name: str, t: int, rows: Any) -> None:
+        """Record rows ``[N, ...]`` of observations."""
+        if self.packing is None:
+            self.arrays[name][t] = rows
+        else:
+            self.packing.pack(np.asarray(rows, np.float32), self.arrays[name][t])
 
     def state_dict(self) -> State:
         """What the next batch depends on besides the policy and the random streams."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from rlrecipe.interfaces import Encoder, Memory, Network
 from rlrecipe.lazy import np, torch
+from rlrecipe.packing import Packing
 
 Named = Mapping[str, "torch.Tensor"]
 ENCODER, MEMORY = "encoder", "memory"
@@ -24,7 +25,12 @@ class Front:
         encoder: of the whole row; None takes ``chosen`` as they are.
         memory: what follows the encoder.
         chosen: columns of the row that are read where there is no encoder.
+
+    Attributes:
+        packing: how rows that come as bytes are read, if any do.
     """
+
+    packing: Packing | None = None
 
     def __init__(
         self,
@@ -121,6 +127,8 @@ class Fed:
 
     def _inputs(self, params: Named, x: torch.Tensor) -> torch.Tensor:
         width = self.front.width
+        if self.front.packing is not None:
+            x = self.front.packing.unpacked(x)
         if x.shape[-1] == width:
             return self.front(params, x)
         return torch.cat([self.front(params, x[:, :width]), x[:, width:]], -1)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from rlrecipe.interfaces import Batch, OnPolicy, Params, State
+from rlrecipe.packing import Packing, unpacked
 
 
 class Minibatches:
@@ -17,10 +18,18 @@ class Minibatches:
         algorithm: says which rows.
         rng: of their order.
         remembers: whether a memory learns from them, so that they come as sequences.
+        packing: how a batch keeps observations as bytes, if it does; sub-batches have numbers.
     """
 
-    def __init__(self, algorithm: OnPolicy, rng: np.random.Generator, *, remembers: bool = False) -> None:
-        self.algorithm, self.rng, self.remembers = algorithm, rng, remembers
+    def __init__(
+        self,
+        algorithm: OnPolicy,
+        rng: np.random.Generator,
+        *,
+        remembers: bool = False,
+        packing: Packing | None = None,
+    ) -> None:
+        self.algorithm, self.rng, self.remembers, self.packing = algorithm, rng, remembers, packing
         self._rows: Batch = {}
         self._order: Iterator[np.ndarray] = iter(())
 
@@ -47,7 +56,8 @@ class Minibatches:
     def take(self) -> Batch:
         """The next sub-batch ``[B, ...]``."""
         index = torch.from_numpy(next(self._order))
-        return {key: tensor.index_select(0, index.to(tensor.device)) for key, tensor in self._rows.items()}
+        taken = {key: tensor.index_select(0, index.to(tensor.device)) for key, tensor in self._rows.items()}
+        return taken if self.packing is None else unpacked(taken, self.packing)
 
     def after(self, sub_batch: Batch) -> None:
         """Nothing is learned from it."""

@@ -78,6 +78,11 @@ class Points:
         #: Whether the bound is on the joint norm of gradients, or on each of their numbers.
         self.clip_by_norm = True
 
+    @property
+    def show_batches(self) -> bool:
+        """Whether a hook may be shown a batch."""
+        return any(self.ops[point] for point, category in _ALL.items() if category in ("data", "logging"))
+
     def add(self, point: str, op: Op, arguments: dict[str, Any]) -> None:
         """Register ``op`` at ``point``.
 

@@ -10,6 +10,7 @@ import torch
 
 from rlrecipe.clock import Clock
 from rlrecipe.interfaces import Algorithm, Batch, Collector, Sampler, Scalars, State, Stateful
+from rlrecipe.packing import OBSERVATIONS, Packing, unpacked
 from rlrecipe.streams import Streams
 from rlrecipe.trainers.guard import check_batch
 from rlrecipe.trainers.loop import Loop
@@ -51,6 +52,7 @@ class RecipeTrainer(Loop):
         lr: factor on the learning rates by the clock.
         coefficients: the algorithm's schedulable numbers by the clock.
         numbers: other components' scheduled numbers: each is called before a batch, with the clock.
+        packing: how batches keep observations as bytes, if they do; hooks are shown numbers.
     """
 
     update: Update
@@ -71,7 +73,9 @@ class RecipeTrainer(Loop):
         lr: Schedule | None = None,
         coefficients: Mapping[str, Schedule] | None = None,
         numbers: Sequence[Callable[[Clock], None]] = (),
+        packing: Packing | None = None,
     ) -> None:
+        self.packing = packing
         parts: dict[str, Stateful] = {"clock": clock, "streams": streams, "update": update}
         parts |= {"collector": collector, "sampler": sampler}
         super().__init__(clock, streams, parts)
@@ -107,11 +111,11 @@ class RecipeTrainer(Loop):
             self.clock.frames += self.collector.frames_per_batch
             self.episodes = self.collector.episodes.take()
             self.clock.episodes += len(self.episodes)
-            yield batch
+            yield batch if self.packing is None or not self.points.show_batches else unpacked(batch, self.packing)
 
     def _processed(self, batch: Batch) -> Batch:
         """A batch after its hooks, taken in by the sampler: values and advantages, or rows of the buffer."""
-        check_batch(batch)
+        check_batch(self._numbers(batch))
         collected = batch.keys() if not self.points.ops["batch_process"] else set(batch)
         batch = super()._processed(batch)
         try:
@@ -124,6 +128,13 @@ class RecipeTrainer(Loop):
         if self.collector.anew:
             self.sampler.cut()
         return batch
+
+    def _numbers(self, batch: Batch) -> Batch:
+        """A batch with the numbers alone where it has bytes of numbers and pictures."""
+        if self.packing is None:
+            return batch
+        kept = [key for key in OBSERVATIONS if batch[key].dtype == torch.uint8]
+        return {**batch, **{key: self.packing.numbers_of(batch[key]) for key in kept}}
 
     def _begin(self, batch: Batch) -> range:
         return range(self.sampler.begin(batch))

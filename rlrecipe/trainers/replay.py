@@ -10,9 +10,7 @@ import torch
 
 from rlrecipe.clock import Clock
 from rlrecipe.interfaces import Batch, Key, OffPolicy, Params, ReplayBuffer, State, Transform
-
-#: Keys of a sub-batch that hold observations.
-OBSERVATIONS: tuple[Key, ...] = ("observation", ("next", "observation"))
+from rlrecipe.packing import OBSERVATIONS
 
 
 class Ratio:

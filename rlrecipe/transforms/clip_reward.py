@@ -16,7 +16,7 @@ class ClipRewardOptions(RewardTransformOptions):
     max: float = option(1.0, "The most.")
 
 
-@register("transform", "clip_reward")
+@register("transform", "clip_reward", keeps_pictures=True)
 def make_clip_reward(options: ClipRewardOptions, space: gymnasium.spaces.Box, num_envs: int, gamma: float) -> Transform:
     """Clipped rewards."""
     return RewardFunction(lambda reward: np.clip(reward, options.min, options.max))

@@ -128,7 +128,7 @@ def fits(space: gymnasium.Space[Any]) -> str | None:
     return "observation_norm normalises numbers, and networks divide the bytes of a picture by 255 already"
 
 
-@register("transform", "observation_norm", fits=fits)
+@register("transform", "observation_norm", fits=fits, keeps_pictures=True)
 def make_observation_norm(
     options: ObservationNormOptions,
     space: gymnasium.spaces.Box,

@@ -73,7 +73,7 @@ class RewardNorm:
         self.returns[:] = state["returns"]
 
 
-@register("transform", "reward_norm")
+@register("transform", "reward_norm", keeps_pictures=True)
 def make_reward_norm(
     options: RewardNormOptions,
     space: gymnasium.spaces.Box,

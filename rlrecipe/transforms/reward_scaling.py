@@ -16,7 +16,7 @@ class RewardScalingOptions(RewardTransformOptions):
     loc: float = option(0.0, "Added to it.")
 
 
-@register("transform", "reward_scaling")
+@register("transform", "reward_scaling", keeps_pictures=True)
 def make_reward_scaling(
     options: RewardScalingOptions, space: gymnasium.spaces.Box, num_envs: int, gamma: float
 ) -> Transform:

@@ -12,7 +12,7 @@ class SignRewardOptions(RewardTransformOptions):
     """Learn from the sign of each reward (Mnih et al., 2015); reports stay raw."""
 
 
-@register("transform", "sign_reward")
+@register("transform", "sign_reward", keeps_pictures=True)
 def make_sign_reward(options: SignRewardOptions, space: gymnasium.spaces.Box, num_envs: int, gamma: float) -> Transform:
     """The sign of rewards."""
     return RewardFunction(np.sign)

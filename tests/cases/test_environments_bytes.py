@@ -11,10 +11,12 @@ import torch
 from gymnasium import spaces
 
 from rlrecipe.builders.environments import Spaces
+from rlrecipe.errors import Diverged
 from rlrecipe.interfaces import Batch
 from rlrecipe.memory import row_bytes
 from rlrecipe.observations import Rows
 from tests import small
+from tests.parts import Parts
 from tests.replay.small import BOTH
 
 CONV = {"name": "conv", "channels": [4], "kernels": [3], "strides": [3]}
@@ -110,3 +112,85 @@ def test_pictures_that_a_hook_has_scaled_are_told() -> None:
     trainer.register_op("batch_process", Scaled())
     with pytest.raises(ValueError, match=r"keeps whole numbers from 0 to 255: no hook at batch_process may scale them"):
         trainer.train()
+
+
+PPO: dict[str, Any] = {
+    **small.CARTPOLE,
+    "env": DQN["env"],
+    "networks": {"policy": {"num_cells": [8]}, "value": {"num_cells": [8]}, "encoder": PER_KEY},
+    "trainer": {"total_frames": 128, "log_interval": 100},
+    "runtime": {"compile": "off"},
+}
+ON_POLICY: dict[str, Any] = {
+    "per_key": PPO,
+    "normalised": {**PPO, "env": {**PPO["env"], "transforms": ["observation_norm", "reward_norm"]}},
+    "a memory": {**PPO, "networks": {**PPO["networks"], "memory": {"name": "gru", "hidden_size": 4}}},
+    "inputs": {
+        **PPO,
+        "algorithm": "a2c",
+        "networks": {
+            "policy": {"num_cells": [8]},
+            "value": {"num_cells": [8], "inputs": ["speed"]},
+            "encoder": {**CONV, "inputs": ["image"]},
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("name", ON_POLICY)
+def test_batches_keep_them_as_bytes_and_what_is_learned_is_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    collected = small.build(ON_POLICY[name]).trainer.collector.collect()
+    assert collected["observation"].dtype == collected["next", "observation"].dtype == torch.uint8
+    more = 4 + 1 if name == "a memory" else 0
+    assert collected["observation"].shape == (32, 2, PICTURE + 4 * (NUMBERS + more))
+    kept_as_bytes = trained(ON_POLICY[name])
+    monkeypatch.setattr("rlrecipe.build.batches_of_bytes", lambda recipe: False)
+    assert small.build(ON_POLICY[name]).trainer.collector.collect()["observation"].dtype == torch.float32
+    assert trained(ON_POLICY[name]) == kept_as_bytes
+
+
+class Seen:
+    """A hook that keeps what it is shown of observations."""
+
+    reads_mapping = True
+
+    def __init__(self) -> None:
+        self.rows: list[torch.Tensor] = []
+
+    def __call__(self, batch: Batch) -> None:
+        self.rows.append(batch["observation"].clone())
+
+
+def test_hooks_are_shown_numbers_and_change_nothing() -> None:
+    seen, trainer = Seen(), small.build(PPO).trainer
+    trainer.register_op("batch_process", seen)
+    trainer.train()
+    assert trainer.update.parameters.flat.numpy().tobytes() == trained(PPO)
+    assert [rows.shape for rows in seen.rows] == [(32, 2, PICTURE + NUMBERS)] * 2
+    assert {rows.dtype for rows in seen.rows} == {torch.float32}
+    assert set(seen.rows[0][..., 4 : 4 + PICTURE].flatten().tolist()) == {0.0, 200.0}
+
+
+def test_a_number_that_is_not_finite_is_found_beside_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    reset = Parts.reset
+
+    def broken(env: Parts, **given: Any) -> Any:
+        observation, info = reset(env, **given)
+        return {**observation, "speed": np.array([0.0, np.nan], np.float32)}, info
+
+    trainer = small.build(PPO).trainer
+    monkeypatch.setattr(Parts, "reset", broken)
+    with pytest.raises(Diverged, match="in the collected batch: observation"):
+        trainer.train()
+
+
+@pytest.mark.parametrize(
+    ("hooks", "row"), [([], 2 * (PICTURE + 4 * NUMBERS)), (["nan_guard"], 8 * (PICTURE + NUMBERS))]
+)
+def test_a_batch_that_does_not_fit_is_counted_as_it_is_kept(
+    hooks: list[str], row: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rlrecipe.memory.free_memory", lambda: 1000)
+    found = small.problems({**PPO, "hooks": hooks})
+    (message,) = [text for code, path, text, _ in found if (code, path) == ("E303", "collector.frames_per_batch")]
+    assert f"64 frames x {row + 8 + 4 + 3} bytes" in message

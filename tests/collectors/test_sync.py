@@ -22,6 +22,8 @@ TRUNCATED = (4, False, True)
 class One:
     """Acts on one number; this test's policy has no network."""
 
+    packing = None
+
     def __init__(self) -> None:
         self.acted: list[float] = []
 
