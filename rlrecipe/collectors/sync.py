@@ -117,6 +117,8 @@ class SyncCollector:
         self.recorded: np.ndarray | None = None
         steps, n = options.frames_per_batch // envs.num_envs, envs.num_envs
         shape = policy.shape(envs.single_observation_space.shape or ())
+        #: Of the rows that the policy sees at once; a batch may keep them as bytes.
+        self.shape = (n, *shape)
         seen, kept = self._dtypes()
         self.seen, self.kept = seen, kept if raw else seen
         action = policy.act(np.zeros((n, *shape), seen), None)
@@ -233,7 +235,7 @@ class SyncCollector:
         Raises:
             ValueError: what was observed last is no row of each environment.
         """
-        expected = self.arrays["observation"].shape[1:]
+        expected = self.shape
         for name in ("observation", "recorded"):
             if state[name] is not None and np.shape(state[name]) != expected:
                 raise ValueError(f"{name} has the shape {np.shape(state[name])}, expected {expected}")

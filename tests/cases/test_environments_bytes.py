@@ -194,3 +194,12 @@ def test_a_batch_that_does_not_fit_is_counted_as_it_is_kept(
     found = small.problems({**PPO, "hooks": hooks})
     (message,) = [text for code, path, text, _ in found if (code, path) == ("E303", "collector.frames_per_batch")]
     assert f"64 frames x {row + 8 + 4 + 3} bytes" in message
+
+
+def test_a_run_whose_batches_are_bytes_is_resumed_exactly(tmp_path: Path) -> None:
+    recipe = {**PPO, "evaluation": {"episodes": 0}}
+    whole = small.train(recipe, tmp_path / "whole").run_dir
+    resumed = small.train(recipe, tmp_path / "resumed", "trainer.total_frames=64").run_dir
+    assert small.go_on(resumed, "trainer.total_frames=128").outcome.code == 0
+    assert small.policy_bytes(resumed) == small.policy_bytes(whole)
+    assert not (resumed / "checkpoints/damaged").exists()
