@@ -98,6 +98,7 @@ def stretch(
         session.trainer.boundaries.append(stop)
         prepare(session)
         if session.clock.frames < until:
+            session.catch_up()
             session.trainer.train()
         if session.signals.received is not None:
             raise StoppedError("stopped in the middle of a stretch")

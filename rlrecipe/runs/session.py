@@ -144,7 +144,7 @@ class Session:
                 settle()
                 self.recorder.open(self.recipe.loggers)
                 self.display.start()
-                self._catch_up()
+                self.catch_up()
                 if self.signals.received is not None:
                     self.trainer.interrupt("signal")
                 self.trainer.train()
@@ -167,7 +167,7 @@ class Session:
                 self._status(outcome.state, outcome.reason)
         return outcome
 
-    def _catch_up(self) -> None:
+    def catch_up(self) -> None:
         """Make the evaluation that a signal cut short in the session before."""
         if self.evaluation.pending and self._row(evaluates=True) and self._better and not self.trainer.complete:
             self.checkpoints.save()

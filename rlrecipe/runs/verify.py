@@ -240,6 +240,9 @@ def _difference(
         if start is None:
             # As a run begins.
             session.checkpoints.save()
+        if end.tree["evaluation"]["pending"]:
+            # A signal cut the evaluation short that is due there; it was made up for after this checkpoint.
+            session.evaluation.evaluator.interrupted = lambda: session.clock.frames >= frames
 
     with stretch(run_dir, start, recipe, frames, begin) as session:
         if session.trainer.complete and frames:
@@ -249,6 +252,8 @@ def _difference(
         if name not in session.store.names():
             return f"frame {frames}: {name} became {session.store.names()[-1]}"
         again = session.store.load(name)
+        session.evaluation.evaluator.interrupted = lambda: False
+        session.catch_up()
         before = int(start.manifest["frames"]) if start is not None else -1
         row = first_row(run_dir, session.run.path, before, frames)
         files, files_again = end.manifest["files"], again.manifest["files"]
