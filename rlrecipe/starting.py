@@ -12,9 +12,8 @@ from rlrecipe.interfaces import Entry
 from rlrecipe.observations import entries_of
 from rlrecipe.recipe.errors import Problem, RecipeError
 from rlrecipe.recipe.registry import Component, find
+from rlrecipe.recipe.template import LENGTH
 
-#: The environment of a recipe to start from, by the kind of its actions.
-USUAL = {"Discrete": "CartPole-v1", "Box": "Pendulum-v1"}
 #: The usual preprocessing of Atari's games.
 ATARI = {
     "kwargs": {"frameskip": 1, "repeat_action_probability": 0.0},
@@ -22,25 +21,19 @@ ATARI = {
 }
 #: Side of the smallest picture that the usual convolutions fit into, and rows of pictures that most machines keep.
 SIDE, ROWS = 36, 20_000
-LENGTH = {"total_frames": 100_000}
 
 
-def starting(algorithm: str, env: str | None) -> tuple[dict[str, Any], list[Problem]]:
+def starting(algorithm: str, env: str) -> tuple[dict[str, Any], list[Problem]]:
     """The sections of a recipe to start from, and why they do not go together.
 
     Args:
         algorithm: its name.
-        env: the environment's id; by default a small one that the algorithm acts in.
+        env: the environment's id.
 
     Raises:
         UnknownComponent: there is no such algorithm.
     """
-    component = find("algorithm", algorithm)
-    if env is None:
-        kind = next((kind for kind in USUAL if kind in component.traits["acts_in"]), "Discrete")
-        own = component.traits.get("starts_with", {}).get(kind, {})
-        return {"env": USUAL[kind], "algorithm": {"name": algorithm, **own}, "trainer": LENGTH}, []
-    return _in_env(component, {"env_name": env, **(ATARI if env.startswith("ALE/") else {})})
+    return _in_env(find("algorithm", algorithm), {"env_name": env, **(ATARI if env.startswith("ALE/") else {})})
 
 
 def _in_env(algorithm: Component, env: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:

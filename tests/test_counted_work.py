@@ -85,6 +85,8 @@ def test_calls_of_an_evaluations_step(tmp_path: Path) -> None:
         nonlocal evaluation
         evaluation = session.evaluation.evaluator.run(2)
 
+    # The second one finds out how its environments are used again.
+    evaluate()
     evaluate()
     counted = calls(evaluate)
     session.close()
@@ -103,6 +105,6 @@ def test_a_run_imports_only_what_it_needs(tmp_path: Path) -> None:
     assert code == 0
     assert [name for name in HEAVY if name in modules] == []
     own = [name for name in modules if name.startswith("rlrecipe")]
-    assert len(own) < 140
+    assert len(own) < 170
     # Without torch's own, which differ from one version to the next.
     assert len([name for name in modules if not name.startswith("torch")]) < 1700

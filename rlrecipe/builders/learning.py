@@ -140,24 +140,28 @@ def make_parameters(
         algorithm: whose objectives say what is moved together, and which may have parameters, too.
         generator: of the networks' first weights.
     """
+    tensors = _initial(networks, own, algorithm, generator)
+    return Parameters(tensors, shared=shared_slots(networks))
+
+
+def _initial(
+    networks: Mapping[str, Network], own: Mapping[str, Any], algorithm: Algorithm, generator: torch.Generator
+) -> dict[str, Mapping[str, torch.Tensor]]:
+    """Initial values by slot and name, in the order of the flat vector."""
     tensors = {slot: network.init(generator) for slot, network in networks.items()}
     for slot, further in (*own.items(), *algorithm.init().items()):
         tensors[slot] = {**tensors.get(slot, {}), **further}
-    shared = shared_slots(networks)
-    move_shared(algorithm, tuple(slot for slot in shared if tensors[slot]))
+    move_shared(algorithm, tuple(slot for slot in shared_slots(networks) if tensors[slot]))
     order = dict.fromkeys([*(slot for objective in algorithm.objectives for slot in objective.slots), *tensors])
-    return Parameters({slot: tensors[slot] for slot in order}, shared=shared)
+    return {slot: tensors[slot] for slot in order}
 
 
-def _parts(recipe: Recipe, spaces: Spaces, streams: Streams) -> tuple[Any, Distribution, Any, Parameters]:
-    """The network that acts, its distribution, the algorithm, and the parameters of all."""
-    slot, options = acting_slot(recipe), distribution_options(recipe, spaces.action)
+def _parts(recipe: Recipe, spaces: Spaces) -> tuple[Mapping[str, Network], Distribution, Algorithm]:
+    """The networks by slot, the distribution of the one that acts, and the algorithm."""
+    options = distribution_options(recipe, spaces.action)
     distribution: Distribution = options.component.build(options, spaces.action)
     networks = make_networks(recipe, spaces, distribution)
-    algorithm = make_loss(recipe, networks, distribution)
-    generator = streams.torch(Stream.INITIALISATION)
-    parameters = make_parameters(networks, {slot: distribution.init()}, algorithm, generator)
-    return networks[slot], distribution, algorithm, parameters
+    return networks, distribution, make_loss(recipe, networks, distribution)
 
 
 def count_parameters(recipe: Recipe, spaces: Spaces) -> int:
@@ -167,16 +171,23 @@ def count_parameters(recipe: Recipe, spaces: Spaces) -> int:
     """
     try:
         with torch.device("meta"):
-            return _parts(recipe, spaces, Streams(recipe.seed))[-1].flat.numel()
+            networks, distribution, algorithm = _parts(recipe, spaces)
+            own = {acting_slot(recipe): distribution.init()}
+            generator = Streams(recipe.seed).torch(Stream.INITIALISATION)
+            # Not as one vector: joining tensors without numbers loads torch's compiler, three seconds of a start.
+            values = _initial(networks, own, algorithm, generator).values()
+            return sum(tensor.numel() for named in values for tensor in named.values())
     except Exception:
         return 0
 
 
 def make_learner(recipe: Recipe, spaces: Spaces, streams: Streams, device: torch.device) -> Learner:
     """Policy, algorithm and their parameters, as they are before training."""
-    network, distribution, algorithm, parameters = _parts(recipe, spaces, streams)
+    networks, distribution, algorithm = _parts(recipe, spaces)
+    slot, generator = acting_slot(recipe), streams.torch(Stream.INITIALISATION)
+    parameters = make_parameters(networks, {slot: distribution.init()}, algorithm, generator)
     parameters.flat = parameters.flat.to(device)
-    return Learner(Policy(network, distribution, parameters, acting_slot(recipe)), algorithm, parameters)
+    return Learner(Policy(networks[slot], distribution, parameters, slot), algorithm, parameters)
 
 
 def make_target_updater(

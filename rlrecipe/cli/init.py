@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,7 +14,7 @@ from rlrecipe.recipe.errors import Place, PlacedProblem, Problem, RecipeError
 from rlrecipe.recipe.imports import load_given
 from rlrecipe.recipe.messages import nearest
 from rlrecipe.recipe.registry import UnknownComponent
-from rlrecipe.recipe.template import template
+from rlrecipe.recipe.template import template, usual
 
 
 def recipe(algorithm: str = "ppo", env: str | None = None, imports: Sequence[str] = ()) -> str:
@@ -23,20 +23,24 @@ def recipe(algorithm: str = "ppo", env: str | None = None, imports: Sequence[str
     Raises:
         RecipeError: there is no such algorithm or environment, or the algorithm cannot learn in it.
     """
-    # gymnasium, but not torch.
-    from rlrecipe.starting import starting
-
     _, problems = load_given(imports)
     if problems:
         raise RecipeError(problems)
     try:
-        sections, wrong = starting(algorithm, env)
+        sections, wrong = (usual(algorithm), []) if env is None else _in(algorithm, env)
     except UnknownComponent as error:
         wrong = [Problem("E201", ("algorithm",), unknown(error), nearest(algorithm, error.names))]
     placed = [_placed(problem, algorithm, env or "") for problem in wrong]
     if placed:
         raise RecipeError(placed)
     return template({**sections, **({"imports": list(imports)} if imports else {})}, imports)
+
+
+def _in(algorithm: str, env: str) -> tuple[dict[str, Any], list[Problem]]:
+    # gymnasium, but not torch.
+    from rlrecipe.starting import starting
+
+    return starting(algorithm, env)
 
 
 def _placed(problem: Problem, algorithm: str, env: str) -> PlacedProblem:

@@ -23,7 +23,6 @@ from rlrecipe.errors import EnvironmentWarning
 from rlrecipe.interfaces import Exploration, State, Transform
 from rlrecipe.lazy import np, torch
 from rlrecipe.signals import leave_to_parent
-from rlrecipe.wrappers.checked import told
 
 if TYPE_CHECKING:
     from rlrecipe.policy import Policy
@@ -249,6 +248,9 @@ def main(pipe: int, file: int) -> None:
         # The other process is gone, and there is nobody to tell.
         return
     except BaseException as error:
+        # Not before: options of this kind of collector are read without gymnasium.
+        from rlrecipe.wrappers.checked import told
+
         connection.send((False, (told(error), traceback.format_exc())))
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
-from rlrecipe.envs.base import EnvOptions
+from rlrecipe.envs.base import EnvOptions, is_users_env
 from rlrecipe.headless import choose_renderer, hide_windows
 from rlrecipe.lazy import gymnasium
 from rlrecipe.recipe.errors import ENV, Problem
-from rlrecipe.recipe.imports import is_users
 from rlrecipe.recipe.names import ENV_ID, Arguments
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
@@ -24,20 +22,11 @@ if TYPE_CHECKING:
 WORDS = frozenset(("render_mode", "map_name", "desc", "obs_type", "camera_name"))
 
 
-def _is_users(others: Mapping[str, Any]) -> bool:
-    """Whether an environment's code is the user's own: imported with consent, or part of the program that runs."""
-    registered = sys.modules.get("gymnasium")
-    spec = registered.registry.get(others.get("env_name")) if registered is not None else None
-    entry = spec.entry_point if spec is not None else None
-    module = entry.partition(":")[0] if isinstance(entry, str) else getattr(entry, "__module__", None)
-    return isinstance(module, str) and is_users(module)
-
-
 class GymOptions(EnvOptions):
     """An environment by its gymnasium id."""
 
     env_name: Annotated[str, ENV_ID] = option(..., "The id, such as CartPole-v1.", min_length=1)
-    kwargs: Annotated[dict[str, Any], Arguments(WORDS, free=_is_users)] = option(
+    kwargs: Annotated[dict[str, Any], Arguments(WORDS, free=is_users_env)] = option(
         {}, "Arguments of the environment's constructor; those of installed environments hold numbers and plain words."
     )
 

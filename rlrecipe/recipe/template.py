@@ -10,6 +10,7 @@ import yaml
 from rlrecipe.recipe.dump import Dumper, data
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Options
+from rlrecipe.recipe.registry import find
 from rlrecipe.recipe.schema import Recipe
 
 #: Column at which comments start, where a line leaves room.
@@ -19,6 +20,22 @@ _HEAD = """\
 # A recipe: `rlrecipe run FILE` trains it, `rlrecipe validate FILE` checks it.
 # Every line but env, algorithm and the length of the run may go: it says the default.
 """
+
+#: The environment of a recipe to start from, by the kind of its actions.
+_USUAL = {"Discrete": "CartPole-v1", "Box": "Pendulum-v1"}
+LENGTH = {"total_frames": 100_000}
+
+
+def usual(algorithm: str) -> dict[str, Any]:
+    """The sections of a recipe to start from, in a small environment that an algorithm acts in.
+
+    Raises:
+        UnknownComponent: there is no such algorithm.
+    """
+    traits = find("algorithm", algorithm).traits
+    kind = next((kind for kind in _USUAL if kind in traits["acts_in"]), "Discrete")
+    own = traits.get("starts_with", {}).get(kind, {})
+    return {"env": _USUAL[kind], "algorithm": {"name": algorithm, **own}, "trainer": LENGTH}
 
 
 def template(sections: Mapping[str, Any], imports: Sequence[str] = ()) -> str:

@@ -124,7 +124,7 @@ class Checked(gymnasium.Wrapper[Any, Any, Any, Any]):
                 reward if type(reward) in NUMBERS else reward_of(reward),
                 terminated if type(terminated) in FLAGS else flag_of("terminated", terminated),
                 truncated if type(truncated) in FLAGS else flag_of("truncated", truncated),
-                self._info(info),
+                info if type(info) is dict else self._info(info),
             )
         except Misfit as misfit:
             self._refuse("step", misfit)

@@ -78,6 +78,8 @@ def test_lines_and_their_log_keep_their_shape(tmp_path: Path, capsys: pytest.Cap
 
 def test_a_recipe_is_shown_exactly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     family = "👨\u200d👩"
-    (tmp_path / "r.yaml").write_text(f'extends: ppo/cartpole\nenv: {{kwargs: {{x: "{family}"}}}}\n', encoding="utf-8")
+    (tmp_path / "r.yaml").write_text(
+        f'extends: ppo/cartpole\nhooks: [{{name: log_scalar, key: [next, "{family}"]}}]\n', encoding="utf-8"
+    )
     assert main(["show", str(tmp_path / "r.yaml")]) == 0
     assert family in capsys.readouterr().out

@@ -191,7 +191,10 @@ def test_a_failure_of_the_environment_ends_with_1_and_without_a_traceback(
     rlrecipe: Commands, own_components: None
 ) -> None:
     Path("broken.py").write_text(
-        MAZE.read_text().replace('"""One cell left or right."""', "1 / 0").replace('"maze"', '"broken"')
+        # After more steps than a probe takes.
+        MAZE.read_text()
+        .replace('"""One cell left or right."""', "self.taken = getattr(self, 'taken', 0) + 1; 1 / (self.taken < 60)")
+        .replace('"maze"', '"broken"')
     )
     recipe = {**SHORT, "env": {"name": "broken", "num_envs": 2}}
     answer = rlrecipe("run", rlrecipe.recipe(recipe), "--run-dir", "here", "--import", "broken.py")

@@ -17,8 +17,8 @@ OPENING = frozenset(
 ALLOWED = {
     ("hooks/lr_scheduler_hook.py", "read_text"): "reads torch's own source",
     ("checkpoint/backends/dcp.py", "read_bytes"): "in a temporary folder of its own",
-    ("checkpoint/backends/dcp.py", "write_bytes"): "in a temporary folder of its own",
     ("runs/session.py", "open"): "Recorder.open starts loggers",
+    ("runs/recorder.py", "open"): "likewise",
     ("runs/profile.py", "read_text"): "reads what the kernel says of this process",
     ("runs/imports.py", "read_bytes"): "reads the user's own files, too",
 }

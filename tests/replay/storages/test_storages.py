@@ -117,4 +117,4 @@ def test_a_storage_for_less_than_a_step_is_a_problem(size: int, num_envs: int, c
     )
     problems = list(check(recipe))
     assert [problem.code for problem in problems] == codes
-    assert all(problem.suggestion == "make max_size 8 or more" for problem in problems)
+    assert all(problem.suggestion == "make replay_buffer.storage.max_size 8 or more" for problem in problems)
