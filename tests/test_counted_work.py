@@ -85,12 +85,11 @@ def test_calls_of_an_evaluations_step(tmp_path: Path) -> None:
         nonlocal evaluation
         evaluation = session.evaluation.evaluator.run(2)
 
-    # The second one finds out how its environments are used again.
-    evaluate()
     evaluate()
     counted = calls(evaluate)
     session.close()
-    assert counted / max(evaluation.lengths) <= 80
+    # A third of them build its two environments, and look at what their resets take.
+    assert counted / max(evaluation.lengths) <= 104
 
 
 def test_a_run_imports_only_what_it_needs(tmp_path: Path) -> None:
