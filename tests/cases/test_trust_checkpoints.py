@@ -197,8 +197,7 @@ def test_a_file_of_holes_is_refused_before_it_is_read(
         (folder / file).rename(folder / "aside")
         seal(folder, manifest)
         (folder / "aside").rename(folder / file)
-    expected = 2 if file.startswith("..") else 5
-    assert main(["resume", str(folder), "-s", "trainer.total_frames=192"]) == expected
+    assert main(["resume", str(folder), "-s", "trainer.total_frames=192"]) == 5
     assert "bytes" in capsys.readouterr().err
 
 
