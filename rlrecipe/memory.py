@@ -12,7 +12,7 @@ import gymnasium
 
 from rlrecipe.builders.collecting import batches_of_bytes
 from rlrecipe.builders.environments import Spaces
-from rlrecipe.builders.learning import count_parameters
+from rlrecipe.builders.learning import count_many
 from rlrecipe.machine import free_memory, tightest, total_memory
 from rlrecipe.observations import dtype_of, packing_of
 from rlrecipe.recipe.errors import ENV, Problem
@@ -38,7 +38,7 @@ def memory_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
 
 
 def _networks(recipe: Recipe, spaces: Spaces) -> list[Problem]:
-    count, there = count_parameters(recipe, spaces), free_memory()
+    count, there = count_many(recipe, spaces), free_memory()
     if COPIES * NUMBER * count <= there:
         return []
     message = (

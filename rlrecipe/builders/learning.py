@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
+import numpy as np
 import torch
 
 from rlrecipe.builders.acting import space_problem
@@ -21,7 +22,7 @@ from rlrecipe.observations import Rows
 from rlrecipe.parameters import Parameters
 from rlrecipe.policy import Policy
 from rlrecipe.recipe.errors import ENV, Problem
-from rlrecipe.recipe.options import Slot
+from rlrecipe.recipe.options import Options, Slot
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.values import Duration
 from rlrecipe.streams import Stream, Streams
@@ -164,6 +165,34 @@ def _parts(recipe: Recipe, spaces: Spaces) -> tuple[Mapping[str, Network], Distr
     return networks, distribution, make_loss(recipe, networks, distribution)
 
 
+#: Networks that cannot have more parameters than this are not counted: they fit wherever torch does.
+FEW = 1 << 26
+
+
+def _widths(value: Any) -> Iterator[int]:
+    """Every whole number in the options of networks."""
+    if isinstance(value, Options):
+        value = vars(value)
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for each in value:
+            yield from _widths(each)
+    elif isinstance(value, int):
+        yield int(value)
+
+
+def _small(recipe: Recipe, spaces: Spaces) -> bool:
+    """Whether a recipe's numbers alone say that its networks have few parameters."""
+    sides = [int(np.prod(space.shape or ())) for space in (spaces.observation, spaces.action)]
+    sides += [
+        int(space.n) for space in (spaces.observation, spaces.action) if isinstance(space, gymnasium.spaces.Discrete)
+    ]
+    widths = [*_widths(recipe.networks), *sides]
+    # As if each number were a layer between two of the widest, in a few networks and their copies.
+    return 8 * len(widths) * max(widths) ** 2 <= FEW
+
+
 def count_parameters(recipe: Recipe, spaces: Spaces) -> int:
     """How many parameters a recipe's networks and losses have; none is allocated.
 
@@ -179,6 +208,11 @@ def count_parameters(recipe: Recipe, spaces: Spaces) -> int:
             return sum(tensor.numel() for named in values for tensor in named.values())
     except Exception:
         return 0
+
+
+def count_many(recipe: Recipe, spaces: Spaces) -> int:
+    """As ``count_parameters``, but 0 for few: counting loads a second's worth of torch."""
+    return 0 if _small(recipe, spaces) else count_parameters(recipe, spaces)
 
 
 def make_learner(recipe: Recipe, spaces: Spaces, streams: Streams, device: torch.device) -> Learner:

@@ -13,7 +13,7 @@ import numpy as np
 from rlrecipe.builders.environments import Spaces, make_transforms
 from rlrecipe.builders.learning import (
     action_problems,
-    count_parameters,
+    count_many,
     make_learner,
     network_problems,
     observation_problems,
@@ -150,7 +150,7 @@ def _spaces(checkpoint: Checkpoint, recipe: Recipe) -> Spaces:
     for problem in problems or network_problems(recipe, spaces):
         raise UnfitState(f"{checkpoint.folder} cannot be taken up: {problem.message}")
     # Before they are built: a recipe may ask for more than this machine has.
-    asked, there = count_parameters(recipe, spaces), sum(tensor.numel() for tensor in checkpoint.parameters.values())
+    asked, there = count_many(recipe, spaces), sum(tensor.numel() for tensor in checkpoint.parameters.values())
     if asked > there:
         message = f"its recipe's networks have {asked:,} parameters, and it holds {there:,}"
         raise UnfitState(f"{checkpoint.folder} cannot be taken up: {message}")
