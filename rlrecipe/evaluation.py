@@ -225,7 +225,8 @@ class Evaluator:
                 shown[k] = np.array(seen)
                 returns[at[k]] += float(reward)
                 lengths[at[k]] += 1
-                self._picture(k, at[k])
+                if self.camera is not None:
+                    self._picture(k, at[k])
                 ended = terminated or truncated or lengths[at[k]] == frames
                 cut += not ended and lengths[at[k]] == most
                 if ended or lengths[at[k]] == most:

@@ -88,8 +88,7 @@ def test_calls_of_an_evaluations_step(tmp_path: Path) -> None:
     evaluate()
     counted = calls(evaluate)
     session.close()
-    # A third of them build its two environments, and look at what their resets take.
-    assert counted / max(evaluation.lengths) <= 104
+    assert counted / max(evaluation.lengths) <= 80
 
 
 def test_a_run_imports_only_what_it_needs(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 import weakref
 from typing import Any, NoReturn
@@ -13,6 +12,7 @@ from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
 from rlrecipe.errors import EnvironmentFault, EnvironmentWarning
 from rlrecipe.wrappers.answers import Misfit, flag_of, observation_of, reward_of, shown, widened
+from rlrecipe.wrappers.resetting import arguments_of
 
 Env = gymnasium.Env[Any, Any]
 #: Types of rewards and flags that need no second look.
@@ -56,7 +56,7 @@ class Checked(gymnasium.Wrapper[Any, Any, Any, Any]):
             self.observation_space = outer
         usual = isinstance(self.space, gymnasium.spaces.Box) and outer is self.space
         self._shape, self._dtype = (self.space.shape, self.space.dtype) if usual else (None, None)
-        self._takes, self._stepped = _parameters(env.unwrapped), env
+        self._takes, self._stepped = arguments_of(env.unwrapped.reset), env
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """The first observation.
@@ -203,14 +203,3 @@ def told(error: BaseException) -> str:
     """An exception in one line."""
     text = str(error).split("\n")[0]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _parameters(env: Env) -> tuple[str, ...]:
-    """Which of a reset's arguments an environment takes: older ones know no ``options``."""
-    try:
-        parameters = inspect.signature(env.reset).parameters
-    except (TypeError, ValueError):
-        return ("seed", "options")
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return ("seed", "options")
-    return tuple(name for name in ("seed", "options") if name in parameters)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from types import MethodType
 from typing import Any
 
 import gymnasium
@@ -24,7 +26,7 @@ def begin_with(env: Env, options: Mapping[str, Any]) -> None:
         UnbuildableError: there are options, and the environment's own reset takes none.
     """
     for layer in _layers(env):
-        taken = _taken(layer.reset)
+        taken = arguments_of(layer.reset)
         if options and layer is env.unwrapped and "options" not in taken:
             message = f"the reset of {type(layer).__name__} takes no options"
             raise UnbuildableError(("reset_options",), message, "remove it")
@@ -42,9 +44,15 @@ def _layers(env: Any) -> Iterator[Any]:
     yield env
 
 
-def _taken(reset: Reset) -> set[str]:
-    """Which of gymnasium's arguments a reset takes."""
-    both = {"seed", "options"}
+def arguments_of(reset: Reset) -> frozenset[str]:
+    """Which of gymnasium's arguments, ``seed`` and ``options``, a reset takes: older ones know no options."""
+    # Asked once for a class: an evaluation may build its environments each time.
+    return _asked(reset.__func__) if isinstance(reset, MethodType) else _asked.__wrapped__(reset)
+
+
+@functools.lru_cache(maxsize=256)
+def _asked(reset: Reset) -> frozenset[str]:
+    both = frozenset({"seed", "options"})
     try:
         parameters = inspect.signature(reset).parameters
     except (TypeError, ValueError):
@@ -54,7 +62,7 @@ def _taken(reset: Reset) -> set[str]:
     return both & parameters.keys()
 
 
-def _lenient(layer: Any, reset: Reset, taken: set[str]) -> Reset:
+def _lenient(layer: Any, reset: Reset, taken: frozenset[str]) -> Reset:
     def lenient(*, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         if seed is not None and "seed" not in taken and isinstance(layer.unwrapped, gymnasium.Env):
             # Its generator, which gymnasium's own reset seeds.

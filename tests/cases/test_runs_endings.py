@@ -143,7 +143,7 @@ def test_in_python_no_component_ends_the_program(raising: dict[str, Callable[[],
 def test_what_cannot_be_closed_keeps_nothing_open(tmp_path: Path) -> None:
     session = small.open_session(small.CARTPOLE, tmp_path / "run")
     # As an environment's may.
-    session.trainer.collector.close = raises(SystemExit(3))  # type: ignore[method-assign]
+    session.trainer.collector.close = raises(SystemExit(3))  # type: ignore[method-assign]  # what third-party code may do
     assert session.train().code == 0
     assert session.recorder.metrics.rows()
     assert status(tmp_path / "run")["state"] == "finished"
