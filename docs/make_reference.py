@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import rlrecipe
+from rlrecipe.loop.points import CATEGORIES, POINTS
 from rlrecipe.recipe.bundled import bundled, bundled_file
 from rlrecipe.recipe.describe import SECTIONS, Description, components, kinds
 from rlrecipe.recipe.dump import to_yaml
 from rlrecipe.recipe.errors import CODES
 from rlrecipe.recipe.registry import find
-from rlrecipe.trainers.points import CATEGORIES, POINTS
 
 TARGET = Path(__file__).with_name("reference.md")
 PACKAGE = Path(rlrecipe.__file__).resolve().parent

@@ -6,7 +6,9 @@ In Python: ``train`` runs a recipe, ``load_policy`` gives a callable from observ
 
 from __future__ import annotations
 
-# Nothing is imported here: the command line begins with this file, and takes care of signals after it.
+# Hardly anything is imported here: the command line begins with this file, and takes care of signals after it.
+from rlrecipe.system.moved import install
+
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
@@ -14,10 +16,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from rlrecipe.recipe.options import Options, Slot, option
+    from rlrecipe.recipe.options import Options, option
     from rlrecipe.recipe.registry import register
+    from rlrecipe.recipe.slots import Slot
     from rlrecipe.recipe.values import Duration, schedulable
-    from rlrecipe.runs.policy import LoadedPolicy
+    from rlrecipe.runs.load_policy import LoadedPolicy
     from rlrecipe.runs.training import Result
 
 __all__ = ["Duration", "Options", "Slot", "fork", "load_policy", "option", "register", "schedulable", "train"]
@@ -25,12 +28,15 @@ __all__ = ["Duration", "Options", "Slot", "fork", "load_policy", "option", "regi
 #: What a component of one's own is made with, by the module that has it.
 _PARTS = {
     "Options": "recipe.options",
-    "Slot": "recipe.options",
+    "Slot": "recipe.slots",
     "option": "recipe.options",
     "register": "recipe.registry",
     "Duration": "recipe.values",
     "schedulable": "recipe.values",
 }
+
+
+install()
 
 
 def __getattr__(name: str) -> Any:
@@ -47,11 +53,11 @@ def __dir__() -> list[str]:
 
 
 def load_policy(path: str | Path, **options: Any) -> LoadedPolicy:
-    """The policy of a run directory or checkpoint (``rlrecipe.runs.policy.load_policy``)."""
+    """The policy of a run directory or checkpoint (``rlrecipe.runs.load_policy.load_policy``)."""
     from pathlib import Path
 
-    from rlrecipe.paths import expanded
-    from rlrecipe.runs import policy
+    from rlrecipe.runs import load_policy as policy
+    from rlrecipe.system.paths import expanded
 
     return policy.load_policy(Path(expanded(str(path))), **options)
 
@@ -93,10 +99,10 @@ def train(
 
     # Before anything imports torch.
     choose()
-    from rlrecipe.paths import expanded
     from rlrecipe.recipe.overrides import overrides_of
     from rlrecipe.runs.progress import Display
     from rlrecipe.runs.start import run
+    from rlrecipe.system.paths import expanded
 
     if isinstance(recipe, str | Path):
         recipe = type(recipe)(expanded(str(recipe)))
@@ -160,10 +166,10 @@ def fork(
 
     # Before anything imports torch.
     choose()
-    from rlrecipe.paths import expanded
     from rlrecipe.recipe.overrides import overrides_of
     from rlrecipe.runs import fork as forking
     from rlrecipe.runs.progress import Display
+    from rlrecipe.system.paths import expanded
 
     result = forking.fork(
         Path(expanded(str(path))),

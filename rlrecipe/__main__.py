@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from rlrecipe.descriptors import Lenient
+    from rlrecipe.system.descriptors import Lenient
 
 #: Commands that train: stopped, they go on when they are called again; what they answer stands in the run's folder.
 TRAINING = ("run", "resume", "fork")
@@ -18,12 +18,12 @@ TRAINING = ("run", "resume", "fork")
 def entry() -> NoReturn:
     """Run one command and end the process with its exit code."""
     # First of all, before what takes time: signals, then descriptors, which any file might take.
-    from rlrecipe.signals import Early
+    from rlrecipe.system.signals import Early
 
     trains = next((word for word in sys.argv[1:] if not word.startswith("-")), "") in TRAINING
     early = Early(trains, quiet=not {"-q", "--quiet"}.isdisjoint(sys.argv))
     early.open()
-    from rlrecipe.descriptors import secure
+    from rlrecipe.system.descriptors import secure
 
     answer = secure()
     if trains:

@@ -1,4 +1,4 @@
-"""What the system tells of its processor, and of the cores and the memory that this process may use.
+"""What the system tells of its processor, and of the cores and the memory that this process may use; its arithmetic.
 
 Control groups count, of version 1 and 2, with every group above one's own, and so does ``ulimit``: a container or a
 job of a cluster sees the whole machine in ``/proc`` and is killed when it takes more than its share.
@@ -11,9 +11,12 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+
+from rlrecipe.lazy import torch
 
 ROOT = Path("/")
 #: Version 1 says "no limit" by the largest number of whole pages.
@@ -234,3 +237,22 @@ def _number(path: Path) -> int | None:
     """The number in a file; None where there is none, or one that stands for no limit."""
     word = _word(path)
     return int(word) if word.isdecimal() and int(word) < NO_LIMIT else None
+
+
+# -- arithmetic
+
+
+@contextmanager
+def flushing_denormals() -> Iterator[None]:
+    """Numbers below 1.2e-38 count as zero, in this thread and those that it starts.
+
+    The gradient of a dead unit is zero, so Adam's averages of it shrink into that range and stay there,
+    where a step of the optimizer takes over twenty times as long. Afterwards this thread computes as usual;
+    those that it started keep the flag, and those that torch had started before never take it: where a caller
+    has used several threads of torch before, they compute with denormals.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)

@@ -10,15 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.build import Assembly, make_trainer
+from rlrecipe.assembly.assemble import Assembly, make_trainer
+from rlrecipe.assembly.probe import probe
+from rlrecipe.assembly.resolve import resolve
 from rlrecipe.checkpoint.store import CheckpointStore
-from rlrecipe.probe import probe
 from rlrecipe.recipe import registry
 from rlrecipe.recipe.dump import dump
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.load import load
-from rlrecipe.recipe.options import Slot
-from rlrecipe.resolve import resolve
+from rlrecipe.recipe.options import Component
+from rlrecipe.recipe.slots import Slot
 from rlrecipe.runs.directory import RunDirectory, as_json, status
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.session import Session
@@ -194,7 +195,7 @@ def own_components() -> Iterator[None]:
                 del registry._components[key]
 
 
-def options_of(component: registry.Component) -> Any:
+def options_of(component: Component) -> Any:
     """Options of a component as a recipe gives them: its defaults, and a value for what it requires."""
     return Slot(component.kind).read({"name": component.name, **required_of(component)})
 
@@ -233,7 +234,7 @@ GIVEN: Mapping[tuple[str, str], Mapping[str, Any]] = {
 }
 
 
-def required_of(component: registry.Component) -> dict[str, Any]:
+def required_of(component: Component) -> dict[str, Any]:
     """A value of the right type for each option that has no default."""
     by_type: dict[Any, Any] = {float: 1e6, int: 1, str: "x", bool: False}
     if (component.kind, component.name) in GIVEN:

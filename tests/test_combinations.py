@@ -9,10 +9,10 @@ import gymnasium
 import numpy as np
 import pytest
 
-from rlrecipe.builders.environments import Spaces
-from rlrecipe.builders.learning import action_problems
+from rlrecipe.assembly.environments import Spaces
+from rlrecipe.assembly.learning import action_problems
+from rlrecipe.assembly.memory_needed import index_bytes, memory_problems, row_bytes
 from rlrecipe.machine import free_memory, total_memory
-from rlrecipe.memory import index_bytes, memory_problems, row_bytes
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.load import load
 from tests import small

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from rlrecipe.trainers.recipe_trainer import RecipeTrainer
+from rlrecipe.loop.recipe_trainer import RecipeTrainer
 from tests import small
 
 ON = "runtime.compile=on"

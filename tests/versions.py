@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from rlrecipe import load_policy, train
-from rlrecipe.compiled.package import compiler
+from rlrecipe.learning.compiled.package import compiler
 
 #: Each a small piece of a bundled recipe's work.
 RUNS: dict[str, dict[str, Any]] = {

@@ -9,8 +9,9 @@ from rlrecipe.algorithms.base import flat
 from rlrecipe.algorithms.off_policy import OffPolicyOptions, ValueLearner, check_off_policy, weighted
 from rlrecipe.interfaces import Algorithm, Batch, Distribution, Head, Network, Objective, Params, Scalars
 from rlrecipe.lazy import torch
-from rlrecipe.recipe.options import Options, Slot, option
+from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.slots import Slot
 
 DEFAULTS = {
     "networks": {"qvalue": {"name": "mlp", "activation": "relu", "init": "default"}},

@@ -10,7 +10,8 @@ from rlrecipe.algorithms.base import Plain, check_networks, flat
 from rlrecipe.interfaces import Batch, Distribution, Head, Key, Params, Scalars
 from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.errors import Problem
-from rlrecipe.recipe.options import Options, Slot, option
+from rlrecipe.recipe.options import Options, option
+from rlrecipe.recipe.slots import Slot
 
 if TYPE_CHECKING:
     from rlrecipe.recipe.schema import Recipe

@@ -27,8 +27,9 @@ from rlrecipe.interfaces import Algorithm, Batch, Distribution, Head, Key, Netwo
 from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.names import NAMED, Words
-from rlrecipe.recipe.options import Slot, option
+from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.slots import Slot
 
 if TYPE_CHECKING:
     from rlrecipe.recipe.schema import Recipe

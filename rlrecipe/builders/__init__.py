@@ -9,11 +9,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rlrecipe.build import make_trainer
-    from rlrecipe.builders.collecting import make_collector_offpolicy, make_collector_onpolicy, make_replay_buffer
-    from rlrecipe.builders.constructors import transformed_env_constructor
+    from rlrecipe.assembly.assemble import make_trainer
+    from rlrecipe.assembly.collecting import make_collector_offpolicy, make_collector_onpolicy, make_replay_buffer
+    from rlrecipe.assembly.constructors import transformed_env_constructor
+    from rlrecipe.assembly.learning import make_target_updater
     from rlrecipe.builders.frames import correct_for_frame_skip
-    from rlrecipe.builders.learning import make_target_updater
     from rlrecipe.builders.losses import make_dqn_loss, make_loss
     from rlrecipe.builders.processes import parallel_env_constructor, sync_async_collector, sync_sync_collector
     from rlrecipe.builders.statistics import get_stats_random_rollout
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 _FILES = {
     "correct_for_frame_skip": "rlrecipe.builders.frames",
     "get_stats_random_rollout": "rlrecipe.builders.statistics",
-    "make_collector_offpolicy": "rlrecipe.builders.collecting",
-    "make_collector_onpolicy": "rlrecipe.builders.collecting",
+    "make_collector_offpolicy": "rlrecipe.assembly.collecting",
+    "make_collector_onpolicy": "rlrecipe.assembly.collecting",
     "make_dqn_loss": "rlrecipe.builders.losses",
     "make_loss": "rlrecipe.builders.losses",
-    "make_replay_buffer": "rlrecipe.builders.collecting",
-    "make_target_updater": "rlrecipe.builders.learning",
-    "make_trainer": "rlrecipe.build",
+    "make_replay_buffer": "rlrecipe.assembly.collecting",
+    "make_target_updater": "rlrecipe.assembly.learning",
+    "make_trainer": "rlrecipe.assembly.assemble",
     "parallel_env_constructor": "rlrecipe.builders.processes",
     "sync_async_collector": "rlrecipe.builders.processes",
     "sync_sync_collector": "rlrecipe.builders.processes",
-    "transformed_env_constructor": "rlrecipe.builders.constructors",
+    "transformed_env_constructor": "rlrecipe.assembly.constructors",
 }
 __all__ = [
     "correct_for_frame_skip",

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from rlrecipe.builders.constructors import EnvConstructor, section_of
-from rlrecipe.builders.environments import environment_problem, spaces_of
-from rlrecipe.builders.learning import Learner, action_problems, make_learner, network_problems, observation_problems
-from rlrecipe.builders.sections import Section, plain, slot_of
+from rlrecipe.assembly.constructors import EnvConstructor, section_of
+from rlrecipe.assembly.environments import environment_problem, spaces_of
+from rlrecipe.assembly.learning import Learner, action_problems, make_learner, network_problems, observation_problems
+from rlrecipe.assembly.sections import Section, plain, slot_of
 from rlrecipe.recipe.load import load
-from rlrecipe.recipe.options import Slot
+from rlrecipe.recipe.slots import Slot
 from rlrecipe.streams import Streams
 
 #: A loss has no length, a recipe must: longer than anything that an algorithm's defaults ask for.

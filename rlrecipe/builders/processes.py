@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 
-from rlrecipe.builders.collecting import make_collector_offpolicy, make_collector_onpolicy
-from rlrecipe.builders.constructors import EnvConstructor, transformed_env_constructor
-from rlrecipe.builders.environments import Env
-from rlrecipe.builders.sections import Section, plain, refuse, slot_of
+from rlrecipe.acting.policy import Policy
+from rlrecipe.assembly.collecting import make_collector_offpolicy, make_collector_onpolicy
+from rlrecipe.assembly.constructors import EnvConstructor, transformed_env_constructor
+from rlrecipe.assembly.environments import Env
+from rlrecipe.assembly.sections import Section, plain, refuse, slot_of
+from rlrecipe.collectors.sent import Sent
 from rlrecipe.interfaces import Collector
-from rlrecipe.policy import Policy
 from rlrecipe.recipe.errors import Problem
-from rlrecipe.sending import Sent
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from rlrecipe.builders.constructors import EnvConstructor, options_of
-from rlrecipe.builders.environments import make_env
-from rlrecipe.builders.sections import Section
-from rlrecipe.rollout import random_steps
+from rlrecipe.assembly.constructors import EnvConstructor, options_of
+from rlrecipe.assembly.environments import make_env
+from rlrecipe.assembly.sections import Section
+from rlrecipe.stepping.rollout import random_steps
 from rlrecipe.streams import Stream, Streams
 
 #: What of a random rollout statistics can be taken of, by its key in a batch.

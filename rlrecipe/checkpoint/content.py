@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rlrecipe.checkpoint.backends import backend
-from rlrecipe.checkpoint.bounded import parse
+from rlrecipe.checkpoint.backends.bounded import parse
 from rlrecipe.checkpoint.fit import taking_up
 from rlrecipe.checkpoint.pieces import file_of, stored
 from rlrecipe.checkpoint.verified import (

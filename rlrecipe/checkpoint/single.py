@@ -16,13 +16,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save as safetensors_bytes
 
-from rlrecipe import files
 from rlrecipe.checkpoint.backends import backend
-from rlrecipe.checkpoint.bounded import parse, tensors_of, unpack_torch
+from rlrecipe.checkpoint.backends.bounded import parse, tensors_of, unpack_torch
 from rlrecipe.checkpoint.fit import taking_up
 from rlrecipe.errors import Refusal
 from rlrecipe.interfaces import State
 from rlrecipe.state import Arrays, Piece, join, split
+from rlrecipe.system import files
 
 #: Key of a safetensors file's only metadata.
 KEY = "rlrecipe"

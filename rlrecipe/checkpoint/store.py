@@ -23,8 +23,8 @@ from rlrecipe.checkpoint.verified import (
     read_manifest,
 )
 from rlrecipe.errors import Refusal
-from rlrecipe.files import make_folder, replace, sync_folder, text_of, write_durably
-from rlrecipe.shown import command, place
+from rlrecipe.recipe.shown import command, place
+from rlrecipe.system.files import make_folder, replace, sync_folder, text_of, write_durably
 
 _NAME = re.compile(r"\d{12,}-\d{10,}")
 STAGING, REPLACED = ".staging-", ".replaced-"

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rlrecipe import files
-from rlrecipe.checkpoint.bounded import parse
+from rlrecipe.checkpoint.backends.bounded import parse
 from rlrecipe.errors import Refusal
+from rlrecipe.system import files
 
 FORMAT = 1
 MANIFEST = "manifest.json"

@@ -19,10 +19,10 @@ import typer
 
 from rlrecipe.cli import common
 from rlrecipe.errors import Diverged, Refusal
-from rlrecipe.paths import expanded
 from rlrecipe.recipe.describe import unknown
 from rlrecipe.recipe.errors import RecipeError, RecipeNotFound, printable
 from rlrecipe.recipe.registry import UnknownComponent
+from rlrecipe.system.paths import expanded
 
 #: Options of the whole command line; they may stand before or after the command.
 _GLOBAL = ("-q", "--quiet", "-v", "--verbose", "--debug")

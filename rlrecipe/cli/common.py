@@ -26,10 +26,10 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from rlrecipe.errors import EnvironmentWarning, StoppedError
-from rlrecipe.paths import expanded
 from rlrecipe.recipe import complete
 from rlrecipe.recipe.errors import PlacedProblem, document, plain
-from rlrecipe.signals import Signals, at_once
+from rlrecipe.system.paths import expanded
+from rlrecipe.system.signals import Signals, at_once
 
 USAGE = 2
 DIVERGED = 6

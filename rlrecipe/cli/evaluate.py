@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rlrecipe.cli import common
-from rlrecipe.shown import counted, number
+from rlrecipe.recipe.shown import counted, number
 
 
 def _changes(pairs: list[str]) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def command(
 ) -> None:
     """Run whole episodes with raw rewards, frozen statistics and fixed seeds."""
     from rlrecipe.runs.evaluate import evaluate
-    from rlrecipe.runs.policy import load_policy
+    from rlrecipe.runs.load_policy import load_policy
 
     changes = _changes(env or [])
     policy = load_policy(path, best=best, imports=imports or (), trust_imports=trust_imports)

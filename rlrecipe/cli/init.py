@@ -38,7 +38,7 @@ def recipe(algorithm: str = "ppo", env: str | None = None, imports: Sequence[str
 
 def _in(algorithm: str, env: str) -> tuple[dict[str, Any], list[Problem]]:
     # gymnasium, but not torch.
-    from rlrecipe.starting import starting
+    from rlrecipe.assembly.starting import starting
 
     return starting(algorithm, env)
 

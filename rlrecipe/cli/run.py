@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rlrecipe.cli import common
-from rlrecipe.shown import command as command_line
-from rlrecipe.shown import counted, number, place
+from rlrecipe.recipe.shown import command as command_line
+from rlrecipe.recipe.shown import counted, number, place
 
 if TYPE_CHECKING:
     from rlrecipe.runs.training import Result

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
-from rlrecipe import shown
 from rlrecipe.cli import common
-from rlrecipe.files import MOST_TEXT, open_binary, read
+from rlrecipe.recipe import shown
 from rlrecipe.recipe.errors import printable
 from rlrecipe.runs.directory import holder, look_through
+from rlrecipe.system.files import MOST_TEXT, open_binary, read
 
 #: How much of the end of metrics.jsonl is read to find its last row.
 TAIL = 2**16

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from rlrecipe.cli import common
-from rlrecipe.paths import expanded
 from rlrecipe.recipe import complete
 from rlrecipe.recipe.errors import PlacedProblem, RecipeError, exit_code
 from rlrecipe.recipe.load import load
+from rlrecipe.system.paths import expanded
 
 
 class Format(StrEnum):
@@ -41,7 +41,7 @@ def problems(
         return error.problems
     if static:
         return ()
-    from rlrecipe.probe import examine
+    from rlrecipe.assembly.probe import examine
 
     examined = examine(loaded.recipe, capture=False)
     for hint in examined.found.hints if examined.found is not None else ():

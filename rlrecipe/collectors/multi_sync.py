@@ -15,7 +15,7 @@ from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
-    from rlrecipe.policy import Policy
+    from rlrecipe.acting.policy import Policy
     from rlrecipe.recipe.schema import Recipe
 
 

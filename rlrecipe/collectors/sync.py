@@ -14,9 +14,9 @@ from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
-    from rlrecipe.policy import Policy
+    from rlrecipe.acting.policy import Policy
     from rlrecipe.recipe.schema import Recipe
-    from rlrecipe.vector import Vector
+    from rlrecipe.stepping.vector import Vector
 
 
 class SyncOptions(Options):

@@ -22,10 +22,10 @@ from rlrecipe.collectors.sync import SyncCollector, SyncOptions
 from rlrecipe.errors import EnvironmentWarning
 from rlrecipe.interfaces import Exploration, State, Transform
 from rlrecipe.lazy import np, torch
-from rlrecipe.signals import leave_to_parent
+from rlrecipe.system.signals import leave_to_parent
 
 if TYPE_CHECKING:
-    from rlrecipe.policy import Policy
+    from rlrecipe.acting.policy import Policy
 
 #: Shape and type of each array by name.
 Layout = Mapping[str, tuple[tuple[int, ...], str]]
@@ -249,7 +249,7 @@ def main(pipe: int, file: int) -> None:
         return
     except BaseException as error:
         # Not before: options of this kind of collector are read without gymnasium.
-        from rlrecipe.wrappers.checked import told
+        from rlrecipe.stepping.wrappers.checked import told
 
         connection.send((False, (told(error), traceback.format_exc())))
 

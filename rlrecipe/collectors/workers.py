@@ -26,17 +26,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from rlrecipe.collectors.sent import Sent
 from rlrecipe.collectors.sync import EpisodeCounter, SyncOptions, check
 from rlrecipe.collectors.worker import Layout, Share, shared_arrays
 from rlrecipe.interfaces import Exploration, State, Transform
 from rlrecipe.lazy import np
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import option
-from rlrecipe.sending import Sent
-from rlrecipe.signals import held_back
+from rlrecipe.system.signals import held_back
 
 if TYPE_CHECKING:
-    from rlrecipe.policy import Policy
+    from rlrecipe.acting.policy import Policy
     from rlrecipe.recipe.schema import Recipe
 
 #: Seconds in which workers may finish a batch and close their environments.

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from rlrecipe.recipe.imports import is_users
 from rlrecipe.recipe.names import Arguments
-from rlrecipe.recipe.options import MOST, Options, Slot, option
+from rlrecipe.recipe.options import MOST, Options, option
+from rlrecipe.recipe.slots import Slot
 
 
 def is_users_env(others: Mapping[str, Any]) -> bool:

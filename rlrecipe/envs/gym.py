@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 from rlrecipe.envs.base import EnvOptions, is_users_env
-from rlrecipe.headless import choose_renderer, hide_windows
 from rlrecipe.lazy import gymnasium
 from rlrecipe.recipe.errors import ENV, Problem
 from rlrecipe.recipe.names import ENV_ID, Arguments
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
+from rlrecipe.stepping.headless import choose_renderer, hide_windows
 
 if TYPE_CHECKING:
     from rlrecipe.recipe.schema import Recipe

@@ -12,13 +12,13 @@ from pydantic_core import PydanticCustomError
 
 from rlrecipe.envs.base import EnvOptions
 from rlrecipe.errors import UnbuildableError
-from rlrecipe.headless import choose_renderer, hide_windows
 from rlrecipe.lazy import gymnasium
 from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.names import ASK, NAMED, SHOWN, Arguments, EnvId, is_id, refused, shortened
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import leave_out, register
-from rlrecipe.torchrl_source import exported
+from rlrecipe.stepping.headless import choose_renderer, hide_windows
+from rlrecipe.stepping.torchrl.source import exported
 
 if TYPE_CHECKING:
     from rlrecipe.recipe.schema import Recipe
@@ -168,8 +168,8 @@ def make_torchrl(options: TorchRLOptions, render_mode: str | None) -> gymnasium.
         raise gymnasium.error.DependencyNotInstalled(f"{package}; pip install {package}")
     import torchrl.envs
 
-    from rlrecipe.torchrl_env import Played, TorchRLEnv
-    from rlrecipe.wrappers.resetting import begin_with
+    from rlrecipe.stepping.torchrl.env import Played, TorchRLEnv
+    from rlrecipe.stepping.wrappers.resetting import begin_with
 
     kind = getattr(torchrl.envs, options.env)
     kwargs = dict(options.kwargs)

@@ -12,8 +12,8 @@ from rlrecipe.interfaces import State
 from rlrecipe.recipe.options import Options
 
 if TYPE_CHECKING:
+    from rlrecipe.loop.loop import Loop
     from rlrecipe.recipe.schema import Recipe
-    from rlrecipe.trainers.loop import Loop
 
 
 class TrainerHookBase(ABC):

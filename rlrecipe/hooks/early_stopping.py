@@ -11,7 +11,7 @@ from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
-    from rlrecipe.trainers.loop import Loop
+    from rlrecipe.loop.loop import Loop
 
 
 class EarlyStoppingOptions(Options):

@@ -17,8 +17,8 @@ from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.values import Duration
 
 if TYPE_CHECKING:
+    from rlrecipe.loop.loop import Loop
     from rlrecipe.recipe.schema import Recipe
-    from rlrecipe.trainers.loop import Loop
 
 REWARD: Key = ("next", "reward")
 #: What a transition of an evaluation has.
@@ -99,8 +99,8 @@ class LogValidationReward(Hook, options=LogValidationRewardOptions, point="post_
 
     def _open(self, streams: Any) -> None:
         """What evaluates in the trainer's own kind of environment."""
-        from rlrecipe.evaluation import Evaluator
-        from rlrecipe.video import Filming
+        from rlrecipe.acting.evaluation import Evaluator
+        from rlrecipe.recorders.mp4 import Filming
 
         if message := _unknown(self.options.log_keys):
             raise HookError(f"{self.name}: log_keys: {message}")
@@ -126,7 +126,7 @@ class LogValidationReward(Hook, options=LogValidationRewardOptions, point="post_
         if self.environment is not None:
             means, returned = self.rollout(keys, self.options.suffix)
         else:
-            from rlrecipe.evaluation import OccupiedError
+            from rlrecipe.acting.evaluation import OccupiedError
 
             try:
                 means, returned = self._evaluate(keys)

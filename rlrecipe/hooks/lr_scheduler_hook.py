@@ -20,8 +20,8 @@ from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
+    from rlrecipe.loop.loop import Loop
     from rlrecipe.recipe.schema import Recipe
-    from rlrecipe.trainers.loop import Loop
 
 
 #: They take a metric, other schedulers or functions, which a recipe cannot write.

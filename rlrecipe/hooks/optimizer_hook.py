@@ -13,12 +13,13 @@ from rlrecipe.interfaces import State
 from rlrecipe.lazy import torch
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.names import NAMED
-from rlrecipe.recipe.options import Options, Slot, option
+from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.slots import Slot
 
 if TYPE_CHECKING:
+    from rlrecipe.loop.loop import Loop
     from rlrecipe.recipe.schema import Recipe
-    from rlrecipe.trainers.loop import Loop
 
 
 class OptimizerHookOptions(Options):

@@ -15,8 +15,8 @@ from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
+    from rlrecipe.loop.loop import Loop
     from rlrecipe.recipe.schema import Recipe
-    from rlrecipe.trainers.loop import Loop
 
 
 class ReplayBufferTrainerOptions(Options):

@@ -15,7 +15,7 @@ from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.values import Duration
 
 if TYPE_CHECKING:
-    from rlrecipe.trainers.loop import Loop
+    from rlrecipe.loop.loop import Loop
 
 
 class TensorDictRecorderOptions(Options):

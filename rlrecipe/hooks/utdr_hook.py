@@ -10,7 +10,7 @@ from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import register
 
 if TYPE_CHECKING:
-    from rlrecipe.trainers.loop import Loop
+    from rlrecipe.loop.loop import Loop
 
 
 class UTDRHookOptions(Options):

@@ -16,7 +16,7 @@ from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.values import Duration
 
 if TYPE_CHECKING:
-    from rlrecipe.trainers.loop import Loop
+    from rlrecipe.loop.loop import Loop
 
 Even = Annotated[int, Field(gt=0, multiple_of=2)]
 
@@ -55,8 +55,8 @@ class VideoRecorder(Hook, options=VideoRecorderOptions, point="post_steps"):
         Raises:
             HookError: the trainer has no environment to evaluate in.
         """
-        from rlrecipe.evaluation import Evaluator
-        from rlrecipe.video import Filming
+        from rlrecipe.acting.evaluation import Evaluator
+        from rlrecipe.recorders.mp4 import Filming
 
         name = name or self.usual_name
         if trainer.stage is None:
@@ -83,7 +83,7 @@ class VideoRecorder(Hook, options=VideoRecorderOptions, point="post_steps"):
         """
         if not self.alarm.fires() or not self.filming.works:
             return
-        from rlrecipe.evaluation import OccupiedError
+        from rlrecipe.acting.evaluation import OccupiedError
 
         folder = self.folder or (self.trainer.folder and self.trainer.folder / "videos")
         if folder is None:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.files import MOST_TEXT, make_folder, read, replace, text_of, utf8_path
 from rlrecipe.lazy import np
+from rlrecipe.system.files import MOST_TEXT, make_folder, read, replace, text_of, utf8_path
 
 #: Of a row, what says where it stands and is no measurement.
 COUNTERS = ("frames", "updates")

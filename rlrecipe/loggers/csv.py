@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from rlrecipe.files import append, open_binary, open_text, replacing, vacate, write
 from rlrecipe.lazy import torch
 from rlrecipe.loggers.base import Logger, file_of, flat, folder_of, histogram, numbers
 from rlrecipe.loggers.video import write_mp4
 from rlrecipe.recipe.names import FILE_NAME, LONGEST_NAME
 from rlrecipe.recipe.options import LoggerOptions, option
 from rlrecipe.recipe.registry import register
+from rlrecipe.system.files import append, open_binary, open_text, replacing, vacate, write
 
 
 class CSVOptions(LoggerOptions):

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import unquote, urlparse
 
-from rlrecipe.files import append, make_folder, vacate
 from rlrecipe.loggers.base import Logger, Note, file_of, flat, histogram, last_frames, numbers, recipe_of
 from rlrecipe.loggers.video import write_mp4
 from rlrecipe.recipe.names import NAMED, SHOWN, Address
 from rlrecipe.recipe.options import LoggerOptions, option
 from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.secrets import without_credentials
+from rlrecipe.system.files import append, make_folder, vacate
 
 #: What MLflow takes at once, and at most.
 _BATCH, _PARAMS, _KEY, _VALUE = 1000, 100, 250, 6000

@@ -6,8 +6,8 @@ import io
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.files import vacate
 from rlrecipe.lazy import np
+from rlrecipe.system.files import vacate
 
 
 def frames_of(video: Any) -> np.ndarray:

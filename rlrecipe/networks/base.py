@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from rlrecipe.errors import UnbuildableError
 from rlrecipe.interfaces import Entry
 from rlrecipe.recipe.names import SHOWN
-from rlrecipe.recipe.options import Options, Slot, option
+from rlrecipe.recipe.options import Options, option
+from rlrecipe.recipe.slots import Slot
 
 
 class NetworkOptions(Options):

@@ -11,7 +11,7 @@ from typing import Any
 
 from rlrecipe.interfaces import Encoder, Memory, Network
 from rlrecipe.lazy import np, torch
-from rlrecipe.packing import Packing
+from rlrecipe.stepping.packing import Packing
 
 Named = Mapping[str, "torch.Tensor"]
 ENCODER, MEMORY = "encoder", "memory"

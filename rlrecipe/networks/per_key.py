@@ -11,8 +11,9 @@ from rlrecipe.lazy import torch
 from rlrecipe.networks.base import NetworkOptions, encoder_builder, width_of
 from rlrecipe.networks.fed import inner, outer
 from rlrecipe.recipe.errors import Path, Problem
-from rlrecipe.recipe.options import Options, Slot, option
+from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.slots import Slot
 
 if TYPE_CHECKING:
     from rlrecipe.recipe.schema import Recipe

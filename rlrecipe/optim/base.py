@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from rlrecipe.lazy import torch
-from rlrecipe.recipe.options import Options, Slot, option
+from rlrecipe.recipe.options import Options, option
+from rlrecipe.recipe.slots import Slot
 
 
 def learning_rate(default: float) -> Any:

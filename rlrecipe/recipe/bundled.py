@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rlrecipe.recipe.errors import RecipeNotFound
-from rlrecipe.shown import command, place
+from rlrecipe.recipe.shown import command, place
 
 #: What a path of a recipe ends in. JSON is YAML.
 SUFFIXES = (".yaml", ".yml", ".json")

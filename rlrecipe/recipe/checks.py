@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import ValidationError
 
-from rlrecipe.recipe import secrets
 from rlrecipe.recipe.errors import Path, Problem
-from rlrecipe.recipe.evaluation import Holder, merged_env
+from rlrecipe.recipe.evaluation_env import Holder, merged_env
 from rlrecipe.recipe.messages import problems_of, unknown_key
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.schema import Recipe
+from rlrecipe.recipe.secrets import CURE
 from rlrecipe.recipe.shape import at, components
-from rlrecipe.recipe.tree import INVALID, Node
+from rlrecipe.recipe.tree import INVALID, Node, secrets
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?|mps")
 #: Networks that may feed an algorithm's own.
@@ -54,14 +54,14 @@ def check_extras(found: Iterable[tuple[Path, Options]]) -> Iterator[Problem]:
 
 def refused_secrets(root: Node) -> Iterator[Problem]:
     """Secrets in a tree: what a recipe says is written into every run and checkpoint."""
-    for path, _ in secrets.found(root):
+    for path, _ in secrets(root):
         yield secret(path)
 
 
 def secret(path: Path) -> Problem:
     """A secret at a path, or in a comment."""
     message = "a password, a token or a key: recipes are copied into runs and checkpoints, which are shown to others"
-    return Problem("E102", path, message, secrets.CURE)
+    return Problem("E102", path, message, CURE)
 
 
 def _lengths(root: Node) -> Iterator[Problem]:

@@ -14,10 +14,11 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from rlrecipe.recipe.messages import nearest
-from rlrecipe.recipe.options import Options, Slot
-from rlrecipe.recipe.registry import KINDS, Component, UnknownComponent, find, reason_of, search
+from rlrecipe.recipe.options import Component, Options
+from rlrecipe.recipe.registry import KINDS, UnknownComponent, find, reason_of, search
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.shape import fields
+from rlrecipe.recipe.slots import Slot
 from rlrecipe.recipe.values import Duration
 
 #: The kind under which the sections of a recipe that are no components are described.

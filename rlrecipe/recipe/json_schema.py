@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from rlrecipe.recipe.registry import KINDS, Component, search
+from rlrecipe.recipe.options import Component
+from rlrecipe.recipe.registry import KINDS, search
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.shape import fields
 

@@ -17,7 +17,7 @@ from rlrecipe.recipe.imports import Imported, Recorded, load_declared, load_give
 from rlrecipe.recipe.layers import Held, Layers, Origin, read_layers
 from rlrecipe.recipe.merge import EMPTY, merge
 from rlrecipe.recipe.messages import problems_of, run_name
-from rlrecipe.recipe.registry import Component
+from rlrecipe.recipe.options import Component
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.shape import RECIPE, at
 from rlrecipe.recipe.tree import Node, unmarked

@@ -1,4 +1,4 @@
-"""What options are made of: the base model, and slots that hold a component.
+"""What options are made of: the base model, and the registered component that a model belongs to.
 
 A component's options are one Pydantic model. From it come validation, ``describe``, the JSON Schema
 and the reference documentation; nothing about an option is written anywhere else.
@@ -6,15 +6,17 @@ and the reference documentation; nothing about an option is written anywhere els
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import importlib.util
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PrivateAttr
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, PrivateAttr
+from pydantic_core import CoreSchema
 
-if TYPE_CHECKING:
-    from rlrecipe.recipe.registry import Component
-
+from rlrecipe.system.moved import moved_name
 
 #: Components or layers in one list: more are a mistake, and each costs time at every batch.
 MOST = 100
@@ -68,6 +70,48 @@ class Options(BaseModel):
         return self._component
 
 
+@dataclass(frozen=True)
+class Component:
+    """One registered component.
+
+    Attributes:
+        model: the Pydantic model of its options, or what makes it.
+        build: the builder function; its first argument is an instance of its options.
+        requires: importable modules that it needs, each with the extra that installs it.
+        check: given the whole recipe, yields what in it cannot go with this component.
+        traits: what else its kind asks of a component (an algorithm's ``defaults`` and ``slots``).
+        said: what it does, where its options are made late.
+    """
+
+    kind: str
+    name: str
+    model: type[Options] | Callable[[], type[Options]]
+    build: Callable[..., Any]
+    file: str
+    line: int
+    requires: Mapping[str, str] = field(default_factory=dict)
+    check: Callable[..., Iterable[Any]] | None = None
+    traits: Mapping[str, Any] = field(default_factory=dict)
+    said: str | None = None
+
+    @cached_property
+    def options(self) -> type[Options]:
+        """The Pydantic model of its options."""
+        return self.model if isinstance(self.model, type) else self.model()
+
+    @property
+    def meaning(self) -> str:
+        """The first paragraph of the options' docstring, or what was said in its place."""
+        if self.said is not None:
+            return self.said
+        return (inspect.getdoc(self.options) or "").split("\n\n")[0].replace("\n", " ")
+
+    def missing(self) -> list[str]:
+        """The extras that would have to be installed here for this component to work."""
+        extras = (extra for module, extra in self.requires.items() if importlib.util.find_spec(module) is None)
+        return list(dict.fromkeys(extras))
+
+
 class LoggerOptions(Options):
     """What every logger's options have, also of loggers whose model does not derive from this."""
 
@@ -76,85 +120,5 @@ class LoggerOptions(Options):
     )
 
 
-class Slot:
-    """A place for a component of one kind: a bare name, or a mapping with ``name`` and its options.
-
-    Used as ``Annotated[Options, Slot("network")]``; ``default`` is the name taken where a mapping
-    gives none; ``bare`` the key that a bare string stands for.
-    """
-
-    def __init__(self, kind: str, *, default: str | None = None, bare: str = "name") -> None:
-        self.kind, self.default, self.bare = kind, default, bare
-
-    def read(self, value: Any) -> Options:
-        """Options of the component that ``value`` names.
-
-        Raises:
-            PydanticCustomError: of type ``unknown_component``, ``missing`` or ``component_type``.
-        """
-        from rlrecipe.recipe.registry import UnknownComponent, find, package_of
-
-        if isinstance(value, Options):
-            return self._take(value)
-        if isinstance(value, str):
-            value = {self.bare: value}
-        if not isinstance(value, Mapping):
-            raise PydanticCustomError(
-                "component_type",
-                "expected the name of a {kind} or a mapping with its name",
-                {"kind": self.kind},
-            )
-        name = value.get("name", self.default)
-        if name is None:
-            raise PydanticCustomError("missing_name", "the {kind} has no name", {"kind": self.kind})
-        if not isinstance(name, str):
-            raise PydanticCustomError("name_type", "the name of a {kind} is text", {"kind": self.kind})
-        try:
-            component = find(self.kind, name)
-        except UnknownComponent as error:
-            missing = package_of(self.kind, name)
-            raise PydanticCustomError(
-                "unknown_component",
-                "no {kind} is named {name}",
-                {
-                    "kind": self.kind,
-                    "name": repr(name),
-                    "names": error.names,
-                    "reason": error.reason,
-                    "package": missing,
-                },
-            ) from None
-        options = component.options.model_validate({k: v for k, v in value.items() if k != "name"})
-        options._component = component
-        return options
-
-    def _take(self, options: Options) -> Options:
-        """Options that were read before; those built by hand belong to the one component that has their model."""
-        from rlrecipe.recipe.registry import search
-
-        if options._component is None:
-            fitting = [each for each in search(self.kind) if each.model is type(options)]
-            if len(fitting) == 1:
-                options = options.model_copy()
-                options._component = fitting[0]
-        if options._component is None or options._component.kind != self.kind:
-            raise PydanticCustomError(
-                "component_type",
-                "expected a {kind}, got {given}",
-                {"kind": self.kind, "given": type(options).__name__},
-            )
-        return options
-
-    def write(self, options: Options) -> dict[str, Any]:
-        """The mapping that ``read`` turns into these options."""
-        options = self._take(options)
-        return {"name": options.component.name, **options.model_dump()}
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            self.read, serialization=core_schema.plain_serializer_function_ser_schema(self.write)
-        )
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        # No $ref: Pydantic insists on knowing what it points to. ``json_schema`` turns it into one.
-        return {"x-component": self.kind}
+def __getattr__(name: str) -> Any:
+    return moved_name(__name__, name, {"Slot": "rlrecipe.recipe.slots"})

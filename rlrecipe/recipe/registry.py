@@ -13,13 +13,12 @@ import importlib.util
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from rlrecipe.recipe.options import LoggerOptions, Options
+from rlrecipe.recipe.options import Component, LoggerOptions, Options
 
 #: Each kind of component and the package whose files hold it.
 KINDS: Mapping[str, str] = {
@@ -52,48 +51,6 @@ class UnknownComponent(LookupError):  # noqa: N818 - a lookup's answer, shown as
         there = f"there are: {', '.join(names) or 'none'}"
         super().__init__("; ".join(filter(None, (f"no {kind} is named {name!r}", reason, there))))
         self.kind, self.name, self.names, self.reason = kind, name, names, reason
-
-
-@dataclass(frozen=True)
-class Component:
-    """One registered component.
-
-    Attributes:
-        model: the Pydantic model of its options, or what makes it.
-        build: the builder function; its first argument is an instance of its options.
-        requires: importable modules that it needs, each with the extra that installs it.
-        check: given the whole recipe, yields what in it cannot go with this component.
-        traits: what else its kind asks of a component (an algorithm's ``defaults`` and ``slots``).
-        said: what it does, where its options are made late.
-    """
-
-    kind: str
-    name: str
-    model: type[Options] | Callable[[], type[Options]]
-    build: Callable[..., Any]
-    file: str
-    line: int
-    requires: Mapping[str, str] = field(default_factory=dict)
-    check: Callable[..., Iterable[Any]] | None = None
-    traits: Mapping[str, Any] = field(default_factory=dict)
-    said: str | None = None
-
-    @cached_property
-    def options(self) -> type[Options]:
-        """The Pydantic model of its options."""
-        return self.model if isinstance(self.model, type) else self.model()
-
-    @property
-    def meaning(self) -> str:
-        """The first paragraph of the options' docstring, or what was said in its place."""
-        if self.said is not None:
-            return self.said
-        return (inspect.getdoc(self.options) or "").split("\n\n")[0].replace("\n", " ")
-
-    def missing(self) -> list[str]:
-        """The extras that would have to be installed here for this component to work."""
-        extras = (extra for module, extra in self.requires.items() if importlib.util.find_spec(module) is None)
-        return list(dict.fromkeys(extras))
 
 
 _components: dict[tuple[str, str], Component] = {}

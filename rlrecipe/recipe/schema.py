@@ -13,7 +13,8 @@ from pydantic import BeforeValidator, Field, PrivateAttr
 from pydantic_core import PydanticCustomError
 
 from rlrecipe.recipe.names import LONGEST_NAME, NAMED, SHOWN
-from rlrecipe.recipe.options import MOST, Options, Slot, option
+from rlrecipe.recipe.options import MOST, Options, option
+from rlrecipe.recipe.slots import Slot
 from rlrecipe.recipe.values import Duration
 
 if TYPE_CHECKING:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from rlrecipe.recipe.tree import Node
+from collections.abc import Sequence
+from typing import Any
 
 #: The last word of a key whose value is a secret. ``key`` alone names entries of a batch.
 _WORD = (
@@ -43,23 +40,8 @@ def holds_secret(text: str) -> bool:
     return bool(address or ("=" in text and _PARAMETER.search(text)) or _ISSUED.search(text))
 
 
-def found(node: Node, path: tuple[str | int, ...] = (), key: str = "") -> Iterator[tuple[tuple[str | int, ...], Node]]:
-    """Every value of a tree that is, or holds, a secret; and every key that holds one."""
-    value = node.value
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            if holds_secret(name):
-                yield (*path, name), inner
-            else:
-                yield from found(inner, (*path, name), name)
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from found(inner, (*path, index), key)
-    elif _is_secret(key, value):
-        yield path, node
-
-
-def _is_secret(key: str, value: Any) -> bool:
+def is_secret(key: str, value: Any) -> bool:
+    """Whether the value of a key is, or holds, a secret."""
     if isinstance(value, str):
         return holds_secret(value) or (value != "" and is_secret_key(key))
     # A number can be a password, but the tokens of something can be counted.

@@ -12,9 +12,10 @@ from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from rlrecipe.recipe.errors import Path
-from rlrecipe.recipe.options import Options, Slot
-from rlrecipe.recipe.registry import Component, UnknownComponent, find
+from rlrecipe.recipe.options import Component, Options
+from rlrecipe.recipe.registry import UnknownComponent, find
 from rlrecipe.recipe.schema import Recipe
+from rlrecipe.recipe.slots import Slot
 from rlrecipe.recipe.tree import Node
 from rlrecipe.recipe.values import Duration
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from rlrecipe.recipe.bundled import is_name
 from rlrecipe.recipe.errors import Path, Place, PlacedProblem, Problem
+from rlrecipe.recipe.secrets import holds_secret, is_secret
 
 #: Stands where a value could not be read, so that its problem is told once.
 INVALID: Any = object()
@@ -141,3 +142,19 @@ def _nearest(root: Node, path: Path) -> Mark | None:
         if node is not None and (node.key or node.mark):
             return node.key or node.mark
     return None
+
+
+def secrets(node: Node, path: Path = (), key: str = "") -> Iterator[tuple[Path, Node]]:
+    """Every value of a tree that is, or holds, a secret; and every key that holds one."""
+    value = node.value
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if holds_secret(name):
+                yield (*path, name), inner
+            else:
+                yield from secrets(inner, (*path, name), name)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from secrets(inner, (*path, index), key)
+    elif is_secret(key, value):
+        yield path, node

@@ -8,7 +8,8 @@ from typing import Any, Literal
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from rlrecipe.recipe.options import Options, Slot
+from rlrecipe.recipe.options import Options
+from rlrecipe.recipe.slots import Slot
 
 Unit = Literal["frames", "updates", "episodes", "seconds"]
 UNITS: tuple[Unit, ...] = ("frames", "updates", "episodes", "seconds")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.files import vacate
 from rlrecipe.lazy import torch
+from rlrecipe.system.files import vacate
 
 
 def write_tensordict(data: Any, path: str | Path) -> Path:

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torchrl.record import PixelRenderTransform as TorchRLPixelRenderTransform
 
-from rlrecipe.headless import choose_renderer, hide_windows
-from rlrecipe.video import cure_of
+from rlrecipe.recorders.mp4 import cure_of
+from rlrecipe.stepping.headless import choose_renderer, hide_windows
 
 #: Of the pictures of an environment that could never be drawn.
 SIZE = (64, 64, 3)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torchrl.record import VideoRecorder as TorchRLVideoRecorder
 
-from rlrecipe.video import Video, cure_of
+from rlrecipe.recorders.mp4 import Video, cure_of
 
 
 class VideoRecorder(TorchRLVideoRecorder):  # type: ignore[misc] # torchrl has no types

@@ -9,10 +9,11 @@ from typing import Annotated, NamedTuple
 
 from rlrecipe.interfaces import Batch, Key, State
 from rlrecipe.lazy import np, torch
-from rlrecipe.packing import Packing
-from rlrecipe.recipe.options import Options, Slot, option
+from rlrecipe.recipe.options import Options, option
+from rlrecipe.recipe.slots import Slot
 from rlrecipe.replay.n_step import NStep
 from rlrecipe.replay.ring import REWARD, Columns, Ring
+from rlrecipe.stepping.packing import Packing
 
 
 class ReplayOptions(Options):

@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 
 from rlrecipe.interfaces import Batch, Key
 from rlrecipe.lazy import np, torch
-from rlrecipe.packing import Packing
 from rlrecipe.replay.storages.base import Storage
 from rlrecipe.state import Piece
+from rlrecipe.stepping.packing import Packing
 
 #: Shape and type of one row of each key.
 Columns: TypeAlias = "Mapping[Key, tuple[tuple[int, ...], np.dtype[Any]]]"

@@ -11,7 +11,6 @@ from typing import Any
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore, name_of
 from rlrecipe.checkpoint.verified import DamagedCheckpoint
-from rlrecipe.files import MOST_TEXT, open_binary, read
 from rlrecipe.recipe.dump import data
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.schema import Recipe
@@ -20,6 +19,7 @@ from rlrecipe.runs.comparing import row_of
 from rlrecipe.runs.directory import RunDirectory, RunDirectoryError
 from rlrecipe.runs.recorder import LOGS
 from rlrecipe.runs.reexecute import standing_at
+from rlrecipe.system.files import MOST_TEXT, open_binary, read
 
 #: What is compared, here or by doing stretches again.
 COVERED = ("checkpoints", "resolved.yaml", "status.json", "summary.json", "imports", *LOGS)

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.build import total_of
-from rlrecipe.builders.environments import Spaces
+from rlrecipe.assembly.assemble import total_of
+from rlrecipe.assembly.environments import Spaces
+from rlrecipe.assembly.resolve import resolve
 from rlrecipe.errors import Refusal
 from rlrecipe.recipe.dump import data
 from rlrecipe.recipe.schema import Recipe
-from rlrecipe.resolve import resolve
-from rlrecipe.shown import command, place
+from rlrecipe.recipe.shown import command, place
 
 #: What may change when a run goes on: nothing that the frames already seen depend on.
 CHANGEABLE = (

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from rlrecipe.checkpoint.content import Checkpoint
-from rlrecipe.files import open_binary
 from rlrecipe.runs.recorder import LOGS
 from rlrecipe.state import Arrays
+from rlrecipe.system.files import open_binary
 
 
 def first_row(one: Path, other: Path, start: int, end: int) -> str | None:

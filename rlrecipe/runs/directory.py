@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rlrecipe.errors import Refusal
-from rlrecipe.files import (
+from rlrecipe.system.files import (
     MOST_TEXT,
     copy,
     descriptor,

@@ -11,19 +11,19 @@ from typing import Any, NoReturn
 import numpy as np
 from pydantic import ValidationError
 
-from rlrecipe.builders.environments import Spaces, environment_problem, make_env, spaces_of
-from rlrecipe.builders.stage import evaluation_width
+from rlrecipe.acting.evaluation import Evaluation, Evaluator, Stage
+from rlrecipe.assembly.environments import Spaces, environment_problem, make_env, spaces_of
+from rlrecipe.assembly.probe import differing
+from rlrecipe.assembly.stage import evaluation_width
 from rlrecipe.errors import Refusal, StoppedError
-from rlrecipe.evaluation import Evaluation, Evaluator, Stage
-from rlrecipe.probe import differing
 from rlrecipe.recipe.errors import Place, PlacedProblem, RecipeError
-from rlrecipe.recipe.evaluation import evaluation_env, merged_env
+from rlrecipe.recipe.evaluation_env import evaluation_env, merged_env
 from rlrecipe.recipe.messages import problems_of
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.tree import unmarked
-from rlrecipe.runs.policy import LoadedPolicy
+from rlrecipe.recorders.mp4 import Filming, VideoUnavailable, check_target
+from rlrecipe.runs.load_policy import LoadedPolicy
 from rlrecipe.streams import Streams
-from rlrecipe.video import Filming, VideoUnavailable, check_target
 
 
 def report(evaluation: Evaluation, checkpoint: str | None, seed: int) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rlrecipe.build import Assembly
-from rlrecipe.builders.collecting import width_of
-from rlrecipe.builders.environments import Spaces, named
+from rlrecipe.assembly.assemble import Assembly
+from rlrecipe.assembly.collecting import width_of
+from rlrecipe.assembly.environments import Spaces, named
+from rlrecipe.assembly.probe import differing
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.interfaces import Transform
 from rlrecipe.lazy import np
-from rlrecipe.probe import differing
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.runs.spaces import space_from_json
 from rlrecipe.state import join, standing

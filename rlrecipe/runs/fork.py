@@ -8,16 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.build import Assembly, found_by, total_of
+from rlrecipe.assembly.assemble import Assembly, found_by, total_of
+from rlrecipe.assembly.compile_choice import choose
+from rlrecipe.assembly.resolve import resolve
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint
 from rlrecipe.checkpoint.verified import DamagedCheckpoint
-from rlrecipe.compiled.choice import choose
-from rlrecipe.files import open_binary, text_of, write_durably
 from rlrecipe.recipe.dump import data, dump
 from rlrecipe.recipe.load import Loaded, load
 from rlrecipe.recipe.schema import Recipe
-from rlrecipe.resolve import resolve
+from rlrecipe.recipe.shown import command, place
 from rlrecipe.runs.changes import RefusedChange, differences, values
 from rlrecipe.runs.directory import RunDirectory, RunDirectoryError, as_json, look_through, status
 from rlrecipe.runs.fitting import misfits
@@ -29,8 +29,8 @@ from rlrecipe.runs.session import lower
 from rlrecipe.runs.start import assembled, consent_to, located
 from rlrecipe.runs.training import Result, train_in
 from rlrecipe.runs.transition import Transition
-from rlrecipe.shown import command, place
-from rlrecipe.signals import Signals
+from rlrecipe.system.files import open_binary, text_of, write_durably
+from rlrecipe.system.signals import Signals
 
 #: Checkpoints of a parent that trains on: each may be pruned before it is copied.
 ATTEMPTS = 10

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.files import MOST_TEXT, read
 from rlrecipe.recipe.imports import Imported, Recorded, is_file
 from rlrecipe.recipe.layers import Origin, read_layers
 from rlrecipe.runs.changes import RefusedChange
+from rlrecipe.system.files import MOST_TEXT, read
 
 FOLDER = "imports"
 

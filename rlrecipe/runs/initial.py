@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.build import Assembly
+from rlrecipe.assembly.assemble import Assembly
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.errors import Refusal
-from rlrecipe.files import MOST_TEXT, read
 from rlrecipe.interfaces import State
 from rlrecipe.lazy import np
 from rlrecipe.runs.changes import RefusedChange
 from rlrecipe.state import standing
+from rlrecipe.system.files import MOST_TEXT, read
 
 
 @dataclass(frozen=True)

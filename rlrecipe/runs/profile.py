@@ -10,8 +10,8 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlrecipe.files import write
 from rlrecipe.runs.directory import as_json
+from rlrecipe.system.files import write
 
 if TYPE_CHECKING:
     from rlrecipe.runs.session import Session

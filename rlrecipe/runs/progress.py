@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from rlrecipe.files import append
 from rlrecipe.recipe.errors import plain, printable
 from rlrecipe.recipe.secrets import masked
-from rlrecipe.shown import number
+from rlrecipe.recipe.shown import number
+from rlrecipe.system.files import append
 
 #: Seconds between two plain lines, so that a short run does not flood a log.
 PAUSE = 2.0

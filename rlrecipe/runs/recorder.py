@@ -12,11 +12,11 @@ from typing import Any
 from rlrecipe.clock import Alarm
 from rlrecipe.interfaces import State
 from rlrecipe.loggers.several import PATIENCE, Loggers
+from rlrecipe.loop.recipe_trainer import RecipeTrainer
 from rlrecipe.recipe.options import LoggerOptions, Options
 from rlrecipe.recipe.values import Duration
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.records import Records
-from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 
 #: Files of rows; what of them belongs to a checkpoint, it has as their lengths.
 LOGS = ("metrics.jsonl", "episodes.jsonl")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rlrecipe.errors import Refusal
-from rlrecipe.files import open_binary
+from rlrecipe.system.files import open_binary
 
 #: Bytes that are read at once.
 BLOCK = 2**20

@@ -13,23 +13,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.build import assemble
-from rlrecipe.builders.environments import tried
+from rlrecipe.assembly.assemble import assemble
+from rlrecipe.assembly.environments import tried
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.errors import Refusal, StoppedError
-from rlrecipe.files import copy, make_folder
+from rlrecipe.machine import flushing_denormals
 from rlrecipe.recipe.dump import dump
-from rlrecipe.recipe.options import Options, Slot
+from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.schema import Recipe
+from rlrecipe.recipe.slots import Slot
 from rlrecipe.recipe.values import Duration
-from rlrecipe.runs.arithmetic import flushing_denormals
 from rlrecipe.runs.directory import RunDirectory, look_through
 from rlrecipe.runs.evaluate import filmed, package_missing
-from rlrecipe.runs.policy import recipe_of
+from rlrecipe.runs.load_policy import recipe_of
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.recorder import LOGS
 from rlrecipe.runs.session import Session
+from rlrecipe.system.files import copy, make_folder
 
 
 @contextmanager

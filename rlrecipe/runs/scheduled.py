@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from rlrecipe.build import Assembly
-from rlrecipe.builders.environments import in_phase
+from rlrecipe.acting.evaluation import Evaluator
+from rlrecipe.assembly.assemble import Assembly
+from rlrecipe.assembly.environments import in_phase
 from rlrecipe.checkpoint.content import pack
 from rlrecipe.checkpoint.store import CheckpointStore, name_of
 from rlrecipe.clock import Alarm
-from rlrecipe.evaluation import Evaluator
 from rlrecipe.interfaces import State
 from rlrecipe.recipe.dump import data
 from rlrecipe.runs.provenance import versions

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from rlrecipe.build import Assembly
+from rlrecipe.acting.evaluation import OccupiedError
+from rlrecipe.assembly.assemble import Assembly
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.checkpoint.verified import LEVELS
 from rlrecipe.errors import Diverged, StoppedError
-from rlrecipe.evaluation import OccupiedError
 from rlrecipe.loggers.several import RequiredLoggerError
 from rlrecipe.machine import Usage, usage
 from rlrecipe.recipe.secrets import masked
@@ -30,7 +30,7 @@ from rlrecipe.runs.scheduled import ScheduledCheckpoint, ScheduledEvaluation
 from rlrecipe.runs.taking_up import take_up
 from rlrecipe.runs.threads import kept
 from rlrecipe.runs.waiting import advice
-from rlrecipe.signals import RESUMABLE, Signals, current
+from rlrecipe.system.signals import RESUMABLE, Signals, current
 
 DONE, FAILED, DIVERGED = 0, 1, 6
 

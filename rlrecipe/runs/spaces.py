@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from rlrecipe.observations import Rows
+from rlrecipe.stepping.observations import Rows
 
 #: Numbers of a space: more than any picture has.
 MOST = 1 << 24

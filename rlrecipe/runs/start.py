@@ -9,36 +9,36 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.build import Assembly, assemble, found_by
-from rlrecipe.builders.environments import Found
+from rlrecipe.assembly.assemble import Assembly, assemble, found_by
+from rlrecipe.assembly.compile_choice import choose
+from rlrecipe.assembly.environments import Found
+from rlrecipe.assembly.resolve import resolve
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.fit import taking_up
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint, cure_without_buffer
 from rlrecipe.checkpoint.verified import DamagedPiece
-from rlrecipe.compiled.choice import choose
 from rlrecipe.errors import EnvironmentFault
-from rlrecipe.files import MOST_TEXT, read
+from rlrecipe.loop.points import HookError
+from rlrecipe.machine import flushing_denormals
 from rlrecipe.recipe.dump import dump
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.imports import is_file
 from rlrecipe.recipe.layers import Origin, read_once
 from rlrecipe.recipe.load import Loaded, load
 from rlrecipe.recipe.schema import Recipe
-from rlrecipe.resolve import resolve
-from rlrecipe.runs.arithmetic import flushing_denormals
 from rlrecipe.runs.changes import as_resolved, longer, refuse_changes
 from rlrecipe.runs.directory import RunDirectory, RunDirectoryError, UnwritableRunError, as_json, look_through, status
 from rlrecipe.runs.imports import consented, copied, recorded, refuse_edited
 from rlrecipe.runs.initial import initialise
-from rlrecipe.runs.policy import find_checkpoint
+from rlrecipe.runs.load_policy import find_checkpoint
 from rlrecipe.runs.profile import Profile
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.provenance import provenance
 from rlrecipe.runs.session import Outcome
 from rlrecipe.runs.taking_up import from_newest
 from rlrecipe.runs.training import Result, train_in
-from rlrecipe.signals import Signals
-from rlrecipe.trainers.points import HookError
+from rlrecipe.system.files import MOST_TEXT, read
+from rlrecipe.system.signals import Signals
 
 
 def run(

@@ -8,18 +8,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.build import Assembly, total_of
+from rlrecipe.assembly.assemble import Assembly, total_of
+from rlrecipe.assembly.compile_choice import Choice
 from rlrecipe.checkpoint.content import Checkpoint
-from rlrecipe.compiled.choice import Choice
+from rlrecipe.machine import flushing_denormals
 from rlrecipe.recipe.dump import dump
 from rlrecipe.recipe.schema import Recipe
-from rlrecipe.runs.arithmetic import flushing_denormals
 from rlrecipe.runs.directory import RunDirectory
 from rlrecipe.runs.profile import Profile
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.session import Outcome, Session
 from rlrecipe.runs.waiting import chosen
-from rlrecipe.signals import Signals
+from rlrecipe.system.signals import Signals
 
 
 @dataclass(frozen=True)

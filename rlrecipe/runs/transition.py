@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlrecipe.collectors.sync import without_episodes
 from rlrecipe.interfaces import State
-from rlrecipe.trainers.recipe_trainer import RecipeTrainer
+from rlrecipe.loop.recipe_trainer import RecipeTrainer
 
 if TYPE_CHECKING:
     from rlrecipe.runs.session import Session

@@ -19,7 +19,7 @@ from rlrecipe.runs.changes import differing
 from rlrecipe.runs.comparing import first_key, first_row
 from rlrecipe.runs.directory import RunDirectory, look_through
 from rlrecipe.runs.initial import initialise, origin_of
-from rlrecipe.runs.policy import recipe_of
+from rlrecipe.runs.load_policy import recipe_of
 from rlrecipe.runs.reexecute import stretch
 from rlrecipe.runs.session import Session
 from rlrecipe.runs.start import consent_to

@@ -11,10 +11,10 @@ from rlrecipe.errors import Diverged as Diverged
 from rlrecipe.hooks.base import Hook as Hook
 from rlrecipe.hooks.base import TrainerHookBase as TrainerHookBase
 from rlrecipe.hooks.base import snake_case
-from rlrecipe.trainers.points import FURTHER as FURTHER
-from rlrecipe.trainers.points import POINTS as POINTS
-from rlrecipe.trainers.points import HookError as HookError
-from rlrecipe.trainers.recipe_trainer import RecipeTrainer as RecipeTrainer
+from rlrecipe.loop.points import FURTHER as FURTHER
+from rlrecipe.loop.points import POINTS as POINTS
+from rlrecipe.loop.points import HookError as HookError
+from rlrecipe.loop.recipe_trainer import RecipeTrainer as RecipeTrainer
 
 #: What is here without being asked for.
 _OWN = ("FURTHER", "POINTS", "Diverged", "Hook", "HookError", "RecipeTrainer", "TrainerHookBase")
@@ -41,7 +41,7 @@ def __getattr__(name: str) -> Any:
 
 def _algorithms() -> Any:
     """The one thing here that stands above the loop; imported when somebody asks for an algorithm's trainer."""
-    return importlib.import_module("rlrecipe.algorithm_trainers")
+    return importlib.import_module("rlrecipe.trainers.algorithm_trainers")
 
 
 def __dir__() -> list[str]:

@@ -15,7 +15,7 @@ from rlrecipe.recipe.values import Duration
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from rlrecipe.trainers.loop import Loop
+    from rlrecipe.loop.loop import Loop
 
 
 class Rows:

@@ -13,9 +13,9 @@ from rlrecipe.checkpoint.single import read, write
 from rlrecipe.clock import Alarm
 from rlrecipe.errors import Refusal
 from rlrecipe.interfaces import State
+from rlrecipe.loop.loop import Loop
 from rlrecipe.recipe.schema import Backend
 from rlrecipe.recipe.values import Duration
-from rlrecipe.trainers.loop import Loop
 from rlrecipe.trainers.rows import Rows
 
 

@@ -1,4 +1,4 @@
-"""A trainer over parts of torchrl's or your own: the loop of ``rlrecipe.trainers.loop`` on TensorDicts."""
+"""A trainer over parts of torchrl's or your own: the loop of ``rlrecipe.loop.loop`` on TensorDicts."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import torch
 
 from rlrecipe.clock import Clock
 from rlrecipe.interfaces import State, Stateful
+from rlrecipe.loop.guard import diverged
+from rlrecipe.loop.points import HookError, takes_batch
+from rlrecipe.loop.tensordicts import from_tensordict, to_tensordict
 from rlrecipe.recipe.values import Duration
 from rlrecipe.streams import Streams
-from rlrecipe.trainers.guard import diverged
-from rlrecipe.trainers.points import HookError, takes_batch
 from rlrecipe.trainers.seen import Episodes, ProcessRandom
 from rlrecipe.trainers.stand_alone import StandAlone
-from rlrecipe.trainers.tensordicts import from_tensordict, to_tensordict
 
 #: What only the trainer of a recipe has.
 _OF_RECIPES = frozenset({"update", "lr", "sampler", "updates", "coefficients"})

@@ -50,7 +50,7 @@ def make_atari_preprocessing(
     """Gymnasium's AtariPreprocessing (Machado et al., 2018), and the newest frames as one."""
     from gymnasium.wrappers import AtariPreprocessing
 
-    from rlrecipe.wrappers.stack_frames import StackFrames
+    from rlrecipe.stepping.wrappers.stack_frames import StackFrames
 
     single = AtariPreprocessing(
         env,

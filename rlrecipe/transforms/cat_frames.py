@@ -22,6 +22,6 @@ class CatFramesOptions(TransformOptions):
 @register("transform", "cat_frames", wraps=True)
 def make_cat_frames(options: CatFramesOptions, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     """Stacked observations."""
-    from rlrecipe.wrappers.stack_frames import StackFrames
+    from rlrecipe.stepping.wrappers.stack_frames import StackFrames
 
     return StackFrames(env, options.N, options.dim)

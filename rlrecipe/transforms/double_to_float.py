@@ -16,6 +16,6 @@ class DoubleToFloatOptions(TransformOptions):
 @register("transform", "double_to_float", wraps=True)
 def make_double_to_float(options: DoubleToFloatOptions, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     """Single precision."""
-    from rlrecipe.wrappers.arrays import changed_boxes
+    from rlrecipe.stepping.wrappers.arrays import changed_boxes
 
     return changed_boxes(env, lambda space: space.dtype == np.float64, lambda array: array.astype(np.float32))

@@ -16,6 +16,6 @@ class FireResetOptions(TransformOptions):
 @register("transform", "fire_reset", wraps=True)
 def make_fire_reset(options: FireResetOptions, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     """Games that have begun."""
-    from rlrecipe.wrappers.starts import FireReset
+    from rlrecipe.stepping.wrappers.starts import FireReset
 
     return FireReset(env)

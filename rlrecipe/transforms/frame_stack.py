@@ -19,6 +19,6 @@ class FrameStackOptions(TransformOptions):
 @register("transform", "frame_stack", wraps=True)
 def make_frame_stack(options: FrameStackOptions, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     """Stacked observations."""
-    from rlrecipe.wrappers.stack_frames import StackFrames
+    from rlrecipe.stepping.wrappers.stack_frames import StackFrames
 
     return StackFrames(env, options.size)

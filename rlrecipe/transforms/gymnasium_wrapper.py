@@ -107,8 +107,8 @@ def make_gymnasium_wrapper(options: GymnasiumWrapperOptions, env: gymnasium.Env[
     found = misfit(options.wrapper)
     if found is not None:
         raise ValueError(found[0])
-    from rlrecipe.wrappers.counting import StepCounter
-    from rlrecipe.wrappers.life_loss import games_of
+    from rlrecipe.stepping.wrappers.counting import StepCounter
+    from rlrecipe.stepping.wrappers.life_loss import games_of
 
     if options.wrapper == "TimeLimit" and any(games_of(env)):
         # gymnasium's would count each life on its own, and go on in a game that it ended.

@@ -19,6 +19,6 @@ class LifeLossOptions(TransformOptions):
 @register("transform", "life_loss", wraps=True)
 def make_life_loss(options: LifeLossOptions, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     """Episodes of one life."""
-    from rlrecipe.wrappers.life_loss import LifeLoss
+    from rlrecipe.stepping.wrappers.life_loss import LifeLoss
 
     return LifeLoss(env)

@@ -19,6 +19,6 @@ class NoopResetOptions(TransformOptions):
 @register("transform", "noop_reset", wraps=True)
 def make_noop_reset(options: NoopResetOptions, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     """Random beginnings."""
-    from rlrecipe.wrappers.starts import NoopReset
+    from rlrecipe.stepping.wrappers.starts import NoopReset
 
     return NoopReset(env, options.noops)

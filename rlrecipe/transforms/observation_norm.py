@@ -116,7 +116,7 @@ class ObservationNorm:
 
 def numbers(space: gymnasium.spaces.Box) -> list[int]:
     """Columns of an observation's row that belong to no picture; those are bytes, which networks divide by 255."""
-    from rlrecipe.observations import entries_of
+    from rlrecipe.stepping.observations import entries_of
 
     return [i for entry in entries_of(space).values() if not entry.pixels for i in range(entry.start, entry.stop)]
 

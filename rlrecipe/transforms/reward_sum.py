@@ -22,6 +22,6 @@ class RewardSumOptions(TransformOptions):
 @register("transform", "reward_sum", wraps=True)
 def make_reward_sum(options: RewardSumOptions, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     """Added rewards."""
-    from rlrecipe.wrappers.counting import RewardSum
+    from rlrecipe.stepping.wrappers.counting import RewardSum
 
     return RewardSum(env, options.out_key)

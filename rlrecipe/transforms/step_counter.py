@@ -23,6 +23,6 @@ class StepCounterOptions(TransformOptions):
 @register("transform", "step_counter", wraps=True)
 def make_step_counter(options: StepCounterOptions, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     """Counted steps."""
-    from rlrecipe.wrappers.counting import StepCounter
+    from rlrecipe.stepping.wrappers.counting import StepCounter
 
     return StepCounter(env, options.max_steps, options.step_count_key)

@@ -19,7 +19,7 @@ class ToTensorImageOptions(TransformOptions):
 @register("transform", "to_tensor_image", wraps=True)
 def make_to_tensor_image(options: ToTensorImageOptions, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     """Channels first."""
-    from rlrecipe.wrappers.arrays import changed_boxes, is_picture
+    from rlrecipe.stepping.wrappers.arrays import changed_boxes, is_picture
 
     def change(picture: np.ndarray) -> np.ndarray:
         first = picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1)

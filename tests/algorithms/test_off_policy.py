@@ -9,7 +9,7 @@ import torch
 from rlrecipe.algorithms.dqn import DQN
 from rlrecipe.algorithms.off_policy import squared_error
 from rlrecipe.interfaces import Batch
-from rlrecipe.recipe.options import Slot
+from rlrecipe.recipe.slots import Slot
 from tests import small
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.distributions import Categorical, Independent, Normal
 
 from rlrecipe.algorithms.ppo import PPO
-from rlrecipe.build import Assembly
+from rlrecipe.assembly.assemble import Assembly
 from rlrecipe.interfaces import Batch, Scalars
 from tests import small
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from rlrecipe.algorithms.torchrl_modules import wiring
+from rlrecipe.assembly.probe import probe
 from rlrecipe.interfaces import Batch
-from rlrecipe.probe import probe
 from rlrecipe.recipe.load import load
 from tests import small
 

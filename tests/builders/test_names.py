@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-import rlrecipe.build
+import rlrecipe.assembly.assemble
 import rlrecipe.builders
 
 
@@ -29,7 +29,7 @@ def test_each_name_is_a_documented_function_of_the_file_that_is_named(name: str)
 
 def test_the_names_and_their_files_are_the_same() -> None:
     assert sorted(rlrecipe.builders._FILES) == rlrecipe.builders.__all__ == dir(rlrecipe.builders)
-    assert rlrecipe.builders.make_trainer is rlrecipe.build.make_trainer
+    assert rlrecipe.builders.make_trainer is rlrecipe.assembly.assemble.make_trainer
 
 
 def test_another_name_is_refused() -> None:

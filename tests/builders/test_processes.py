@@ -14,7 +14,7 @@ from rlrecipe.builders import (
 )
 from rlrecipe.collectors.multi_sync import MultiSync
 from rlrecipe.recipe.errors import RecipeError
-from rlrecipe.recipe.options import Slot
+from rlrecipe.recipe.slots import Slot
 
 PENDULUM = {"env_name": "Pendulum-v1", "num_envs": 2, "kwargs": {"g": 5.0}}
 

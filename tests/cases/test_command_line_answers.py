@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rlrecipe import shown
 from rlrecipe.cli import application, commands, evaluate
-from rlrecipe.recipe import complete
+from rlrecipe.recipe import complete, shown
 from rlrecipe.recipe.overrides import override
 from rlrecipe.runs.progress import describe
 from tests import small

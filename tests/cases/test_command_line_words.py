@@ -6,12 +6,12 @@ import pytest
 import yaml
 
 import rlrecipe as package
-from rlrecipe.builders.environments import environment_problem
+from rlrecipe.assembly.environments import environment_problem
 from rlrecipe.recipe.dump import data
 from rlrecipe.recipe.errors import Problem, RecipeError
 from rlrecipe.recipe.load import load
-from rlrecipe.recipe.options import Slot
 from rlrecipe.recipe.registry import search
+from rlrecipe.recipe.slots import Slot
 from rlrecipe.recipe.tree import unmarked
 from rlrecipe.recipe.words import WORDS, known
 from tests import small

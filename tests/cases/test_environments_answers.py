@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from rlrecipe.build import make_trainer
+from rlrecipe.assembly.assemble import make_trainer
 from rlrecipe.cli import main
 from tests import small
 from tests.cases import environments

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rlrecipe.runs.evaluate import evaluate
-from rlrecipe.runs.policy import load_policy
+from rlrecipe.runs.load_policy import load_policy
 from tests import small
 from tests.cases import environments  # noqa: F401 - registers the environments
 from tests.transforms.made import made

@@ -10,11 +10,11 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from rlrecipe.builders.environments import Spaces
+from rlrecipe.assembly.environments import Spaces
+from rlrecipe.assembly.memory_needed import row_bytes
 from rlrecipe.errors import Diverged
 from rlrecipe.interfaces import Batch
-from rlrecipe.memory import row_bytes
-from rlrecipe.observations import Rows
+from rlrecipe.stepping.observations import Rows
 from tests import small
 from tests.parts import Parts
 from tests.replay.small import BOTH
@@ -34,7 +34,7 @@ PICTURE, NUMBERS = 12 * 12 * 3, 4 + 2
 
 def as_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let everything be kept as numbers, as it was once."""
-    monkeypatch.setattr("rlrecipe.builders.collecting.packings", lambda spaces: {})
+    monkeypatch.setattr("rlrecipe.assembly.collecting.packings", lambda spaces: {})
 
 
 def test_the_row_of_the_case_has_the_bytes_of_its_pictures() -> None:
@@ -144,7 +144,7 @@ def test_batches_keep_them_as_bytes_and_what_is_learned_is_the_same(name: str, m
     more = 4 + 1 if name == "a memory" else 0
     assert collected["observation"].shape == (32, 2, PICTURE + 4 * (NUMBERS + more))
     kept_as_bytes = trained(ON_POLICY[name])
-    monkeypatch.setattr("rlrecipe.build.batches_of_bytes", lambda recipe: False)
+    monkeypatch.setattr("rlrecipe.assembly.assemble.batches_of_bytes", lambda recipe: False)
     assert small.build(ON_POLICY[name]).trainer.collector.collect()["observation"].dtype == torch.float32
     assert trained(ON_POLICY[name]) == kept_as_bytes
 
@@ -190,7 +190,7 @@ def test_a_number_that_is_not_finite_is_found_beside_a_picture(monkeypatch: pyte
 def test_a_batch_that_does_not_fit_is_counted_as_it_is_kept(
     hooks: list[str], row: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rlrecipe.memory.free_memory", lambda: 1000)
+    monkeypatch.setattr("rlrecipe.assembly.memory_needed.free_memory", lambda: 1000)
     found = small.problems({**PPO, "hooks": hooks})
     (message,) = [text for code, path, text, _ in found if (code, path) == ("E303", "collector.frames_per_batch")]
     assert f"64 frames x {row + 8 + 4 + 3} bytes" in message

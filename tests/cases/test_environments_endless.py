@@ -8,7 +8,7 @@ import pytest
 
 import rlrecipe
 from rlrecipe.runs.evaluate import evaluate
-from rlrecipe.runs.policy import load_policy
+from rlrecipe.runs.load_policy import load_policy
 from rlrecipe.trainers import PPOTrainer
 from tests import small
 from tests.cases import environments

@@ -12,10 +12,10 @@ import gymnasium
 import pytest
 
 from rlrecipe import train
+from rlrecipe.collectors.sent import Sent
 from rlrecipe.recipe.imports import load_import
 from rlrecipe.recipe.load import load
-from rlrecipe.runs.policy import load_policy
-from rlrecipe.sending import Sent
+from rlrecipe.runs.load_policy import load_policy
 from tests import small
 from tests.cli.command import Commands
 

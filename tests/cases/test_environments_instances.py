@@ -12,7 +12,7 @@ import pytest
 from rlrecipe.cli import main
 from rlrecipe.recipe import registry
 from rlrecipe.runs.evaluate import evaluate
-from rlrecipe.runs.policy import load_policy
+from rlrecipe.runs.load_policy import load_policy
 from tests import small
 from tests.cases import environments  # noqa: F401 - registers the environments
 

@@ -9,10 +9,10 @@ import gymnasium
 import numpy as np
 import pytest
 
-from rlrecipe.builders.environments import make_env
-from rlrecipe.recipe.options import Slot
+from rlrecipe.assembly.environments import make_env
+from rlrecipe.recipe.slots import Slot
 from rlrecipe.runs.evaluate import evaluate
-from rlrecipe.runs.policy import load_policy
+from rlrecipe.runs.load_policy import load_policy
 from tests import small
 from tests.cases import environments
 from tests.transforms.made import made

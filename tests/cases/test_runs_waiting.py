@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from rlrecipe.loop import pace
 from rlrecipe.machine import cores, usage
 from rlrecipe.runs import waiting
-from rlrecipe.trainers import pace
 from tests import small
 
 WIDE = {"name": "mlp", "num_cells": [256, 256]}

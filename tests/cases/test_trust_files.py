@@ -14,7 +14,7 @@ import pytest
 from rlrecipe import load_policy
 from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.cli import main
-from rlrecipe.files import UnsafeFileError
+from rlrecipe.system.files import UnsafeFileError
 from tests import small
 
 

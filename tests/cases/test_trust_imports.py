@@ -13,7 +13,7 @@ import pytest
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.imports import load_import
 from rlrecipe.recipe.load import load
-from rlrecipe.runs.policy import load_policy
+from rlrecipe.runs.load_policy import load_policy
 from rlrecipe.runs.verify import verify
 from tests import small
 

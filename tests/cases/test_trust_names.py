@@ -12,7 +12,7 @@ from rlrecipe.checkpoint.verified import canonical, digest
 from rlrecipe.cli import main
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.load import load
-from rlrecipe.runs.policy import load_policy
+from rlrecipe.runs.load_policy import load_policy
 from tests import small
 
 SMALLEST = {"algorithm": "ppo", "trainer": {"total_frames": 64}}

@@ -15,11 +15,11 @@ from typing import Any
 
 import torch
 
-from rlrecipe import files
 from rlrecipe.checkpoint import store
 from rlrecipe.checkpoint.content import Contents, pack
 from rlrecipe.checkpoint.store import CheckpointStore, name_of
 from rlrecipe.state import Piece
+from rlrecipe.system import files
 
 CRASHED = 77
 PRIMITIVES = ("fsync", "rename", "replace", "mkdir", "unlink", "rmdir", "link")

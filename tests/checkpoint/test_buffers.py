@@ -11,7 +11,7 @@ import rlrecipe
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint
 from rlrecipe.cli.status import size
 from rlrecipe.recipe.load import load
-from rlrecipe.runs.policy import find_checkpoint
+from rlrecipe.runs.load_policy import find_checkpoint
 from rlrecipe.runs.verify import verify
 from tests import small
 from tests.checkpoint.shelf import RECIPE, chunk, flip, register_shelf

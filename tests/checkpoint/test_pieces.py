@@ -16,8 +16,8 @@ from rlrecipe.checkpoint.content import pack
 from rlrecipe.checkpoint.pieces import encode
 from rlrecipe.checkpoint.store import CheckpointStore, name_of
 from rlrecipe.checkpoint.verified import DamagedCheckpoint, read_manifest, read_verified
-from rlrecipe.files import write_durably
 from rlrecipe.state import Piece
+from rlrecipe.system.files import write_durably
 
 BACKENDS = ("safetensors", "torch", "dcp")
 

@@ -8,8 +8,8 @@ import torch
 
 from rlrecipe.collectors.sync import SyncCollector, SyncOptions
 from rlrecipe.interfaces import Transform
-from rlrecipe.recipe.options import Slot
-from rlrecipe.vector import Vector
+from rlrecipe.recipe.slots import Slot
+from rlrecipe.stepping.vector import Vector
 from tests import small
 from tests.envs.counting import Counting, Ends
 

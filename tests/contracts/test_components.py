@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
+from rlrecipe.assembly.probe import probe
 from rlrecipe.interfaces import Batch, State
-from rlrecipe.probe import probe
+from rlrecipe.loop.recipe_trainer import RecipeTrainer
 from rlrecipe.recipe import registry
 from rlrecipe.recipe.load import load
-from rlrecipe.recipe.options import Options
-from rlrecipe.recipe.registry import Component, find, register, search
-from rlrecipe.trainers.recipe_trainer import RecipeTrainer
+from rlrecipe.recipe.options import Component, Options
+from rlrecipe.recipe.registry import find, register, search
 from tests import parts, small
 from tests.envs.pictures import GAME
 from tests.envs.pictures import NAME as PICTURES

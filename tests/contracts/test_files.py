@@ -1,4 +1,4 @@
-"""Files of a run are opened by ``rlrecipe.files`` alone: it follows no link, and writes UTF-8 whatever the locale."""
+"""Files of a run are opened by ``rlrecipe.system.files`` alone: no link is followed, UTF-8 is written in any locale."""
 
 import ast
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def opening(source: str) -> Iterator[str]:
 
 def test_files_of_a_run_are_opened_in_one_place() -> None:
     found = {(file.relative_to(ROOT).as_posix(), name) for file in FILES for name in opening(file.read_text("utf-8"))}
-    assert found - ALLOWED.keys() == set(), "open it with rlrecipe.files"
+    assert found - ALLOWED.keys() == set(), "open it with rlrecipe.system.files"
     assert ALLOWED.keys() - found == set(), "allowed for nothing"
 
 

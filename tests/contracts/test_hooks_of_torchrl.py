@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from tensordict import TensorDict
 
-from rlrecipe.build import Assembly
+from rlrecipe.assembly.assemble import Assembly
 from rlrecipe.interfaces import Batch
 from tests import small
 

@@ -1,172 +1,167 @@
-"""Imports never point up; what each file may know is the same for every file that is yet to come."""
+"""Rooms and their imports: the table of docs/architecture.md is what may be, and it is what there is."""
 
 import ast
+import importlib
+import re
+import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 import rlrecipe
-import rlrecipe.builders
+from rlrecipe.recipe.registry import ENTRY_POINTS
+from rlrecipe.system.moved import MOVED
 
 ROOT = Path(rlrecipe.__file__).parent
-#: Folders of components, each of which knows the interfaces and itself.
-COMPONENTS = (
+PAGE = ROOT.parent / "docs/architecture.md"
+#: Reading a recipe looks through these folders, and must load nothing heavy.
+LIGHT = (
+    "recipe",
     "envs", "transforms", "networks", "distributions", "algorithms", "collectors", "replay", "exploration",
     "optim", "schedules", "hooks", "loggers",
 )  # fmt: skip
-KNOWN = (
-    "rlrecipe.errors", "rlrecipe.interfaces", "rlrecipe.lazy", "rlrecipe.recipe.options", "rlrecipe.recipe.values",
-    "rlrecipe.recipe.registry", "rlrecipe.recipe.errors", "rlrecipe.state", "rlrecipe.wrappers", "rlrecipe.torchrl_env",
-    "rlrecipe.torchrl_source", "rlrecipe.torchrl_spaces", "rlrecipe.sending", "rlrecipe.files",
-    "rlrecipe.signals", "rlrecipe.recipe.names", "rlrecipe.recipe.secrets", "rlrecipe.packing",
-)  # fmt: skip
-#: What a folder knows besides: hooks look at the policy, environments that are looked at have to be drawn, and
-#: normalising tells numbers from pictures.
-BESIDES = {
-    "hooks": ("rlrecipe.clock", "rlrecipe.evaluation", "rlrecipe.recorders", "rlrecipe.video"),
-    # Whether an environment is the user's own code.
-    "envs": ("rlrecipe.headless", "rlrecipe.recipe.imports"),
-    "transforms": ("rlrecipe.observations",),
-    "recorders": ("rlrecipe.headless", "rlrecipe.video"),
-}
 HEAVY = ("torch", "numpy", "gymnasium", "tensordict", "torchrl", "safetensors")
 
 
-class _Imports(ast.NodeVisitor):
-    """Modules that a file imports at run time, those inside functions apart."""
+class Import(NamedTuple):
+    """One import of a file; ``typed``: for type checkers alone; ``called``: inside a function."""
 
+    name: str
+    typed: bool
+    called: bool
+
+
+class _Imports(ast.NodeVisitor):
     def __init__(self) -> None:
-        self.at_import: list[str] = []
-        self.at_call: list[str] = []
-        self._depth = 0
+        self.found: list[Import] = []
+        self._typed = self._called = 0
 
     def visit_If(self, node: ast.If) -> None:
-        if not (isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
-            self.generic_visit(node)
-        for other in node.orelse:
-            self.visit(other)
+        typed = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        self._typed += typed
+        for each in node.body:
+            self.visit(each)
+        self._typed -= typed
+        for each in node.orelse:
+            self.visit(each)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        self._depth += 1
+        self._called += 1
         self.generic_visit(node)
-        self._depth -= 1
+        self._called -= 1
 
     def visit_Import(self, node: ast.Import) -> None:
-        self._found(alias.name for alias in node.names)
+        self._add(alias.name for alias in node.names)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         assert node.level == 0, "imports are absolute"
         # ``from rlrecipe.recipe import tree`` imports a module, ``from rlrecipe.lazy import np`` a name.
-        self._found(
-            f"{node.module}.{alias.name}" if _is_module(f"{node.module}.{alias.name}") else str(node.module)
-            for alias in node.names
-        )
+        names = [f"{node.module}.{alias.name}" for alias in node.names]
+        self._add(name if name in modules() else str(node.module) for name in names)
 
-    def _found(self, names: Iterator[str]) -> None:
-        (self.at_call if self._depth else self.at_import).extend(names)
+    def _add(self, names: Iterator[str]) -> None:
+        self.found += [Import(name, self._typed > 0, self._called > 0) for name in names]
 
 
-def _is_module(name: str) -> bool:
-    path = ROOT.parent.joinpath(*name.split("."))
-    return name.startswith("rlrecipe.") and (path.is_dir() or path.with_suffix(".py").is_file())
+def imports(source: str) -> list[Import]:
+    visitor = _Imports()
+    visitor.visit(ast.parse(source))
+    return visitor.found
 
 
-def imports(source: str) -> _Imports:
-    found = _Imports()
-    found.visit(ast.parse(source))
+@cache
+def modules() -> dict[str, Path]:
+    """Every module of the package by its full name."""
+    files = {file: ("rlrecipe", *file.relative_to(ROOT).with_suffix("").parts) for file in ROOT.rglob("*.py")}
+    return {".".join(parts).removesuffix(".__init__"): file for file, parts in files.items()}
+
+
+def room(module: str) -> str:
+    """The folder that a module lies in, or the module itself where it lies loose."""
+    parts = module.split(".")[1:]
+    if not parts:
+        return "__init__"
+    inside = modules()[module].name == "__init__.py"
+    return ".".join(parts if inside or len(parts) == 1 else parts[:-1])
+
+
+@cache
+def arrows() -> dict[str, set[str]]:
+    """The rooms that each room imports, in functions and for type checkers, too."""
+    found: dict[str, set[str]] = {room(module): set() for module in modules()}
+    for module, file in modules().items():
+        for each in imports(file.read_text()):
+            if each.name in modules() and room(each.name) != room(module):
+                found[room(module)].add(room(each.name))
     return found
 
 
-def files(*folders: str) -> list[Path]:
-    return sorted(file for folder in folders for file in (ROOT / folder).rglob("*.py"))
+@cache
+def table() -> dict[str, set[str]]:
+    """What each room may import, by the page: rows of ``| room | holds | imports |``."""
+    rows = re.findall(r"^\| `([a-z_.]+)` \| .* \| ([^|]*) \|$", PAGE.read_text(), re.MULTILINE)
+    return {name: set(re.findall(r"[a-z_.]+", known)) for name, known in rows}
 
 
-def within(module: str, packages: tuple[str, ...]) -> bool:
-    return any(module == package or module.startswith(package + ".") for package in packages)
+@pytest.mark.parametrize("name", sorted(arrows()))
+def test_a_room_imports_what_the_table_says(name: str) -> None:
+    known = " ".join(sorted(arrows()[name]))
+    assert arrows()[name] == table().get(name), f"the row of `{name}` in {PAGE.name} should say: {known}"
 
 
-def upward(file: Path) -> list[str]:
-    """What a component's file imports that it should not know."""
-    folder = file.relative_to(ROOT).parts[0]
-    found = imports(file.read_text())
-    allowed = (*KNOWN, f"rlrecipe.{folder}", *BESIDES.get(folder, ()))
-    return [
-        module
-        for module in found.at_import + found.at_call
-        if module.split(".")[0] == "rlrecipe" and not within(module, allowed)
-    ]
+def test_the_table_has_no_row_for_what_is_not_there() -> None:
+    assert table().keys() == arrows().keys()
 
 
-#: Recorders are no components: no recipe names them, and what derives from torchrl's classes imports torchrl.
-@pytest.mark.parametrize("file", files(*COMPONENTS, "recorders"), ids=lambda file: str(file.relative_to(ROOT)))
-def test_a_component_knows_the_interfaces_and_its_own_folder(file: Path) -> None:
-    assert upward(file) == []
+@pytest.mark.parametrize("name", sorted(arrows()))
+def test_no_import_points_down_the_table(name: str) -> None:
+    order = list(table())
+    assert [known for known in table()[name] if order.index(known) >= order.index(name)] == []
 
 
-@pytest.mark.parametrize("file", files("recipe", *COMPONENTS), ids=lambda file: str(file.relative_to(ROOT)))
-def test_reading_a_recipe_imports_nothing_heavy(file: Path) -> None:
-    assert [module for module in imports(file.read_text()).at_import if within(module, HEAVY)] == []
+def test_no_files_import_each_other_in_a_circle() -> None:
+    later = {
+        module: {each.name for each in imports(file.read_text()) if not each.typed and each.name in modules()}
+        - {module}
+        for module, file in modules().items()
+    }
+    while free := [module for module, known in later.items() if not known & later.keys()]:
+        for module in free:
+            del later[module]
+    assert sorted(later) == []
 
 
-@pytest.mark.parametrize("file", files("recipe"), ids=lambda file: file.stem)
-def test_the_recipe_knows_only_itself(file: Path) -> None:
-    found = imports(file.read_text())
-    known = ("rlrecipe.recipe", "rlrecipe.lazy", "rlrecipe.errors", "rlrecipe.shown")
-    assert [m for m in found.at_import + found.at_call if within(m, ("rlrecipe",)) and not within(m, known)] == []
+@pytest.mark.parametrize("module", sorted(name for name in modules() if room(name).split(".")[0] in LIGHT))
+def test_reading_a_recipe_imports_nothing_heavy(module: str) -> None:
+    found = imports(modules()[module].read_text())
+    at_import = [each.name.split(".")[0] for each in found if not each.typed and not each.called]
+    assert [name for name in at_import if name in HEAVY] == []
 
 
-@pytest.mark.parametrize(
-    "file",
-    [file for file in files("") if file.parent.name != "cli" and file.name != "__main__.py"],
-    ids=lambda file: str(file.relative_to(ROOT)),
-)
-def test_nothing_but_the_command_line_knows_the_command_line(file: Path) -> None:
-    found = imports(file.read_text())
-    assert [m for m in found.at_import + found.at_call if within(m, ("rlrecipe.cli",))] == []
+def test_names_of_modules_in_texts_are_names_of_modules() -> None:
+    """What is imported by its name moves with it: nothing else would tell."""
+    for module, file in modules().items():
+        for node in ast.walk(ast.parse(file.read_text())):
+            value = node.value if isinstance(node, ast.Constant) else None
+            if isinstance(value, str) and re.fullmatch(r"rlrecipe(\.[a-z_]+)+", value) and value != ENTRY_POINTS:
+                assert value in modules(), f"{module}: {value}"
 
 
-#: What joins the parts that builders make, and what lies above it.
-JOINING = ("rlrecipe.build", "rlrecipe.resolve", "rlrecipe.probe", "rlrecipe.memory", "rlrecipe.runs", "rlrecipe.cli")
+def test_old_names_are_found_with_a_word_of_the_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for old, new in MOVED.items():
+        monkeypatch.delitem(sys.modules, f"rlrecipe.{old}", raising=False)
+        with pytest.warns(DeprecationWarning, match=rf"rlrecipe\.{old} is rlrecipe\.{new} now"):
+            assert importlib.import_module(f"rlrecipe.{old}") is importlib.import_module(f"rlrecipe.{new}")
 
 
-@pytest.mark.parametrize("file", files("builders"), ids=lambda file: file.stem)
-def test_builders_do_not_know_what_joins_them(file: Path) -> None:
-    found = imports(file.read_text())
-    assert [m for m in found.at_import + found.at_call if within(m, JOINING)] == []
-
-
-def test_the_one_builder_above_the_others_is_the_page_that_joins_them() -> None:
-    # ``rlrecipe.builders`` offers it by name, which no import statement shows.
-    above = {name: file for name, file in rlrecipe.builders._FILES.items() if within(file, JOINING)}
-    assert above == {"make_trainer": "rlrecipe.build"}
-
-
-@pytest.mark.parametrize("layer", ["trainers", "checkpoint"])
-def test_training_does_not_know_what_is_above(layer: str) -> None:
-    above = (*JOINING, "rlrecipe.builders", "rlrecipe.recipe.load", "rlrecipe.algorithm_trainers")
-    for file in files(layer):
-        found = imports(file.read_text())
-        assert [m for m in found.at_import + found.at_call if within(m, above)] == [], file
-
-
-def test_what_the_visitor_sees() -> None:
-    found = imports(
-        "from __future__ import annotations\n"
-        "import torch\n"
-        "from rlrecipe.recipe import tree\n"
-        "from rlrecipe.lazy import np\n"
-        "if TYPE_CHECKING:\n    import rlrecipe.build\nelse:\n    import numpy\n"
-        "def f():\n    from rlrecipe.runs import start\n"
-    )
-    assert found.at_import == ["__future__", "torch", "rlrecipe.recipe.tree", "rlrecipe.lazy", "numpy"]
-    assert found.at_call == ["rlrecipe.runs.start"]
-    assert within("rlrecipe.runs.start", ("rlrecipe.runs",))
-    assert not within("rlrecipe.runsaway", ("rlrecipe.runs",))
-
-
-@pytest.mark.parametrize("file", [*files("wrappers"), *sorted(ROOT.glob("torchrl_*.py"))], ids=lambda file: file.stem)
-def test_what_environments_stand_on_knows_errors_and_itself(file: Path) -> None:
-    known = ("rlrecipe.errors", "rlrecipe.wrappers", "rlrecipe.torchrl_spaces")
-    found = imports(file.read_text())
-    assert [m for m in found.at_import + found.at_call if within(m, ("rlrecipe",)) and not within(m, known)] == []
+def test_what_lies_in_a_moved_package_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "rlrecipe.wrappers.checked", raising=False)
+    with pytest.warns(DeprecationWarning, match=r"rlrecipe\.wrappers\.checked is"):
+        old = importlib.import_module("rlrecipe.wrappers.checked")
+    assert old is importlib.import_module("rlrecipe.stepping.wrappers.checked")
+    with pytest.warns(DeprecationWarning, match=r"options\.Slot is rlrecipe\.recipe\.slots\.Slot now"):
+        from rlrecipe.recipe.options import Slot
+    assert Slot is importlib.import_module("rlrecipe.recipe.slots").Slot

@@ -9,8 +9,9 @@ from pydantic import ValidationError, create_model
 
 from rlrecipe.recipe import schema
 from rlrecipe.recipe.names import CODES, Arguments, Meaning, Named, Words
-from rlrecipe.recipe.options import Options, Slot
+from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import KINDS, search
+from rlrecipe.recipe.slots import Slot
 from rlrecipe.recipe.values import Duration
 
 SECTIONS = (

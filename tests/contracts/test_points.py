@@ -8,10 +8,11 @@ import pytest
 import torch
 from tensordict import TensorDict, TensorDictBase
 
+from rlrecipe.loop import loop as loop_module
+from rlrecipe.loop.points import POINTS, HookError
+from rlrecipe.loop.recipe_trainer import RecipeTrainer
 from rlrecipe.recipe import registry
-from rlrecipe.trainers import loop as loop_module
-from rlrecipe.trainers.points import POINTS, HookError
-from rlrecipe.trainers.recipe_trainer import RecipeTrainer
+from rlrecipe.recipe.options import Component
 from tests import small
 
 HOOKS = registry.search("hook")
@@ -147,7 +148,7 @@ def test_a_data_hook_that_returns_nothing_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("component", HOOKS, ids=lambda component: component.name)
-def test_every_hook_fails_at_the_points_of_other_categories(component: registry.Component) -> None:
+def test_every_hook_fails_at_the_points_of_other_categories(component: Component) -> None:
     hook = component.build(small.options_of(component))
     assert hook.category in POINTS.values(), "a hook of this package declares its category"
     for point, category in POINTS.items():
@@ -159,7 +160,7 @@ def test_every_hook_fails_at_the_points_of_other_categories(component: registry.
 
 
 @pytest.mark.parametrize("component", HOOKS, ids=lambda component: component.name)
-def test_every_hook_registers_itself_where_it_may(component: registry.Component) -> None:
+def test_every_hook_registers_itself_where_it_may(component: Component) -> None:
     # An algorithm with target networks, which some of them move.
     trained = small.build(small.CARTPOLE if component.name in ON_POLICY else small.DQN).trainer
     before = {point: len(ops) for point, ops in trained.points.ops.items()}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlrecipe.interfaces import Distribution
-from rlrecipe.recipe.options import Slot
+from rlrecipe.recipe.slots import Slot
 
 SPACE = gymnasium.spaces.Box(np.float32(-3.63), np.float32(0.17), (1,), np.float32)
 #: Stored actions: the ends of the range, what lies near them, and what only a normal draws.

@@ -15,8 +15,8 @@ from torch.distributions import (
 )
 
 from rlrecipe.interfaces import Distribution
-from rlrecipe.recipe.options import Slot
 from rlrecipe.recipe.registry import search
+from rlrecipe.recipe.slots import Slot
 
 BOX = gymnasium.spaces.Box(np.array([-2.0, 0.0, -1.0], np.float32), np.array([2.0, 1.0, 5.0], np.float32))
 SPACES: dict[str, Any] = {

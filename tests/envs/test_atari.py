@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from rlrecipe import load_policy
-from rlrecipe.builders.environments import make_env
-from rlrecipe.capture import METHODS, Tape, choose
+from rlrecipe.assembly.environments import make_env
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.load import load
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.start import run
 from rlrecipe.state import Arrays, join, split
+from rlrecipe.stepping.capture import METHODS, Tape, choose
 from tests import small
 from tests.transforms.made import made, options
 

@@ -4,11 +4,11 @@ import gymnasium
 import numpy as np
 import pytest
 
-from rlrecipe.builders.environments import make_env
-from rlrecipe.observations import AsRows
+from rlrecipe.assembly.environments import make_env
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.load import load
-from rlrecipe.recipe.options import Slot
+from rlrecipe.recipe.slots import Slot
+from rlrecipe.stepping.observations import AsRows
 from tests import small
 
 

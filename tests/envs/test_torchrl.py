@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from rlrecipe.builders.environments import make_env
-from rlrecipe.capture import choose
+from rlrecipe.assembly.environments import make_env
 from rlrecipe.envs.torchrl import REFUSED, environments
-from rlrecipe.observations import AsRows
-from rlrecipe.recipe.options import Slot
+from rlrecipe.recipe.slots import Slot
 from rlrecipe.runs.evaluate import evaluate
-from rlrecipe.runs.policy import load_policy
+from rlrecipe.runs.load_policy import load_policy
+from rlrecipe.stepping.capture import choose
+from rlrecipe.stepping.observations import AsRows
 from tests import small
 
 STEPS = {"name": "step_counter", "max_steps": 20}

@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from rlrecipe.recipe.options import Slot
+from rlrecipe.recipe.slots import Slot
 from tests.replay.small import Fixed
 
 BOX = gymnasium.spaces.Box(-3.0, 3.0, (2,), np.float32)

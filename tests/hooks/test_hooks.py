@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from rlrecipe.errors import Diverged
-from rlrecipe.recipe.options import Slot
-from rlrecipe.trainers.recipe_trainer import RecipeTrainer
+from rlrecipe.loop.recipe_trainer import RecipeTrainer
+from rlrecipe.recipe.slots import Slot
 from tests import small
 
 

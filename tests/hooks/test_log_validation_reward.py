@@ -10,9 +10,9 @@ from torchrl.envs import ExplorationType, GymEnv, ObservationNorm, StepCounter, 
 from torchrl.modules import MLP, ProbabilisticActor, TanhNormal
 from torchrl.modules.distributions import NormalParamExtractor
 
-from rlrecipe.evaluation import Evaluator
+from rlrecipe.acting.evaluation import Evaluator
+from rlrecipe.loop.recipe_trainer import RecipeTrainer
 from rlrecipe.trainers import HookError, LogValidationReward
-from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 from tests import small
 from tests.films import frames_of
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from rlrecipe.hooks.count_frames_log import CountFramesLog
+from rlrecipe.loop.recipe_trainer import RecipeTrainer
 from rlrecipe.trainers import LogScalar, LogTiming, PPOTrainer, UTDRHook
-from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 from tests import small
 
 

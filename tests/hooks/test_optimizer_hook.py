@@ -6,11 +6,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from rlrecipe.loop.recipe_trainer import RecipeTrainer
 from rlrecipe.optim.sgd import SGDOptions
 from rlrecipe.recipe.errors import RecipeError
-from rlrecipe.recipe.options import Slot
+from rlrecipe.recipe.slots import Slot
 from rlrecipe.trainers import HookError, LogScalar, OptimizerHook
-from rlrecipe.trainers.recipe_trainer import RecipeTrainer
 from tests import small
 
 SGD = {**small.CARTPOLE, "optimizer": {"name": "sgd", "lr": 0.05}, "trainer": {"total_frames": 256, "clip_norm": 0.5}}

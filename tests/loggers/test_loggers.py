@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from rlrecipe.interfaces import Logger
-from rlrecipe.recipe.options import Slot
 from rlrecipe.recipe.registry import search
+from rlrecipe.recipe.slots import Slot
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.start import run
 from tests import small

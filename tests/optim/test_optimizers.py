@@ -8,11 +8,11 @@ import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from rlrecipe.interfaces import Objective
+from rlrecipe.learning.parameters import Parameters
+from rlrecipe.learning.update import Update
 from rlrecipe.optim.base import OptimizerOptions
-from rlrecipe.parameters import Parameters
-from rlrecipe.recipe.options import Slot
 from rlrecipe.recipe.registry import find, left_out, search
-from rlrecipe.update import Update
+from rlrecipe.recipe.slots import Slot
 from tests import small
 
 #: Each optimizer, its options, and torch's with the same.

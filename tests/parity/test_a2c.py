@@ -13,10 +13,10 @@ from rlrecipe.algorithms.gae import gae
 from rlrecipe.distributions.categorical import Categorical
 from rlrecipe.distributions.normal import Normal
 from rlrecipe.interfaces import Batch
+from rlrecipe.learning.parameters import Parameters
+from rlrecipe.learning.update import Update
 from rlrecipe.networks.mlp import MLPOptions, make_mlp
 from rlrecipe.optim.rmsprop import RMSpropOptions, make_rmsprop
-from rlrecipe.parameters import Parameters
-from rlrecipe.update import Update
 from tests.parity.sb3_a2c import A2CTrace, record_a2c
 
 VARIANTS: dict[str, dict[str, Any]] = {

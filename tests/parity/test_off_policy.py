@@ -17,17 +17,17 @@ import pytest
 import torch
 
 from rlrecipe.clock import Clock
-from rlrecipe.compiled.engine import Compiled
-from rlrecipe.compiled.trace import separable
 from rlrecipe.interfaces import Batch, Head
+from rlrecipe.learning.compiled.engine import Compiled
+from rlrecipe.learning.compiled.trace import separable
+from rlrecipe.learning.parameters import Parameters
+from rlrecipe.learning.targets import Targets
+from rlrecipe.learning.update import Eager, Update
 from rlrecipe.networks.copies import Copies
 from rlrecipe.networks.mlp import MLPOptions, make_mlp
 from rlrecipe.optim.adam import AdamOptions, make_adam
-from rlrecipe.parameters import Parameters
-from rlrecipe.recipe.options import Slot
+from rlrecipe.recipe.slots import Slot
 from rlrecipe.recipe.values import Duration
-from rlrecipe.targets import Targets
-from rlrecipe.update import Eager, Update
 from tests.parity.sb3_off_policy import record_ddpg, record_dqn, record_sac, record_td3
 from tests.parity.sb3_recorder import OffPolicyTrace, OffPolicyUpdate
 

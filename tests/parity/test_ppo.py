@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from rlrecipe.algorithms.ppo import PPOOptions, make_ppo
-from rlrecipe.compiled.engine import Compiled
 from rlrecipe.distributions.categorical import Categorical
 from rlrecipe.distributions.normal import Normal
 from rlrecipe.interfaces import Batch, Scalars
+from rlrecipe.learning.compiled.engine import Compiled
+from rlrecipe.learning.parameters import Parameters
+from rlrecipe.learning.update import Eager, Update
 from rlrecipe.networks.mlp import MLPOptions, make_mlp
 from rlrecipe.optim.adam import AdamOptions, make_adam
-from rlrecipe.parameters import Parameters
-from rlrecipe.update import Eager, Update
 from tests.parity.sb3_trace import Minibatch, Trace, record
 from tests.parity.sb3_trace import Update as TraceUpdate
 

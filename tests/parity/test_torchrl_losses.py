@@ -18,7 +18,7 @@ from rlrecipe.distributions.categorical import Categorical
 from rlrecipe.interfaces import Batch
 from rlrecipe.networks.copies import Copies
 from rlrecipe.networks.mlp import MLPOptions, make_mlp
-from rlrecipe.recipe.options import Slot
+from rlrecipe.recipe.slots import Slot
 
 B, FEATURES, ACTIONS, GAMMA = 32, 4, 3, 0.97
 

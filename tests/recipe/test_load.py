@@ -6,7 +6,7 @@ import pytest
 
 from rlrecipe.recipe.bundled import bundled, bundled_file
 from rlrecipe.recipe.errors import Problem, RecipeError, RecipeNotFound
-from rlrecipe.recipe.evaluation import evaluation_env
+from rlrecipe.recipe.evaluation_env import evaluation_env
 from rlrecipe.recipe.load import Loaded, load
 
 SMALLEST = "env: CartPole-v1\nalgorithm: ppo\ntrainer: {total_frames: 100_000}\n"

@@ -6,8 +6,9 @@ import pytest
 
 from rlrecipe.recipe import registry
 from rlrecipe.recipe.imports import ImportProblem, load_import
-from rlrecipe.recipe.options import Options, Slot
+from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import UnknownComponent, find, register, search
+from rlrecipe.recipe.slots import Slot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 

@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import load, save
 
 from rlrecipe.interfaces import Batch, Key, State
-from rlrecipe.recipe.options import Options, Slot
+from rlrecipe.recipe.options import Options
+from rlrecipe.recipe.slots import Slot
 from rlrecipe.replay.base import RingBuffer, Transitions
 from rlrecipe.replay.ring import Columns
 from rlrecipe.replay.segment_tree import missing

@@ -7,7 +7,7 @@ from torchrl.data import LazyTensorStorage, PrioritizedSampler
 
 from rlrecipe.errors import Diverged
 from rlrecipe.interfaces import Batch
-from rlrecipe.recipe.options import Slot
+from rlrecipe.recipe.slots import Slot
 from rlrecipe.replay.prioritized import PrioritizedOptions
 from tests.replay.small import REWARD, batch_of, filled, make, needs_trees
 

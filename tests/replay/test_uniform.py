@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlrecipe.recipe.options import Slot
+from rlrecipe.recipe.slots import Slot
 from rlrecipe.replay.uniform import ROWS, UniformOptions
 from tests.replay.small import BOTH, GAMMA, NEXT, OBSERVATION, REWARD, TERMINATED, batch_of, filled, make
 

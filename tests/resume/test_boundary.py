@@ -50,9 +50,9 @@ def hidden(own_components: None) -> dict[str, Any]:
 
 def unsaveable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take replay away, which would put this environment back."""
-    import rlrecipe.capture
+    import rlrecipe.stepping.capture
 
-    monkeypatch.delitem(rlrecipe.capture.METHODS, "replay")
+    monkeypatch.delitem(rlrecipe.stepping.capture.METHODS, "replay")
 
 
 def test_at_boundary_a_resumed_run_equals_one_that_was_not_stopped(

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from rlrecipe.loop import updates
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.start import run
-from rlrecipe.trainers import updates
 from tests import small
 from tests.loggers.readers import csv_series, read_tensorboard
 

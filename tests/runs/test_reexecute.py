@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from rlrecipe import Options, register
-from rlrecipe.compiled import package
 from rlrecipe.errors import Refusal
+from rlrecipe.learning.compiled import package
 from rlrecipe.runs.reexecute import replay
 from rlrecipe.runs.verify import verify
 from tests import small

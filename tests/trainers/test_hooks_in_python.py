@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rlrecipe.recipe import registry
+from rlrecipe.recipe.options import Component
 from rlrecipe.trainers import HookError, TrainerHookBase
 from tests import small
 from tests.trainers.simple import simple
@@ -76,7 +77,7 @@ def test_the_pages_mistakes_are_said() -> None:
 
 
 @pytest.mark.parametrize("component", registry.search("hook"), ids=lambda component: component.name)
-def test_every_hook_registers_without_a_name_or_says_what_it_needs(component: registry.Component) -> None:
+def test_every_hook_registers_without_a_name_or_says_what_it_needs(component: Component) -> None:
     trainer, hook = simple(1), component.build(small.options_of(component))
     if component.name in ONLY_RECIPES:
         with pytest.raises(HookError, match="give the hook"):

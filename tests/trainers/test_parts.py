@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from rlrecipe.trainers.averages import Averages
-from rlrecipe.trainers.tensordicts import from_tensordict, to_tensordict
+from rlrecipe.loop.averages import Averages
+from rlrecipe.loop.tensordicts import from_tensordict, to_tensordict
 from tests import small
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import gymnasium
 
-from rlrecipe.builders.environments import make_env
-from rlrecipe.observations import AsRows
-from rlrecipe.recipe.options import Slot
+from rlrecipe.assembly.environments import make_env
+from rlrecipe.recipe.slots import Slot
+from rlrecipe.stepping.observations import AsRows
 
 
 def options(env_name: str, *transforms: Any, **more: Any) -> Any:

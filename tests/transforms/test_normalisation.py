@@ -10,12 +10,12 @@ import pytest
 from gymnasium.wrappers import FlattenObservation
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from rlrecipe.builders.environments import make_env, make_transforms, spaces_of
+from rlrecipe.assembly.environments import make_env, make_transforms, spaces_of
+from rlrecipe.assembly.probe import probe
 from rlrecipe.interfaces import Transform
-from rlrecipe.probe import probe
 from rlrecipe.recipe.load import load
-from rlrecipe.recipe.options import Slot
-from rlrecipe.rollout import random_rollout
+from rlrecipe.recipe.slots import Slot
+from rlrecipe.stepping.rollout import random_rollout
 from rlrecipe.streams import Streams
 from rlrecipe.transforms.base import RunningMoments
 from tests import small

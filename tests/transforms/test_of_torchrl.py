@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from rlrecipe.builders.environments import make_env
-from rlrecipe.capture import choose
+from rlrecipe.assembly.environments import make_env
 from rlrecipe.errors import UnbuildableError
 from rlrecipe.recipe.describe import describe
 from rlrecipe.recipe.registry import find
-from rlrecipe.torchrl_env import TransformedByTorchRL
+from rlrecipe.stepping.capture import choose
+from rlrecipe.stepping.torchrl.env import TransformedByTorchRL
 from rlrecipe.transforms.of_torchrl import REFUSED, offered, snake_case
 from tests import small
 from tests.envs.pictures import NAME

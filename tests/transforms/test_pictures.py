@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rlrecipe.errors import UnbuildableError
-from rlrecipe.wrappers.stack_frames import StackFrames
+from rlrecipe.stepping.wrappers.stack_frames import StackFrames
 from tests.envs.pictures import NAME
 from tests.transforms.made import made
 

@@ -9,11 +9,11 @@ import gymnasium
 import numpy as np
 import pytest
 
-from rlrecipe.builders.environments import make_transforms, spaces_of
+from rlrecipe.assembly.environments import make_transforms, spaces_of
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.load import load
-from rlrecipe.rollout import random_rollout
-from rlrecipe.runs.policy import load_policy
+from rlrecipe.runs.load_policy import load_policy
+from rlrecipe.stepping.rollout import random_rollout
 from rlrecipe.streams import Streams
 from tests import small
 from tests.transforms.made import options
@@ -104,7 +104,7 @@ def test_a_run_measures_once_and_its_policy_carries_it(tmp_path: Path, monkeypat
         rolled.append(frames)
         return random_rollout(make, frames, **more)
 
-    monkeypatch.setattr("rlrecipe.builders.environments.random_rollout", counted)
+    monkeypatch.setattr("rlrecipe.assembly.environments.random_rollout", counted)
     recipe = small.changed(small.CARTPOLE, ("env", "transforms"), [NORM])
     small.train(recipe, tmp_path / "whole")
     code = small.train(recipe, tmp_path / "stopped", "trainer.time_limit=1").outcome.code

@@ -10,7 +10,7 @@ import pytest
 
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.load import load
-from rlrecipe.recipe.options import Slot
+from rlrecipe.recipe.slots import Slot
 from tests import small
 
 REWARDS = np.array([-7.5, -0.5, 0.0, 0.25, 3.0])

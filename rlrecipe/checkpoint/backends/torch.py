@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import torch
 
-from rlrecipe.checkpoint.bounded import tensors_of, unpack_torch
+from rlrecipe.checkpoint.backends.bounded import tensors_of, unpack_torch
 from rlrecipe.state import Arrays
 
 FILE = "checkpoint.pt"

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlrecipe.recipe.options import Slot
 from rlrecipe.recipe.registry import search
+from rlrecipe.recipe.slots import Slot
 from rlrecipe.replay.storages.base import Storage, check
 from rlrecipe.replay.storages.memmap import Memmap, MemmapOptions
 

@@ -1,0 +1,1 @@
+"""The policy that acts, and its evaluation."""

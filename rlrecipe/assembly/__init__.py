@@ -1,0 +1,1 @@
+"""From a recipe to a trainer: the only place that joins components."""

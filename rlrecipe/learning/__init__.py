@@ -1,0 +1,1 @@
+"""Parameters, their targets, and the one update that all algorithms share."""

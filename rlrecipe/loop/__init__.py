@@ -1,0 +1,1 @@
+"""The training loop, its hook points and its sub-batches."""

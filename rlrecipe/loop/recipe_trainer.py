@@ -1,0 +1,210 @@
+"""The trainer of a recipe: the loop over rlrecipe's own parts, on plain arrays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from rlrecipe.clock import Clock
+from rlrecipe.interfaces import Algorithm, Batch, Collector, Sampler, Scalars, State, Stateful
+from rlrecipe.learning.update import Update
+from rlrecipe.loop.guard import check_batch
+from rlrecipe.loop.loop import Loop
+from rlrecipe.loop.pace import Pace
+from rlrecipe.loop.points import HookError, Op, takes_batch
+from rlrecipe.loop.tensordicts import from_tensordict, to_tensordict
+from rlrecipe.loop.updates import Updates
+from rlrecipe.stepping.packing import OBSERVATIONS, Packing, unpacked
+from rlrecipe.streams import Streams
+
+Schedule = Callable[[Clock], float]
+
+
+class Kept:
+    """The state of a part that is closed."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    def state_dict(self) -> State:
+        """As it was."""
+        return self.state
+
+    def load_state_dict(self, state: State) -> None:
+        """Another one takes its place."""
+        self.state = state
+
+
+class RecipeTrainer(Loop):
+    """Collects batches and learns from them until the clock says that the run is complete.
+
+    Args:
+        collector: yields batches.
+        algorithm: pure functions over batches.
+        sampler: gives the sub-batches of updates.
+        update: turns losses into new parameters.
+        clock: counts; training goes on while it is not done.
+        streams: the run's random streams.
+        clip_norm: bound on the joint norm of each gradient; None for no bound.
+        lr: factor on the learning rates by the clock.
+        coefficients: the algorithm's schedulable numbers by the clock.
+        numbers: other components' scheduled numbers: each is called before a batch, with the clock.
+        packing: how batches keep observations as bytes, if they do; hooks are shown numbers.
+    """
+
+    update: Update
+    algorithm: Algorithm
+    collector: Collector
+    lr: Schedule | None
+
+    def __init__(
+        self,
+        *,
+        collector: Collector,
+        algorithm: Algorithm,
+        sampler: Sampler,
+        update: Update,
+        clock: Clock,
+        streams: Streams,
+        clip_norm: float | None = None,
+        lr: Schedule | None = None,
+        coefficients: Mapping[str, Schedule] | None = None,
+        numbers: Sequence[Callable[[Clock], None]] = (),
+        packing: Packing | None = None,
+    ) -> None:
+        self.packing = packing
+        parts: dict[str, Stateful] = {"clock": clock, "streams": streams, "update": update}
+        parts |= {"collector": collector, "sampler": sampler}
+        super().__init__(clock, streams, parts)
+        self.collector, self.algorithm, self.sampler, self.update = collector, algorithm, sampler, update
+        self.clip_norm, self.lr, self.numbers = clip_norm, lr, numbers
+        self.coefficients = dict(coefficients or {})
+        flat = update.parameters.flat
+        self.inputs: Scalars = {
+            name: torch.zeros((), dtype=flat.dtype, device=flat.device) for name in self.coefficients
+        }
+        self.pace = Pace()
+        self.updates = Updates(update, algorithm, sampler.after, self.points, self.losses, self.inputs, clip_norm)
+
+    def restart(self) -> None:
+        """Give up the episodes at hand: the next batch starts new ones."""
+        self.collector.restart()
+        self.sampler.cut()
+
+    def put_away(self) -> None:
+        """Close the environments of a training that is complete; their state is kept for its last checkpoint."""
+        self.modules["collector"] = Kept(self.collector.state_dict())
+        self.collector.close()
+
+    def _batches(self) -> Iterator[Batch]:
+        """Batches until the run is done; schedules stand where the run stood before each."""
+        while not self.complete and self.interrupted is None:
+            self.update.scale_lr(self.lr(self.clock) if self.lr else 1.0)
+            for name, schedule in self.coefficients.items():
+                self.inputs[name].fill_(schedule(self.clock))
+            for number in self.numbers:
+                number(self.clock)
+            batch = self.collector.collect()
+            self.clock.frames += self.collector.frames_per_batch
+            self.episodes = self.collector.episodes.take()
+            self.clock.episodes += len(self.episodes)
+            yield batch if self.packing is None or not self.points.show_batches else unpacked(batch, self.packing)
+
+    def _processed(self, batch: Batch) -> Batch:
+        """A batch after its hooks, taken in by the sampler: values and advantages, or rows of the buffer."""
+        check_batch(self._numbers(batch))
+        collected = batch.keys() if not self.points.ops["batch_process"] else set(batch)
+        batch = super()._processed(batch)
+        try:
+            self.sampler.extend(self.update.params, batch)
+        except KeyError as error:
+            if (key := error.args[0]) not in collected - batch.keys():
+                raise
+            who = type(self.algorithm).__name__
+            raise HookError(f"{who} needs the batch's entry {key!r}; no hook at batch_process may drop it") from error
+        if self.collector.anew:
+            self.sampler.cut()
+        return batch
+
+    def _numbers(self, batch: Batch) -> Batch:
+        """A batch with the numbers alone where it has bytes of numbers and pictures."""
+        if self.packing is None:
+            return batch
+        kept = [key for key in OBSERVATIONS if batch[key].dtype == torch.uint8]
+        return {**batch, **{key: self.packing.numbers_of(batch[key]) for key in kept}}
+
+    def _begin(self, batch: Batch) -> range:
+        return range(self.sampler.begin(batch))
+
+    def _sub_batch(self, batch: Batch) -> Batch:
+        """What the sampler has drawn, or a hook that draws from the whole batch itself."""
+        sub_batch = self.sampler.take()
+        for hook in self.points.ops["process_optim_batch"]:
+            if takes_batch(hook[0]):
+                sub_batch = self._changed("process_optim_batch", hook, batch, draws=True)
+            else:
+                sub_batch = self._changed("process_optim_batch", hook, sub_batch, rows=True)
+        return sub_batch
+
+    def _update(self, sub_batch: Batch, j: int) -> bool:
+        begun, preparing = time.perf_counter(), self.updates.preparing
+        went_on = self.updates.take(sub_batch, j)
+        self.pace.took(time.perf_counter() - begun - (self.updates.preparing - preparing))
+        return went_on
+
+    def _given(self, batch: Batch, plain: bool, rows: bool) -> Any:
+        return batch if plain else to_tensordict(batch, not rows)
+
+    def _taken(self, batch: Batch, changed: Any, plain: bool, rows: bool) -> Batch:
+        if plain:
+            plainly: Batch = changed
+            return plainly
+        return from_tensordict(changed.reshape(-1) if rows else changed, not rows)
+
+    def register_op(self, point: str, op: Op, **arguments: Any) -> None:
+        """Call ``op`` at a hook point.
+
+        Raises:
+            HookError: besides what a loop refuses, rows of its own choice where a memory learns from sequences, and
+                rewards of sub-batches where advantages were made of rewards before.
+        """
+        name = getattr(op, "__qualname__", type(op).__name__)
+        if point == "process_optim_batch" and takes_batch(op) and getattr(self.sampler, "remembers", False):
+            raise HookError(
+                f"the hook {name} draws rows of its own, and a memory "
+                "(networks.memory) learns from sequences of them; leave out one of the two"
+            )
+        if point == "process_optim_batch" and not takes_batch(op) and not _has_rewards(self.algorithm, op):
+            raise HookError(
+                f"the hook {name} changes rewards of sub-batches at {point}, where {type(self.algorithm).__name__} has "
+                "none: its advantages are made of the whole batch before; use the hook reward_normalizer "
+                "(rlrecipe.trainers.RewardNormalizer) or the transform reward_norm, which change them in time"
+            )
+        super().register_op(point, op, **arguments)
+
+    def loss_names(self) -> list[str]:
+        """Names of the algorithm's losses."""
+        return self.update.loss_names
+
+    def load_state_dict(self, state: State) -> None:
+        """Put every registered module back.
+
+        Raises:
+            KeyError: a module has no saved state, or a saved state no module.
+        """
+        super().load_state_dict(state)
+        if self.collector.anew:
+            self.sampler.cut()
+
+
+def _has_rewards(algorithm: Algorithm, op: Op) -> bool:
+    """Whether sub-batches have the rewards that a hook asks for by its ``reward_key``, as torchrl's normalizer does."""
+    key = getattr(getattr(op, "__self__", op), "reward_key", None)
+    # Of the newest batch only what the loss reads is gathered; from a replay buffer come whole rows.
+    reads = getattr(algorithm, "reads", None)
+    if key is None or reads is None:
+        return True
+    return (key if isinstance(key, str) else tuple(key)) in reads

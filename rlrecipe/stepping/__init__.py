@@ -1,0 +1,1 @@
+"""Environments on this side of the policy: many as one, their state, their observations as rows."""

@@ -1,0 +1,1 @@
+"""torchrl's environments as gymnasium's."""

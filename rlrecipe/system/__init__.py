@@ -1,0 +1,1 @@
+"""Files, paths, signals and standard streams of this process."""
