@@ -63,6 +63,9 @@ results-report: .venv/installed-dev  ## docs/results.md from the runs that are d
 bench-learning: results
 bench-report: results-report
 
+digests: .venv/installed-dev  ## what a moment of every bundled recipe comes to, eager and compiled, with a resume: for diff, before and after
+	$(BIN)/python -m benchmarks.digests --compile both
+
 kills: .venv/installed  ## 50 random SIGKILLs over several recipes: each resumed run ends as if there was none
 	$(BIN)/python -m benchmarks.kills
 
