@@ -19,6 +19,7 @@ from rlrecipe.recipe.describe import SECTIONS, Description, components, kinds
 from rlrecipe.recipe.dump import to_yaml
 from rlrecipe.recipe.errors import CODES
 from rlrecipe.recipe.registry import find
+from rlrecipe.recipe.traits import AlgorithmTraits
 
 TARGET = Path(__file__).with_name("reference.md")
 PACKAGE = Path(rlrecipe.__file__).resolve().parent
@@ -78,7 +79,7 @@ def _description(one: Description) -> str:
         for option in one.options
     ]  # fmt: skip
     lines += ["", _table(("option", "type", "default", "meaning"), rows) if rows else "No options.\n"]
-    defaults = find(one.kind, one.name).traits.get("defaults") if one.kind != SECTIONS else None
+    defaults = AlgorithmTraits.of(find(one.kind, one.name)).defaults if one.kind == "algorithm" else None
     if defaults:
         lines += ["Its defaults for the rest of the recipe:\n", "```yaml", to_yaml(defaults).rstrip("\n"), "```\n"]
     return "\n".join(lines)

@@ -10,6 +10,7 @@ from rlrecipe.interfaces import Algorithm, Batch, Distribution, Network, Objecti
 from rlrecipe.lazy import torch
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import AlgorithmTraits
 from rlrecipe.recipe.values import Value, schedulable
 
 DEFAULTS = {
@@ -67,13 +68,15 @@ class A2C(ActorCritic):
 @register(
     "algorithm",
     "a2c",
-    reads_bytes=True,
     check=check_on_policy,
-    defaults=DEFAULTS,
-    slots=("policy", "value"),
-    heads=heads,
-    acts_in={"Discrete": "categorical", "Box": "normal"},
-    needs="densities",
+    traits=AlgorithmTraits(
+        slots=("policy", "value"),
+        heads=heads,
+        acts_in={"Discrete": "categorical", "Box": "normal"},
+        reads_bytes=True,
+        defaults=DEFAULTS,
+        needs="densities",
+    ),
 )
 def make_a2c(options: A2COptions, networks: Mapping[str, Network], distribution: Distribution) -> Algorithm:
     """A2C over the networks of its slots."""

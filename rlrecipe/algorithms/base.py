@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rlrecipe.interfaces import Scalars, Target
 from rlrecipe.lazy import torch
 from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.traits import AlgorithmTraits, DistributionTraits, NetworkTraits
 
 if TYPE_CHECKING:
     from rlrecipe.recipe.schema import Recipe
@@ -37,11 +38,11 @@ def flat(observation: torch.Tensor) -> torch.Tensor:
 
 def check_networks(recipe: Recipe) -> Iterable[Problem]:
     """What in the networks an algorithm of this version has no use for."""
-    name, traits = recipe.algorithm.component.name, recipe.algorithm.component.traits
-    acting = traits.get("acts", "policy")
+    name, traits = recipe.algorithm.component.name, AlgorithmTraits.of(recipe.algorithm)
+    acting = traits.acts
     for slot, network in recipe.networks.items():
         yield from _check_place(slot, network)
-        yield from _check_plain(recipe, slot, network) if traits.get("fragile") else ()
+        yield from _check_plain(recipe, slot, network) if traits.fragile is not None else ()
         if slot != acting and getattr(network, "distribution", None) is not None:
             yield Problem(
                 "E302",
@@ -51,7 +52,7 @@ def check_networks(recipe: Recipe) -> Iterable[Problem]:
                 (("algorithm",),),
             )
     yield from _check_distribution(recipe, acting)
-    if "memory" in recipe.networks and not traits.get("sequences"):
+    if "memory" in recipe.networks and not traits.sequences:
         message = f"{name} learns from single steps, and a memory only from several in a row"
         yield Problem("E302", ("networks", "memory"), message, "use ppo, or remove networks.memory", (("algorithm",),))
 
@@ -59,12 +60,12 @@ def check_networks(recipe: Recipe) -> Iterable[Problem]:
 def _check_place(slot: str, network: Any) -> Iterable[Problem]:
     """Whether a network is of the kind that its slot takes."""
     component = network.component
-    encodes, remembers = (bool(component.traits.get(trait)) for trait in ("encodes", "remembers"))
-    if slot == "encoder" and not encodes:
+    traits = NetworkTraits.of(network)
+    if slot == "encoder" and not traits.encodes:
         yield Problem(
             "E302", ("networks", slot), f"{component.name} is no encoder", "use conv, nature_cnn, mlp or per_key"
         )
-    if (slot == "memory") != remembers:
+    if (slot == "memory") != traits.remembers:
         cure = "use lstm or gru" if slot == "memory" else f"write networks.memory: {component.name}"
         what = "is no memory" if slot == "memory" else f"is a memory, which stands before {slot}"
         yield Problem("E302", ("networks", slot), f"{component.name} {what}", cure)
@@ -75,7 +76,7 @@ def _check_place(slot: str, network: Any) -> Iterable[Problem]:
 
 def _check_plain(recipe: Recipe, slot: str, network: Any) -> Iterable[Problem]:
     """Only networks that read the whole observation themselves fit an algorithm that wraps them in others' modules."""
-    fed = slot in ("encoder", "memory") or network.component.traits.get("encodes") is True
+    fed = slot in ("encoder", "memory") or NetworkTraits.of(network).encodes is True
     if fed or getattr(network, "inputs", None) is not None:
         path = ("networks", slot) if fed else ("networks", slot, "inputs")
         message = f"{recipe.algorithm.component.name} takes networks that read the whole observation themselves"
@@ -88,10 +89,11 @@ def _check_distribution(recipe: Recipe, acting: str) -> Iterable[Problem]:
     distribution = getattr(recipe.networks.get(acting), "distribution", None)
     if distribution is None:
         return
-    needs, gives = algorithm.traits.get("needs"), distribution.component.traits.get("gives")
+    traits, gives = AlgorithmTraits.of(algorithm), DistributionTraits.of(distribution).gives
+    needs = traits.needs
     if needs is None or gives is None or needs in gives(distribution):
         return
-    usual = " or ".join(json.dumps(each).replace('"', "") for each in algorithm.traits["acts_in"].values())
+    usual = " or ".join(json.dumps(each).replace('"', "") for each in traits.acts_in.values())
     message = f"{algorithm.name} needs {needs}, which {distribution.component.name} does not give"
     cure = f"remove networks.{acting}.distribution: {usual} is the default"
     yield Problem("E302", ("networks", acting, "distribution"), message, cure, (("algorithm",),))

@@ -10,6 +10,7 @@ from rlrecipe.interfaces import Algorithm, Batch, Distribution, Head, Network, O
 from rlrecipe.lazy import torch
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import AlgorithmTraits
 
 NETWORK = {"name": "mlp", "num_cells": [400, 300], "activation": "relu", "init": "default"}
 DEFAULTS = {
@@ -74,12 +75,14 @@ def heads(distribution: Distribution, options: Options) -> dict[str, Head]:
     "algorithm",
     "ddpg",
     check=check_off_policy,
-    defaults=DEFAULTS,
-    slots=("policy", "qvalue"),
-    heads=heads,
-    acts_in={"Box": "tanh"},
-    needs="deterministic actions",
-    updates_per_frame=1.0,
+    traits=AlgorithmTraits(
+        slots=("policy", "qvalue"),
+        heads=heads,
+        acts_in={"Box": "tanh"},
+        defaults=DEFAULTS,
+        needs="deterministic actions",
+        updates_per_frame=1.0,
+    ),
 )
 def make_ddpg(options: DDPGOptions, networks: Mapping[str, Network], distribution: Distribution) -> Algorithm:
     """DDPG over the networks of its slots."""

@@ -12,6 +12,7 @@ from rlrecipe.interfaces import Algorithm, Batch, Distribution, Head, Network, P
 from rlrecipe.lazy import torch
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import AlgorithmTraits
 
 
 class DiscreteSACOptions(EntropyOptions):
@@ -67,13 +68,15 @@ def heads(distribution: Distribution, options: Options) -> dict[str, Head]:
     "algorithm",
     "discrete_sac",
     check=check_off_policy,
-    defaults=DEFAULTS,
-    slots=("policy", "qvalue"),
-    own_slots=("alpha",),
-    heads=heads,
-    acts_in={"Discrete": "categorical"},
-    needs="probabilities",
-    updates_per_frame=1.0,
+    traits=AlgorithmTraits(
+        slots=("policy", "qvalue"),
+        heads=heads,
+        acts_in={"Discrete": "categorical"},
+        defaults=DEFAULTS,
+        own_slots=("alpha",),
+        needs="probabilities",
+        updates_per_frame=1.0,
+    ),
 )
 def make_discrete_sac(
     options: DiscreteSACOptions, networks: Mapping[str, Network], distribution: Distribution

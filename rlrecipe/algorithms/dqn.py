@@ -12,6 +12,7 @@ from rlrecipe.lazy import torch
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.slots import Slot
+from rlrecipe.recipe.traits import AlgorithmTraits
 
 DEFAULTS = {
     "networks": {"qvalue": {"name": "mlp", "activation": "relu", "init": "default"}},
@@ -86,13 +87,15 @@ def heads(distribution: Distribution, options: DQNOptions) -> dict[str, Head]:
     "algorithm",
     "dqn",
     check=check_off_policy,
-    defaults=DEFAULTS,
-    slots=("qvalue",),
-    acts="qvalue",
-    heads=heads,
-    acts_in={"Discrete": "greedy"},
-    needs="greedy actions",
-    updates_per_frame=0.25,
+    traits=AlgorithmTraits(
+        slots=("qvalue",),
+        heads=heads,
+        acts="qvalue",
+        acts_in={"Discrete": "greedy"},
+        defaults=DEFAULTS,
+        needs="greedy actions",
+        updates_per_frame=0.25,
+    ),
 )
 def make_dqn(options: DQNOptions, networks: Mapping[str, Network], distribution: Distribution) -> Algorithm:
     """DQN over its network."""

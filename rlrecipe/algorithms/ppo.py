@@ -13,6 +13,7 @@ from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import AlgorithmTraits
 from rlrecipe.recipe.values import Value, schedulable
 
 if TYPE_CHECKING:
@@ -210,16 +211,18 @@ def _check_sequences(recipe: Recipe, options: PPOOptions, frames: int | None) ->
 @register(
     "algorithm",
     "ppo",
-    reads_bytes=True,
     check=check,
-    defaults=DEFAULTS,
-    slots=("policy", "value"),
-    heads=heads,
-    acts_in={"Discrete": "categorical", "Box": "normal"},
-    needs="densities",
-    ratio=True,
-    updates_per_batch=updates_per_batch,
-    sequences=True,
+    traits=AlgorithmTraits(
+        slots=("policy", "value"),
+        heads=heads,
+        acts_in={"Discrete": "categorical", "Box": "normal"},
+        reads_bytes=True,
+        defaults=DEFAULTS,
+        needs="densities",
+        ratio=True,
+        updates_per_batch=updates_per_batch,
+        sequences=True,
+    ),
 )
 def make_ppo(options: PPOOptions, networks: Mapping[str, Network], distribution: Distribution) -> Algorithm:
     """PPO over the networks of its slots."""

@@ -10,6 +10,7 @@ from rlrecipe.interfaces import Algorithm, Batch, Distribution, Network, Objecti
 from rlrecipe.lazy import torch
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import AlgorithmTraits
 from rlrecipe.recipe.values import Value, schedulable
 
 DEFAULTS = {
@@ -58,13 +59,15 @@ class Reinforce(ActorCritic):
 @register(
     "algorithm",
     "reinforce",
-    reads_bytes=True,
     check=check_on_policy,
-    defaults=DEFAULTS,
-    slots=("policy", "value"),
-    heads=heads,
-    acts_in={"Discrete": "categorical", "Box": "normal"},
-    needs="densities",
+    traits=AlgorithmTraits(
+        slots=("policy", "value"),
+        heads=heads,
+        acts_in={"Discrete": "categorical", "Box": "normal"},
+        reads_bytes=True,
+        defaults=DEFAULTS,
+        needs="densities",
+    ),
 )
 def make_reinforce(options: ReinforceOptions, networks: Mapping[str, Network], distribution: Distribution) -> Algorithm:
     """REINFORCE over the networks of its slots."""

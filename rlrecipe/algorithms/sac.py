@@ -12,6 +12,7 @@ from rlrecipe.algorithms.off_policy import check_off_policy, twin_heads, with_ac
 from rlrecipe.interfaces import Algorithm, Batch, Key, Network, Params, Scalars
 from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import AlgorithmTraits
 
 if TYPE_CHECKING:
     from rlrecipe.distributions.tanh_normal import StateTanhNormal
@@ -79,13 +80,15 @@ class SAC(EntropyLearner):
     "algorithm",
     "sac",
     check=check_off_policy,
-    defaults=DEFAULTS,
-    slots=("policy", "qvalue"),
-    own_slots=("alpha",),
-    heads=twin_heads,
-    acts_in={"Box": SQUASHED},
-    needs="differentiable draws",
-    updates_per_frame=1.0,
+    traits=AlgorithmTraits(
+        slots=("policy", "qvalue"),
+        heads=twin_heads,
+        acts_in={"Box": SQUASHED},
+        defaults=DEFAULTS,
+        own_slots=("alpha",),
+        needs="differentiable draws",
+        updates_per_frame=1.0,
+    ),
 )
 def make_sac(options: SACOptions, networks: Mapping[str, Network], distribution: StateTanhNormal) -> Algorithm:
     """SAC over the networks of its slots."""

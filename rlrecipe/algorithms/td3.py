@@ -13,6 +13,7 @@ from rlrecipe.interfaces import Algorithm, Batch, Distribution, Key, Network, Pa
 from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import AlgorithmTraits
 
 if TYPE_CHECKING:
     from rlrecipe.networks.copies import Copies
@@ -59,12 +60,14 @@ class TD3(DDPG):
     "algorithm",
     "td3",
     check=check_off_policy,
-    defaults=DEFAULTS,
-    slots=("policy", "qvalue"),
-    heads=twin_heads,
-    acts_in={"Box": "tanh"},
-    needs="deterministic actions",
-    updates_per_frame=1.0,
+    traits=AlgorithmTraits(
+        slots=("policy", "qvalue"),
+        heads=twin_heads,
+        acts_in={"Box": "tanh"},
+        defaults=DEFAULTS,
+        needs="deterministic actions",
+        updates_per_frame=1.0,
+    ),
 )
 def make_td3(options: TD3Options, networks: Mapping[str, Copies], distribution: Distribution) -> Algorithm:
     """TD3 over the networks of its slots."""

@@ -30,6 +30,7 @@ from rlrecipe.recipe.names import NAMED, Words
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.slots import Slot
+from rlrecipe.recipe.traits import AlgorithmTraits
 
 if TYPE_CHECKING:
     from rlrecipe.recipe.schema import Recipe
@@ -294,19 +295,21 @@ def heads(distribution: Any, options: TorchRLLossOptions) -> dict[str, Head]:
     "algorithm",
     "torchrl_loss",
     check=check_off_policy,
-    defaults=DEFAULTS,
-    slots=("policy", "qvalue", "value"),
-    own_slots=(OWN,),
-    heads=heads,
-    acts_in={
-        "Discrete": lambda options: acts(options.loss, discrete=True),
-        "Box": lambda options: acts(options.loss, discrete=False),
-    },
-    updates_per_frame=1.0,
-    starts_with={"Discrete": {"loss": "DiscreteSACLoss"}, "Box": {"loss": "SACLoss"}},
-    # Its functions hold tensors that are nobody's parameters.
-    compiles=False,
-    fragile=misfits,
+    traits=AlgorithmTraits(
+        slots=("policy", "qvalue", "value"),
+        heads=heads,
+        acts_in={
+            "Discrete": lambda options: acts(options.loss, discrete=True),
+            "Box": lambda options: acts(options.loss, discrete=False),
+        },
+        defaults=DEFAULTS,
+        own_slots=(OWN,),
+        updates_per_frame=1.0,
+        starts_with={"Discrete": {"loss": "DiscreteSACLoss"}, "Box": {"loss": "SACLoss"}},
+        # Its functions hold tensors that are nobody's parameters.
+        compiles=False,
+        fragile=misfits,
+    ),
 )
 def make_torchrl_loss(
     options: TorchRLLossOptions, networks: Mapping[str, Network], distribution: Distribution

@@ -39,6 +39,7 @@ from rlrecipe.recipe.load import Loaded, load
 from rlrecipe.recipe.overrides import overrides_of
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.shape import components
+from rlrecipe.recipe.traits import CollectorTraits
 from rlrecipe.recipe.values import Duration
 from rlrecipe.stepping.capture import Choice, choose
 from rlrecipe.streams import Streams
@@ -213,7 +214,7 @@ def _exactness(recipe: Recipe, capture: Choice, device: torch.device) -> tuple[s
         return "continue", f"sums on {device.type} have no fixed order"
     if recipe.replay_buffer is not None and not recipe.checkpoint.include_buffer:
         return "continue", "checkpoints leave out the replay buffer (checkpoint.include_buffer: false)"
-    level: tuple[str, str] | None = recipe.collector.component.traits.get("level")
+    level = CollectorTraits.of(recipe.collector).level
     if level is not None:
         return level
     durations = {"trainer.log_interval": recipe.trainer.log_interval, "evaluation.every": recipe.evaluation.every}

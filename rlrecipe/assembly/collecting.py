@@ -12,7 +12,7 @@ import numpy as np
 
 from rlrecipe.acting.policy import Policy
 from rlrecipe.assembly.constructors import EnvConstructor, options_of
-from rlrecipe.assembly.environments import Environments, Spaces, in_phase, make_transforms, named, spaces_of
+from rlrecipe.assembly.environments import Environments, Spaces, in_phase, make_transforms, spaces_of
 from rlrecipe.assembly.learning import Learner
 from rlrecipe.assembly.numbers import Numbers
 from rlrecipe.assembly.sections import Section, check, read, refuse
@@ -26,6 +26,7 @@ from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.imports import Imported
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.schema import Recipe
+from rlrecipe.recipe.traits import AlgorithmTraits, CollectorTraits, ExplorationTraits, TransformTraits
 from rlrecipe.replay.base import Transitions
 from rlrecipe.stepping.observations import dtype_of, packing_of
 from rlrecipe.stepping.packing import OBSERVATIONS, Packing
@@ -96,7 +97,7 @@ def make_collector_offpolicy(
     if isinstance(exploration, str | Mapping | Options):
         chosen, vector = read("exploration", exploration), options_of(env)
         space = spaces_of(vector).action
-        misfit = chosen.component.traits["fits"](space)
+        misfit = ExplorationTraits.of(chosen).fits(space)
         if misfit is not None:
             refuse([Problem("E301", ("exploration",), misfit)])
         exploration = make_exploration(chosen, space, vector.num_envs, Numbers())
@@ -129,7 +130,7 @@ def _make_collector(
     collector: Collector = options.component.build(
         options,
         # Worker processes build their own.
-        environments if options.component.traits.get("processes") else environments(),
+        environments if CollectorTraits.of(options).processes else environments(),
         policy,
         [transforms[name] for name in in_phase(vector, "train")],
         streams.generator(Stream.ACTION),
@@ -142,13 +143,13 @@ def _make_collector(
 
 def with_workers(collector: Any, env: Any) -> Any:
     """Options of a collector with a number of workers, where it has some and they leave it to the machine."""
-    share_out = collector.component.traits.get("shared_out")
+    share_out = CollectorTraits.of(collector).shared_out
     return collector if share_out is None else share_out(collector, getattr(env, "num_envs", 1), cores())
 
 
 def width_of(collector: Any, env: Any) -> int:
     """Environments in each batch of a collector."""
-    width, num_envs = collector.component.traits.get("width"), getattr(env, "num_envs", 1)
+    width, num_envs = CollectorTraits.of(collector).width, getattr(env, "num_envs", 1)
     return num_envs if width is None else width(collector, num_envs)
 
 
@@ -180,9 +181,9 @@ def packings(spaces: Spaces) -> dict[Key, Packing]:
 def batches_of_bytes(recipe: Recipe) -> bool:
     """Whether batches keep pictures beside other entries as bytes: nobody but networks reads or changes them."""
     env: Any = recipe.env
-    components = [options.component for options in named(env.transforms).values()]
-    keep = all(one.traits.get("wraps") or one.traits.get("keeps_pictures") for one in components)
-    return bool(recipe.algorithm.component.traits.get("reads_bytes")) and keep and not recipe.hooks
+    transforms = map(TransformTraits.of, env.transforms)
+    keep = all(each.wraps or each.keeps_pictures for each in transforms)
+    return AlgorithmTraits.of(recipe.algorithm).reads_bytes and keep and not recipe.hooks
 
 
 def stored_action(spaces: Spaces, policy: Policy | None = None) -> np.ndarray:

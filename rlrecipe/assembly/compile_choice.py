@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from rlrecipe.learning.compiled.package import compiler
 from rlrecipe.recipe.schema import Recipe
+from rlrecipe.recipe.traits import AlgorithmTraits
 
 #: Compiling takes 14 to 23 seconds, once for all runs of a kind. A first run of so many small updates may lose some of
 #: them, every later one wins; with fewer updates there is too little to win.
@@ -25,7 +26,7 @@ def choose(recipe: Recipe) -> Choice:
         return Choice(recipe.runtime.compile, f"runtime.compile: {recipe.runtime.compile}")
     if recipe.runtime.device not in ("auto", "cpu"):
         return Choice("off", f"updates on {recipe.runtime.device} cannot be compiled so far")
-    if not recipe.algorithm.component.traits.get("compiles", True):
+    if not AlgorithmTraits.of(recipe.algorithm).compiles:
         return Choice("off", f"{recipe.algorithm.component.name} cannot be compiled")
     if "memory" in recipe.networks:
         return Choice("off", "a memory's steps would be compiled one by one, for minutes")
@@ -40,14 +41,14 @@ def choose(recipe: Recipe) -> Choice:
 def updates_ahead(recipe: Recipe) -> int:
     """Updates of the whole run, near enough."""
     trainer, algorithm = recipe.trainer, recipe.algorithm
+    traits = AlgorithmTraits.of(algorithm)
     if trainer.total_updates is not None:
         return trainer.total_updates
     frames, batch = trainer.total_frames or 0, getattr(recipe.collector, "frames_per_batch", 1)
     if recipe.replay_buffer is None:
-        per_batch = algorithm.component.traits.get("updates_per_batch", lambda options, frames: 1)
-        return -(-frames // batch) * int(per_batch(algorithm, batch))
+        per_batch = traits.updates_per_batch
+        return -(-frames // batch) * (1 if per_batch is None else per_batch(algorithm, batch))
     learning = frames - getattr(recipe.collector, "init_random_frames", 0)
     if trainer.optim_steps_per_batch is not None:
         return learning // batch * trainer.optim_steps_per_batch
-    usual = algorithm.component.traits.get("updates_per_frame", 1.0)
-    return int(learning * (trainer.updates_per_frame or usual))
+    return int(learning * (trainer.updates_per_frame or traits.updates_per_frame or 1.0))

@@ -18,6 +18,7 @@ from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.imports import Imported
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import package_of, reason_of
+from rlrecipe.recipe.traits import TransformTraits
 from rlrecipe.stepping.capture import Recording, record
 from rlrecipe.stepping.observations import as_rows
 from rlrecipe.stepping.rollout import random_rollout
@@ -72,7 +73,7 @@ def _bare(options: Any, render_mode: str | None) -> Env:
 
 
 def _wraps(options: Any) -> bool:
-    return any(transform.component.traits.get("wraps") for transform in options.transforms)
+    return any(TransformTraits.of(transform).wraps for transform in options.transforms)
 
 
 def dressed(env: Env, options: Any, phase: str) -> Env:
@@ -80,7 +81,7 @@ def dressed(env: Env, options: Any, phase: str) -> Env:
     if options.frame_skip > 1:
         env = _FrameSkip(env, options.frame_skip)
     for i, transform in enumerate(options.transforms):
-        if transform.component.traits.get("wraps") and transform.phase in (phase, "both"):
+        if TransformTraits.of(transform).wraps and transform.phase in (phase, "both"):
             env = _wrapped(env, transform, i)
     if layer_of(env) is None:
         env = checked(env, name_of(options), dressed=True)
@@ -96,7 +97,7 @@ def dressed(env: Env, options: Any, phase: str) -> Env:
 def _refuse_misfits(options: Any, space: Any, phase: str) -> None:
     """Raise where a transform behind the environments has no use for what they observe."""
     for i, transform in enumerate(options.transforms):
-        fits = transform.component.traits.get("fits")
+        fits = TransformTraits.of(transform).fits
         misfit = fits(space) if fits is not None and transform.phase in (phase, "both") else None
         if misfit is not None:
             raise UnbuildableError(("transforms", i), misfit, "remove it")
@@ -240,7 +241,7 @@ def make_transforms(options: Any, space: Any, gamma: float, streams: Streams | N
     made: dict[str, Any] = {
         name: transform.component.build(transform, space, options.num_envs, gamma)
         for name, transform in named(options.transforms).items()
-        if not transform.component.traits.get("wraps")
+        if not TransformTraits.of(transform).wraps
     }
     for i, transform in enumerate(made.values()):
         if streams is not None and getattr(transform, "rollout", False):
@@ -254,7 +255,7 @@ def in_phase(options: Any, phase: str) -> list[str]:
     return [
         name
         for name, transform in named(options.transforms).items()
-        if not transform.component.traits.get("wraps") and transform.phase in (phase, "both")
+        if not TransformTraits.of(transform).wraps and transform.phase in (phase, "both")
     ]
 
 

@@ -26,6 +26,7 @@ from rlrecipe.recipe.errors import ENV, Problem
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.slots import Slot
+from rlrecipe.recipe.traits import AlgorithmTraits, DistributionTraits, ExplorationTraits
 from rlrecipe.recipe.values import Duration
 from rlrecipe.stepping.observations import Rows
 from rlrecipe.streams import Stream, Streams
@@ -45,8 +46,7 @@ class Learner:
 
 def acting_slot(recipe: Recipe) -> str:
     """The slot of the network that acts."""
-    slot: str = recipe.algorithm.component.traits.get("acts", "policy")
-    return slot
+    return AlgorithmTraits.of(recipe.algorithm).acts
 
 
 def distribution_options(recipe: Recipe, action_space: Any) -> Any:
@@ -54,7 +54,7 @@ def distribution_options(recipe: Recipe, action_space: Any) -> Any:
     given = getattr(recipe.networks[acting_slot(recipe)], "distribution", None)
     if given is not None:
         return given
-    usual = recipe.algorithm.component.traits["acts_in"][type(action_space).__name__]
+    usual = AlgorithmTraits.of(recipe.algorithm).acts_in[type(action_space).__name__]
     return Slot("distribution").read(usual(recipe.algorithm) if callable(usual) else usual)
 
 
@@ -115,15 +115,10 @@ def action_problems(recipe: Recipe, space: Any) -> list[Problem]:
     slot = acting_slot(recipe)
     given = getattr(recipe.networks[slot], "distribution", None)
     distribution, path = distribution_options(recipe, space), ("networks", slot, "distribution")
-    found = [(distribution, ("env",) if given is None else path)]
+    misfits = [(("env",) if given is None else path, DistributionTraits.of(distribution).fits(space))]
     if recipe.exploration is not None:
-        found.append((recipe.exploration, ("exploration",)))
-    problems = []
-    for options, place in found:
-        misfit = options.component.traits["fits"](space)
-        if misfit is not None:
-            problems.append(Problem("E301", place, misfit, None, ENV))
-    return problems
+        misfits.append((("exploration",), ExplorationTraits.of(recipe.exploration).fits(space)))
+    return [Problem("E301", place, misfit, None, ENV) for place, misfit in misfits if misfit is not None]
 
 
 def make_loss(recipe: Recipe, networks: Mapping[str, Any], distribution: Distribution) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -16,6 +15,7 @@ from rlrecipe.assembly.learning import count_many
 from rlrecipe.machine import free_memory, tightest, total_memory
 from rlrecipe.recipe.errors import ENV, Problem
 from rlrecipe.recipe.schema import Recipe
+from rlrecipe.recipe.traits import ReplayBufferTraits, StorageTraits
 from rlrecipe.stepping.observations import dtype_of, packing_of
 
 #: Bytes of a number in a batch, and of a row's flags.
@@ -77,8 +77,8 @@ def _buffer(recipe: Recipe, row: int) -> list[Problem]:
     size = getattr(storage, "max_size", None)
     if size is None:
         return []
-    folder_of = storage.component.traits.get("folder")
-    on_disk: Path | None = folder_of(storage) if folder_of else None
+    folder_of = StorageTraits.of(storage).folder
+    on_disk = folder_of(storage) if folder_of else None
     if on_disk is not None and not on_disk.is_dir():
         message = f"there is no folder {on_disk} for the rows"
         return [Problem("E102", ("replay_buffer", "storage"), message, "make it, or name another one")]
@@ -110,8 +110,8 @@ def _buffer(recipe: Recipe, row: int) -> list[Problem]:
 def index_bytes(recipe: Recipe, size: int) -> int:
     """Bytes that a buffer of ``size`` rows takes besides them, from the start."""
     assert recipe.replay_buffer is not None, "a recipe without a buffer has none"
-    count = recipe.replay_buffer.component.traits.get("index_bytes")
-    return int(count(size)) if count else 0
+    count = ReplayBufferTraits.of(recipe.replay_buffer).index_bytes
+    return count(size) if count else 0
 
 
 def _why() -> str:

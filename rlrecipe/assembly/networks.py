@@ -17,6 +17,7 @@ from rlrecipe.networks.fed import Fed, Front
 from rlrecipe.networks.mlp import MLP, MLPOptions
 from rlrecipe.recipe.checks import SHARED
 from rlrecipe.recipe.schema import Recipe
+from rlrecipe.recipe.traits import AlgorithmTraits, NetworkTraits
 from rlrecipe.stepping.observations import entries_of, packing_of
 
 Entries = Mapping[str, Entry]
@@ -28,7 +29,7 @@ def make_networks(recipe: Recipe, spaces: Spaces, distribution: Distribution) ->
     Raises:
         UnbuildableError: a network cannot read this observation.
     """
-    heads: Mapping[str, Head] = recipe.algorithm.component.traits["heads"](distribution, recipe.algorithm)
+    heads = AlgorithmTraits.of(recipe.algorithm).heads(distribution, recipe.algorithm)
     entries, actions = entries_of(spaces.observation), int(np.prod(spaces.action.shape))
     front = _shared(recipe, entries)
     networks = {
@@ -59,9 +60,9 @@ def _refuse_unread(recipe: Recipe, networks: Mapping[str, Any], heads: Mapping[s
 def _shared_or_own(recipe: Recipe, critic: str, shared: str) -> str:
     """How a critic comes to read what is shared, or the policy to what it now shares with nobody."""
     feeds, reads = recipe.networks[shared].component, recipe.networks[critic]
-    own = reads.component.traits.get("encodes") is True
+    own = NetworkTraits.of(reads).encodes is True
     share = f"make networks.{critic} an mlp without inputs" if own else f"remove networks.{critic}.inputs"
-    if feeds.traits.get("encodes") is True:
+    if NetworkTraits.of(feeds).encodes is True:
         return f"{share}; or move networks.{shared} ({feeds.name}) to networks.policy, as the policy's own"
     return f"{share}; or remove networks.{shared} and put its layers into networks.policy"
 
@@ -112,7 +113,7 @@ def _shared(recipe: Recipe, entries: Entries) -> Front | None:
 def _network(slot: str, options: Any, head: Head, actions: int, entries: Entries, front: Front | None) -> Any:
     """The network of a slot; actions follow what it reads of the observation."""
     build, columns = options.component.build, _columns(entries)
-    own = options.component.traits.get("encodes") is True
+    own = NetworkTraits.of(options).encodes is True
     if front is not None and front.memory is not None and (own or getattr(options, "inputs", None) is not None):
         message = "with a memory, every network reads what it remembers"
         path = ("networks", slot) if own else ("networks", slot, "inputs")

@@ -25,6 +25,7 @@ from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.evaluation_env import evaluation_env
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.shape import components
+from rlrecipe.recipe.traits import AlgorithmTraits, HookTraits, ReplayBufferTraits
 from rlrecipe.recipe.values import Duration
 from rlrecipe.streams import Streams
 
@@ -65,7 +66,7 @@ def _problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
     problems = [*_evaluation_problems(recipe, spaces)]
     unread = observation_problems(recipe, spaces.observation)
     problems += unread
-    fragile = recipe.algorithm.component.traits.get("fragile")
+    fragile = AlgorithmTraits.of(recipe.algorithm).fragile
     misfits = list(fragile(recipe, isinstance(spaces.action, gymnasium.spaces.Discrete))) if fragile else []
     misfits = misfits or action_problems(recipe, spaces.action)
     problems += misfits
@@ -92,7 +93,7 @@ def _building_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
             if array.dtype == np.float32:
                 array += 0.5
         rows["gamma"] = np.full(2, learner.algorithm.gamma**learner.algorithm.n_steps, np.float32)
-        if recipe.replay_buffer is not None and recipe.replay_buffer.component.traits.get("weighted"):
+        if recipe.replay_buffer is not None and ReplayBufferTraits.of(recipe.replay_buffer).weighted:
             rows["priority_weight"] = np.ones(2, np.float32)
         batch = {key: torch.from_numpy(array) for key, array in rows.items()}
         learner.algorithm.try_out(learner.parameters.params, batch)
@@ -104,7 +105,7 @@ def _building_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
 def _hook_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
     """What is wrong with hooks that only building them, and the update that they take part in, can tell."""
     hooks = [(("hooks", i), options) for i, options in enumerate(recipe.hooks)]
-    fragile = [(path, options) for path, options in hooks if options.component.traits.get("fragile")]
+    fragile = [(path, options) for path, options in hooks if HookTraits.of(options).fragile]
     if not fragile:
         return []
     learner = make_learner(recipe, spaces, Streams(recipe.seed), torch.device("cpu"))
@@ -122,7 +123,7 @@ def _hook_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
 
 def _missing_problems(recipe: Recipe) -> list[Problem]:
     """What components miss on this machine that only loading it can tell."""
-    probes = [(path, options.component.traits.get("probe")) for path, options in components(recipe)]
+    probes = [(path, options.component.traits.probe) for path, options in components(recipe)]
     found = [(path, check()) for path, check in probes if check is not None]
     return [Problem("E401", (*path, "name"), *missing) for path, missing in found if missing is not None]
 

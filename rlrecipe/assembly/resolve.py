@@ -16,6 +16,7 @@ from rlrecipe.machine import asked_threads, cores
 from rlrecipe.networks.base import width_of
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.schema import Recipe
+from rlrecipe.recipe.traits import AlgorithmTraits
 from rlrecipe.streams import Streams
 
 #: From this width on, one operation is worth the cost of a second thread.
@@ -73,7 +74,7 @@ def _networks(recipe: Recipe, spaces: Spaces | None) -> dict[str, Any]:
 
 def _trainer(recipe: Recipe) -> Any:
     """Updates for each frame, where the algorithm has a usual number of them and the recipe says none."""
-    trainer, usual = recipe.trainer, recipe.algorithm.component.traits.get("updates_per_frame")
+    trainer, usual = recipe.trainer, AlgorithmTraits.of(recipe.algorithm).updates_per_frame
     if usual is None or trainer.updates_per_frame is not None or trainer.optim_steps_per_batch is not None:
         return trainer
     return trainer.model_copy(update={"updates_per_frame": usual})

@@ -13,6 +13,7 @@ from rlrecipe.recipe.errors import Problem, RecipeError
 from rlrecipe.recipe.options import Component
 from rlrecipe.recipe.registry import find
 from rlrecipe.recipe.template import LENGTH
+from rlrecipe.recipe.traits import AlgorithmTraits
 from rlrecipe.stepping.observations import entries_of
 
 #: The usual preprocessing of Atari's games.
@@ -49,7 +50,7 @@ def _in_env(algorithm: Component, env: Mapping[str, Any]) -> tuple[dict[str, Any
     problem = space_problem(algorithm, spaces.action)
     if problem is not None:
         return {}, [problem]
-    own = algorithm.traits.get("starts_with", {}).get(type(spaces.action).__name__, {})
+    own = AlgorithmTraits.of(algorithm).starts_with.get(type(spaces.action).__name__, {})
     named = {"name": algorithm.name, **own}
     return {"env": dict(env), "algorithm": named, "trainer": LENGTH, **_of_pictures(algorithm, spaces)}, []
 
@@ -62,7 +63,7 @@ def _of_pictures(algorithm: Component, spaces: Spaces) -> dict[str, Any]:
     encoders = {key: _encoder(entry) for key, entry in entries.items()}
     encoder: Any = {"name": "per_key", "keys": encoders} if len(encoders) > 1 else next(iter(encoders.values()))
     sections: dict[str, Any] = {"networks": {"encoder": encoder}}
-    if "replay_buffer" in algorithm.traits.get("defaults", {}):
+    if "replay_buffer" in AlgorithmTraits.of(algorithm).defaults:
         sections["replay_buffer"] = {"storage": {"max_size": ROWS}}
     return sections
 

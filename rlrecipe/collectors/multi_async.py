@@ -18,6 +18,7 @@ from rlrecipe.interfaces import Batch, Collector, Exploration, State, Transform
 from rlrecipe.lazy import np
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import CollectorTraits
 
 if TYPE_CHECKING:
     from rlrecipe.acting.policy import Policy
@@ -143,10 +144,12 @@ def check(recipe: Recipe) -> Iterator[Problem]:
     "collector",
     "multi_async",
     check=check,
-    processes=True,
-    shared_out=shared_out,
-    width=width,
-    level=("continue", "batches of multi_async come as workers are ready, and a resumed run starts new episodes"),
+    traits=CollectorTraits(
+        processes=True,
+        shared_out=shared_out,
+        width=width,
+        level=("continue", "batches of multi_async come as workers are ready, and a resumed run starts new episodes"),
+    ),
 )
 def make_multi_async(
     options: MultiAsyncOptions,

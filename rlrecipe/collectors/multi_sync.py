@@ -13,6 +13,7 @@ from rlrecipe.interfaces import Batch, Collector, Exploration, State, Transform
 from rlrecipe.lazy import np
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import CollectorTraits
 
 if TYPE_CHECKING:
     from rlrecipe.acting.policy import Policy
@@ -102,7 +103,7 @@ def check(recipe: Recipe) -> Iterator[Problem]:
         )
 
 
-@register("collector", "multi_sync", check=check, processes=True, shared_out=shared_out)
+@register("collector", "multi_sync", check=check, traits=CollectorTraits(processes=True, shared_out=shared_out))
 def make_multi_sync(
     options: MultiSyncOptions,
     environments: Any,

@@ -9,6 +9,7 @@ from rlrecipe.interfaces import Distribution
 from rlrecipe.lazy import gymnasium, np, torch
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import DistributionTraits
 
 
 class CategoricalOptions(Options):
@@ -65,7 +66,11 @@ def fits(space: gymnasium.Space[Any]) -> str | None:
     return f"categorical needs a Discrete action space, not {space}; use normal or tanh_normal"
 
 
-@register("distribution", "categorical", fits=fits, gives=lambda options: {"densities", "probabilities"})
+@register(
+    "distribution",
+    "categorical",
+    traits=DistributionTraits(fits=fits, gives=lambda options: {"densities", "probabilities"}),
+)
 def make_categorical(options: CategoricalOptions, space: gymnasium.spaces.Discrete) -> Distribution:
     """Categorical over the actions of ``space``."""
     return Categorical(int(space.n), int(space.start))

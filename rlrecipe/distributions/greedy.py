@@ -10,6 +10,7 @@ from rlrecipe.interfaces import Distribution
 from rlrecipe.lazy import gymnasium, np
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import DistributionTraits
 
 
 class GreedyOptions(Options):
@@ -41,7 +42,7 @@ def fits(space: gymnasium.Space[Any]) -> str | None:
     return f"greedy needs a Discrete action space, not {space}; use tanh for a Box"
 
 
-@register("distribution", "greedy", fits=fits, gives=lambda options: {"greedy actions"})
+@register("distribution", "greedy", traits=DistributionTraits(fits=fits, gives=lambda options: {"greedy actions"}))
 def make_greedy(options: GreedyOptions, space: gymnasium.spaces.Discrete) -> Distribution:
     """The best of the actions of ``space``."""
     return Greedy(int(space.n), int(space.start))

@@ -11,6 +11,7 @@ from rlrecipe.interfaces import Distribution
 from rlrecipe.lazy import gymnasium, np, torch
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import DistributionTraits
 
 
 class NormalOptions(Options):
@@ -76,7 +77,7 @@ def fits(space: gymnasium.Space[Any]) -> str | None:
     return f"normal needs a Box action space, not {space}; use categorical for a Discrete one"
 
 
-@register("distribution", "normal", fits=fits, gives=lambda options: {"densities"})
+@register("distribution", "normal", traits=DistributionTraits(fits=fits, gives=lambda options: {"densities"}))
 def make_normal(options: NormalOptions, space: gymnasium.spaces.Box) -> Distribution:
     """Normals over the actions of ``space``."""
     return Normal(space, options.log_std_init)

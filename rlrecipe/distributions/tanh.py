@@ -10,6 +10,7 @@ from rlrecipe.interfaces import Distribution
 from rlrecipe.lazy import gymnasium, np, torch
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import DistributionTraits
 
 
 class TanhOptions(Options):
@@ -91,7 +92,7 @@ def fits(space: gymnasium.Space[Any]) -> str | None:
     return misfit("tanh", space, unlike="use dqn or discrete_sac for a Discrete one", unbounded=bounds)
 
 
-@register("distribution", "tanh", fits=fits, gives=lambda options: {"deterministic actions"})
+@register("distribution", "tanh", traits=DistributionTraits(fits=fits, gives=lambda options: {"deterministic actions"}))
 def make_tanh(options: TanhOptions, space: gymnasium.spaces.Box) -> Distribution:
     """Deterministic actions in ``space``."""
     return Tanh(space)

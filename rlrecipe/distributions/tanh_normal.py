@@ -12,6 +12,7 @@ from rlrecipe.interfaces import Distribution
 from rlrecipe.lazy import gymnasium, np, torch
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import DistributionTraits
 
 #: Bounds on the log of a deviation that a network gives (Haarnoja et al., 2018, their code).
 LOG_STD = (-20.0, 2.0)
@@ -117,7 +118,7 @@ def gives(options: TanhNormalOptions) -> set[str]:
     return {"densities", *(("differentiable draws",) if options.state_dependent else ())}
 
 
-@register("distribution", "tanh_normal", fits=fits, gives=gives)
+@register("distribution", "tanh_normal", traits=DistributionTraits(fits=fits, gives=gives))
 def make_tanh_normal(options: TanhNormalOptions, space: gymnasium.spaces.Box) -> Distribution:
     """Squashed normals over the actions of ``space``."""
     return StateTanhNormal(space) if options.state_dependent else TanhNormal(space, options.log_std_init)

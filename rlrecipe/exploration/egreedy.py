@@ -9,6 +9,7 @@ from rlrecipe.interfaces import Exploration, Number, State
 from rlrecipe.lazy import gymnasium, np
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import ExplorationTraits
 from rlrecipe.recipe.values import Value, schedulable
 
 
@@ -50,7 +51,7 @@ def fits(space: gymnasium.Space[Any]) -> str | None:
     return f"egreedy needs a Discrete action space, not {space}; use gaussian or ornstein_uhlenbeck"
 
 
-@register("exploration", "egreedy", fits=fits)
+@register("exploration", "egreedy", traits=ExplorationTraits(fits=fits))
 def make_egreedy(
     options: EGreedyOptions, space: gymnasium.spaces.Discrete, num_envs: int, number: Callable[[Value], Number]
 ) -> Exploration:

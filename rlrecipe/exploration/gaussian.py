@@ -10,6 +10,7 @@ from rlrecipe.interfaces import Exploration, Number, State
 from rlrecipe.lazy import gymnasium, np
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import ExplorationTraits
 from rlrecipe.recipe.values import Value, schedulable
 
 
@@ -44,7 +45,7 @@ class Gaussian:
         """Nothing to put back."""
 
 
-@register("exploration", "gaussian", fits=fits)
+@register("exploration", "gaussian", traits=ExplorationTraits(fits=fits))
 def make_gaussian(
     options: GaussianOptions, space: gymnasium.spaces.Box, num_envs: int, number: Callable[[Value], Number]
 ) -> Exploration:

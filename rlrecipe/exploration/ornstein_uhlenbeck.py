@@ -10,6 +10,7 @@ from rlrecipe.interfaces import Exploration, Number, State
 from rlrecipe.lazy import gymnasium, np
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import ExplorationTraits
 from rlrecipe.recipe.values import Value, schedulable
 
 
@@ -50,7 +51,7 @@ class OrnsteinUhlenbeck:
         self.x = state["x"]
 
 
-@register("exploration", "ornstein_uhlenbeck", fits=fits)
+@register("exploration", "ornstein_uhlenbeck", traits=ExplorationTraits(fits=fits))
 def make_ornstein_uhlenbeck(
     options: OrnsteinUhlenbeckOptions,
     space: gymnasium.spaces.Box,

@@ -18,6 +18,7 @@ from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.names import NAMED, Words
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import HookTraits
 
 if TYPE_CHECKING:
     from rlrecipe.loop.loop import Loop
@@ -134,7 +135,7 @@ def check(recipe: Recipe) -> Iterable[Problem]:
             yield Problem("E302", (*place, "scheduler"), _unknown(name), nearest[0] if nearest else None)
 
 
-@register("hook", "lr_scheduler_hook", check=check, fragile=True, keeps_options=True)
+@register("hook", "lr_scheduler_hook", check=check, traits=HookTraits(fragile=True, keeps_options=True))
 def make_lr_scheduler_hook(options: LRSchedulerHookOptions) -> LRSchedulerHook:
     """A scheduler of torch's."""
     return LRSchedulerHook.of(options)

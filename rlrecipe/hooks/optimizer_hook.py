@@ -16,6 +16,7 @@ from rlrecipe.recipe.names import NAMED
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.slots import Slot
+from rlrecipe.recipe.traits import HookTraits
 
 if TYPE_CHECKING:
     from rlrecipe.loop.loop import Loop
@@ -224,7 +225,7 @@ def check(recipe: Recipe) -> Iterable[Problem]:
                 break
 
 
-@register("hook", "optimizer_hook", check=check, fragile=True)
+@register("hook", "optimizer_hook", check=check, traits=HookTraits(fragile=True))
 def make_optimizer_hook(options: OptimizerHookOptions) -> OptimizerHook:
     """Another optimizer for some losses."""
     return OptimizerHook(options.optimizer, options.loss_components)

@@ -13,6 +13,7 @@ from rlrecipe.lazy import torch
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import AlgorithmTraits
 
 if TYPE_CHECKING:
     from rlrecipe.loop.loop import Loop
@@ -183,7 +184,7 @@ def check(recipe: Recipe) -> Iterable[Problem]:
         if recipe.replay_buffer is not None:
             yield Problem("E302", place, f"{name} learns from its replay_buffer already",
                           "remove it: replay_buffer says what is kept and drawn")  # fmt: skip
-        elif frames is not None and options.max_size > frames and not recipe.algorithm.component.traits.get("ratio"):
+        elif frames is not None and options.max_size > frames and not AlgorithmTraits.of(recipe.algorithm).ratio:
             message = (
                 f"{name} does not weigh rows by how the policy has changed since: {options.max_size} rows are more "
                 f"than the {frames} of the newest batch, and the others would mislead it"

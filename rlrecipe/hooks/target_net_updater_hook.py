@@ -10,6 +10,7 @@ from rlrecipe.interfaces import State
 from rlrecipe.lazy import torch
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import HookTraits
 
 if TYPE_CHECKING:
     from rlrecipe.loop.loop import Loop
@@ -84,7 +85,7 @@ class TargetNetUpdaterHook(Hook, options=TargetNetUpdaterHookOptions, point="pos
             self.updater.counter = state["updater"]
 
 
-@register("hook", "target_net_updater_hook", fragile=True)
+@register("hook", "target_net_updater_hook", traits=HookTraits(fragile=True))
 def make_target_net_updater_hook(options: TargetNetUpdaterHookOptions) -> TargetNetUpdaterHook:
     """A rule of one's own for target networks."""
     return TargetNetUpdaterHook.of(options)

@@ -21,6 +21,7 @@ from rlrecipe.recipe.names import NAMED, SHOWN, Address
 from rlrecipe.recipe.options import LoggerOptions, option
 from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.secrets import without_credentials
+from rlrecipe.recipe.traits import LoggerTraits
 from rlrecipe.system.files import append, make_folder, vacate
 
 #: What MLflow takes at once, and at most.
@@ -257,7 +258,7 @@ def _move(folder: Path, run_id: str) -> None:
     "logger",
     "mlflow",
     requires={"mlflow": "mlflow", "sqlalchemy": "mlflow", "alembic": "mlflow"},
-    apart_by="exp_name",
+    traits=LoggerTraits(apart_by="exp_name"),
 )
 def make_mlflow(options: MLFlowOptions, run_dir: Path, rows: Sequence[Mapping[str, Any]]) -> MLFlowLogger:
     """An MLflow run of the run, with the rows of before."""

@@ -9,9 +9,10 @@ from typing import Any
 
 from rlrecipe.interfaces import Logger
 from rlrecipe.loggers.apart import Apart, NoAnswerError
+from rlrecipe.recipe.traits import LoggerTraits
 
 #: Seconds that a call of a logger may wait.
-PATIENCE = 10.0
+PATIENCE = LoggerTraits.patience
 
 
 class RequiredLoggerError(Exception):

@@ -15,6 +15,7 @@ from rlrecipe.loggers.video import write_mp4
 from rlrecipe.recipe.names import NAMED, SHOWN
 from rlrecipe.recipe.options import LoggerOptions, option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import LoggerTraits
 
 
 class WandbOptions(LoggerOptions):
@@ -148,7 +149,7 @@ class WandbLogger(Logger):
 
 
 # Its own process has to start, and at the end to send what it holds.
-@register("logger", "wandb", requires={"wandb": "wandb"}, apart_by="exp_name", patience=30.0)
+@register("logger", "wandb", requires={"wandb": "wandb"}, traits=LoggerTraits(apart_by="exp_name", patience=30.0))
 def make_wandb(options: WandbOptions, run_dir: Path, rows: Sequence[Mapping[str, Any]]) -> WandbLogger:
     """A run of Weights & Biases, with the rows of before."""
     recipe, note = recipe_of(run_dir), Note(run_dir / "wandb" / "run.json", options.exp_name)

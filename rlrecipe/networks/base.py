@@ -11,6 +11,7 @@ from rlrecipe.interfaces import Entry
 from rlrecipe.recipe.names import SHOWN
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.slots import Slot
+from rlrecipe.recipe.traits import NetworkTraits
 
 
 class NetworkOptions(Options):
@@ -42,7 +43,7 @@ def refuse_pixels(options: Options, entries: Mapping[str, Entry], path: tuple[st
 
 def width_of(options: Options) -> float:
     """Width of a network's widest layer: what its trait ``width`` says, else ``num_cells``; infinite if neither."""
-    told = options.component.traits.get("width")
+    told = NetworkTraits.of(options).width
     if told is not None:
         return float(told(options))
     cells = getattr(options, "num_cells", math.inf)
@@ -51,5 +52,5 @@ def width_of(options: Options) -> float:
 
 def encoder_builder(options: Options) -> Callable[..., Any] | None:
     """What makes an encoder of these options: the network's own builder or one beside it; None where it is none."""
-    encodes: Any = options.component.traits.get("encodes")
-    return options.component.build if encodes is True else encodes
+    encodes = NetworkTraits.of(options).encodes
+    return options.component.build if encodes is True else encodes or None

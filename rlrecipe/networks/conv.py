@@ -14,6 +14,7 @@ from rlrecipe.lazy import torch
 from rlrecipe.networks.base import PICTURES, NetworkOptions
 from rlrecipe.recipe.options import MOST, option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import NetworkTraits
 
 Size = Annotated[int, Field(gt=0)]
 
@@ -122,7 +123,7 @@ def image_of(entries: Mapping[str, Entry], options: NetworkOptions) -> Entry:
     return next(iter(images.values()))
 
 
-@register("network", "conv", encodes=True, width=lambda options: PICTURES)
+@register("network", "conv", traits=NetworkTraits(encodes=True, width=lambda options: PICTURES))
 def make_conv(options: ConvOptions, entries: Mapping[str, Entry]) -> Encoder:
     """Convolutions over the image among ``entries``."""
     return Conv(options, image_of(entries, options))

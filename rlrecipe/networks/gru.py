@@ -8,6 +8,7 @@ from rlrecipe.networks.base import NetworkOptions
 from rlrecipe.networks.cells import Cell
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import NetworkTraits
 
 
 class GRUOptions(NetworkOptions):
@@ -31,7 +32,7 @@ class GRU(Cell):
         return h, h
 
 
-@register("network", "gru", remembers=True, width=lambda options: options.hidden_size)
+@register("network", "gru", traits=NetworkTraits(remembers=True, width=lambda options: options.hidden_size))
 def make_gru(options: GRUOptions, in_features: int) -> Memory:
     """A GRU over ``in_features`` numbers a step."""
     return GRU(in_features, options.hidden_size)

@@ -8,6 +8,7 @@ from rlrecipe.networks.base import NetworkOptions
 from rlrecipe.networks.cells import Cell
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import NetworkTraits
 
 
 class LSTMOptions(NetworkOptions):
@@ -31,7 +32,7 @@ class LSTM(Cell):
         return h, torch.cat([h, c], -1)
 
 
-@register("network", "lstm", remembers=True, width=lambda options: options.hidden_size)
+@register("network", "lstm", traits=NetworkTraits(remembers=True, width=lambda options: options.hidden_size))
 def make_lstm(options: LSTMOptions, in_features: int) -> Memory:
     """An LSTM over ``in_features`` numbers a step."""
     return LSTM(in_features, options.hidden_size)

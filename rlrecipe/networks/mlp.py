@@ -14,6 +14,7 @@ from rlrecipe.lazy import np, torch
 from rlrecipe.networks.base import NetworkOptions, refuse_pixels
 from rlrecipe.recipe.options import MOST, option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import NetworkTraits
 
 Activation = Literal["tanh", "relu", "elu", "gelu", "silu", "identity"]
 
@@ -149,7 +150,7 @@ def make_mlp_encoder(options: MLPOptions, entries: Mapping[str, Entry]) -> Encod
     return MLPEncoder(options, entries)
 
 
-@register("network", "mlp", encodes=make_mlp_encoder)
+@register("network", "mlp", traits=NetworkTraits(encodes=make_mlp_encoder))
 def make_mlp(options: MLPOptions, in_features: int, out_features: int, head_gain: float = 1.0) -> Network:
     """An MLP from ``in_features`` to ``out_features``."""
     return MLP(options, [in_features, *options.num_cells, out_features], head_gain)

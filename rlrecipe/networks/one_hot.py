@@ -8,6 +8,7 @@ from rlrecipe.interfaces import Encoder, Entry
 from rlrecipe.lazy import torch
 from rlrecipe.networks.base import NetworkOptions
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import NetworkTraits
 
 
 class OneHotOptions(NetworkOptions):
@@ -30,7 +31,7 @@ class OneHot:
         return torch.cat([x[:, start:stop] for start, stop in self.spans], -1)
 
 
-@register("network", "one_hot", encodes=True, width=lambda options: 0)
+@register("network", "one_hot", traits=NetworkTraits(encodes=True, width=lambda options: 0))
 def make_one_hot(options: OneHotOptions, entries: Mapping[str, Entry]) -> Encoder:
     """The entries' own numbers."""
     return OneHot(entries)

@@ -14,6 +14,7 @@ from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.slots import Slot
+from rlrecipe.recipe.traits import NetworkTraits
 
 if TYPE_CHECKING:
     from rlrecipe.recipe.schema import Recipe
@@ -69,7 +70,10 @@ def _unused(options: Options, path: Path) -> Iterable[Problem]:
 
 
 @register(
-    "network", "per_key", encodes=True, check=check, width=lambda options: max(map(width_of, options.keys.values()))
+    "network",
+    "per_key",
+    check=check,
+    traits=NetworkTraits(encodes=True, width=lambda options: max(map(width_of, options.keys.values()))),
 )
 def make_per_key(options: PerKeyOptions, entries: Mapping[str, Entry]) -> Encoder:
     """An encoder for each key.

@@ -14,6 +14,7 @@ from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.secrets import CURE
 from rlrecipe.recipe.shape import at, components
+from rlrecipe.recipe.traits import AlgorithmTraits, LoggerTraits
 from rlrecipe.recipe.tree import INVALID, Node, secrets
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?|mps")
@@ -82,9 +83,10 @@ def _slots(root: Node) -> Iterator[Problem]:
     component = shape.component(algorithm) if shape is not None and algorithm is not None else None
     if component is None:
         return
-    slots = (*component.traits.get("slots", ()), *SHARED)
+    traits = AlgorithmTraits.of(component)
+    slots = (*traits.slots, *SHARED)
     # An algorithm may learn more than networks: a rate of its own for sac's temperature.
-    own = (*slots, *component.traits.get("own_slots", ()))
+    own = (*slots, *traits.own_slots)
     places = (("networks",), networks, slots), (("optimizer", "groups"), root.get("optimizer", "groups"), own)
     for path, node, slots in places:
         for key in node.value if node is not None and isinstance(node.value, dict) else ():
@@ -117,7 +119,7 @@ def _loggers(recipe: Recipe) -> Iterator[Problem]:
     """Two loggers of one kind would write to one place."""
     seen: set[tuple[str, str]] = set()
     for i, options in enumerate(recipe.loggers):
-        key = options.component.traits.get("apart_by")
+        key = LoggerTraits.of(options).apart_by
         told = (getattr(options, key) or "") if key else repr([each for each in options if each[0] != "required"])
         if (options.component.name, told) in seen:
             message = f"the logger {options.component.name} stands here twice with the same {key or 'options'}"

@@ -9,6 +9,7 @@ from rlrecipe.recipe.bundled import SUFFIXES, bundled
 from rlrecipe.recipe.describe import components, kinds
 from rlrecipe.recipe.registry import search
 from rlrecipe.recipe.shape import RECIPE, Shape, fields
+from rlrecipe.recipe.traits import AlgorithmTraits
 
 
 def recipes(start: str) -> list[str]:
@@ -83,5 +84,5 @@ def _entries(shape: Shape) -> Iterator[tuple[str, bool]]:
             component = inner.slot is not None and inner.slot.kind != "schedule"
             yield key, inner.model is not None or component or key == "networks"
     if shape.items is not None and shape.items.slot is not None and shape.items.slot.kind == "network":
-        slots = (slot for component in search("algorithm") for slot in component.traits.get("slots", ()))
+        slots = (slot for component in search("algorithm") for slot in AlgorithmTraits.of(component).slots)
         yield from ((slot, True) for slot in (*slots, "encoder", "memory"))

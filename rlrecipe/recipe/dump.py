@@ -9,6 +9,7 @@ import yaml
 
 from rlrecipe.recipe.scalars import NotANumber, resolve
 from rlrecipe.recipe.schema import Recipe
+from rlrecipe.recipe.traits import AlgorithmTraits
 from rlrecipe.recipe.yaml import DEEPEST
 
 
@@ -20,7 +21,7 @@ def data(recipe: Recipe) -> dict[str, Any]:
     """Every option of a recipe as plain data, fit for JSON; loading it gives an equal recipe."""
     plain: dict[str, Any] = _plain(recipe.model_dump())
     # Mappings merge, so an entry of the algorithm's defaults that is not there has to be taken away.
-    _take_away(plain, recipe.algorithm.component.traits.get("defaults", {}))
+    _take_away(plain, AlgorithmTraits.of(recipe.algorithm).defaults)
     return plain
 
 

@@ -20,6 +20,7 @@ from rlrecipe.recipe.messages import problems_of, run_name
 from rlrecipe.recipe.options import Component
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.shape import RECIPE, at
+from rlrecipe.recipe.traits import AlgorithmTraits
 from rlrecipe.recipe.tree import Node, unmarked
 
 
@@ -138,7 +139,7 @@ def _merged(layers: Layers) -> tuple[Node, Component | None, list[PlacedProblem]
         if node is not None and shape.name(node) is not None:
             component = shape.component(node)
             break
-    defaults = component.traits.get("defaults", {}) if component is not None else {}
+    defaults = AlgorithmTraits.of(component).defaults if component is not None else {}
     root, problems = merge(roots, unmarked(defaults))
     if layers.top("env") is None:
         # An algorithm may say how many environments there are, never which.
@@ -181,7 +182,7 @@ def _sound_part(root: Node, component: Component | None, faults: Sequence[Path])
     """The recipe without what is wrong in it, so that the rest can be checked in the same go."""
     for fault in faults:
         root = _without(root, fault)
-    defaults = component.traits.get("defaults", {}) if component is not None else {}
+    defaults = AlgorithmTraits.of(component).defaults if component is not None else {}
     root, _ = merge([root], unmarked(defaults))
     return _parsed(root)[0]
 

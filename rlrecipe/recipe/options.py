@@ -9,9 +9,9 @@ from __future__ import annotations
 import importlib.util
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, PrivateAttr
 from pydantic_core import CoreSchema
@@ -70,6 +70,42 @@ class Options(BaseModel):
         return self._component
 
 
+@dataclass(frozen=True, kw_only=True)
+class Traits:
+    """What a component says of itself besides its options; each kind has its own, in ``rlrecipe.recipe.traits``.
+
+    Attributes:
+        probe: asked when torch may be loaded: what the component misses on this machine, and the cure; None: nothing.
+    """
+
+    probe: Callable[[], tuple[str, str] | None] | None = None
+
+    def __new__(cls, **given: Any) -> Self:
+        """Refuse what is no trait of this kind.
+
+        Raises:
+            TypeError: one is unknown; the message lists those that there are.
+        """
+        names = [each.name for each in fields(cls)]
+        unknown = next((name for name in given if name not in names), None)
+        if unknown is not None:
+            raise TypeError(f"{cls.__name__} has no trait {unknown!r}; there are: {', '.join(names)}")
+        return super().__new__(cls)
+
+    @classmethod
+    def of(cls, one: Options | Component) -> Self:
+        """The traits of a component, or of the one that options belong to.
+
+        Raises:
+            TypeError: it is of another kind.
+        """
+        component = one.component if isinstance(one, Options) else one
+        if not isinstance(component.traits, cls):
+            found = type(component.traits).__name__
+            raise TypeError(f"the {component.kind} {component.name!r} has {found}, no {cls.__name__}")
+        return component.traits
+
+
 @dataclass(frozen=True)
 class Component:
     """One registered component.
@@ -79,7 +115,7 @@ class Component:
         build: the builder function; its first argument is an instance of its options.
         requires: importable modules that it needs, each with the extra that installs it.
         check: given the whole recipe, yields what in it cannot go with this component.
-        traits: what else its kind asks of a component (an algorithm's ``defaults`` and ``slots``).
+        traits: what else its kind asks of a component; ``AlgorithmTraits.of(component)`` has their type.
         said: what it does, where its options are made late.
     """
 
@@ -91,7 +127,7 @@ class Component:
     line: int
     requires: Mapping[str, str] = field(default_factory=dict)
     check: Callable[..., Iterable[Any]] | None = None
-    traits: Mapping[str, Any] = field(default_factory=dict)
+    traits: Traits = field(default_factory=Traits)
     said: str | None = None
 
     @cached_property

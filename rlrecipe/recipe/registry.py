@@ -12,13 +12,30 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, get_type_hints, overload
 
-from rlrecipe.recipe.options import Component, LoggerOptions, Options
+from rlrecipe.recipe.options import Component, LoggerOptions, Options, Traits
+from rlrecipe.recipe.traits import (
+    OF_KIND,
+    AlgorithmTraits,
+    CollectorTraits,
+    DistributionTraits,
+    ExplorationTraits,
+    HookTraits,
+    LoggerTraits,
+    NetworkTraits,
+    ReplayBufferTraits,
+    StorageTraits,
+    TransformTraits,
+)
+
+if TYPE_CHECKING:
+    from rlrecipe import interfaces
 
 #: Each kind of component and the package whose files hold it.
 KINDS: Mapping[str, str] = {
@@ -42,6 +59,16 @@ COMMON: Mapping[str, type[Options]] = {"logger": LoggerOptions}
 ENTRY_POINTS = "rlrecipe.components"
 
 Builder = TypeVar("Builder", bound=Callable[..., Any])
+#: Builders by what they give.
+ForAlgorithm = TypeVar("ForAlgorithm", bound="Callable[..., interfaces.Algorithm]")
+ForDistribution = TypeVar("ForDistribution", bound="Callable[..., interfaces.Distribution]")
+ForExploration = TypeVar("ForExploration", bound="Callable[..., interfaces.Exploration]")
+ForNetwork = TypeVar("ForNetwork", bound="Callable[..., interfaces.Network | interfaces.Encoder | interfaces.Memory]")
+ForCollector = TypeVar("ForCollector", bound="Callable[..., interfaces.Collector]")
+ForBuffer = TypeVar("ForBuffer", bound="Callable[..., interfaces.ReplayBuffer]")
+ForLogger = TypeVar("ForLogger", bound="Callable[..., interfaces.Logger]")
+ForOptimizer = TypeVar("ForOptimizer", bound="Callable[..., interfaces.Optimizer]")
+ForTarget = TypeVar("ForTarget", bound="Callable[..., interfaces.Target]")
 
 
 class UnknownComponent(LookupError):  # noqa: N818 - a lookup's answer, shown as a recipe problem
@@ -59,39 +86,110 @@ _needed: dict[tuple[str, str], tuple[str, str]] = {}
 _searched: set[str] = set()
 
 
+class Given(TypedDict, total=False):
+    """What a component of any kind may be registered with, besides its traits; ``register`` says what it means."""
+
+    requires: Mapping[str, str] | None
+    check: Callable[..., Iterable[Any]] | None
+    options: Callable[[], type[Options]] | None
+    meaning: str | None
+
+
+@overload
+def register(
+    kind: Literal["algorithm"], name: str, *, traits: AlgorithmTraits, **given: Unpack[Given]
+) -> Callable[[ForAlgorithm], ForAlgorithm]: ...
+@overload
+def register(
+    kind: Literal["distribution"], name: str, *, traits: DistributionTraits, **given: Unpack[Given]
+) -> Callable[[ForDistribution], ForDistribution]: ...
+@overload
+def register(
+    kind: Literal["exploration"], name: str, *, traits: ExplorationTraits, **given: Unpack[Given]
+) -> Callable[[ForExploration], ForExploration]: ...
+@overload
+def register(
+    kind: Literal["network"], name: str, *, traits: NetworkTraits = ..., **given: Unpack[Given]
+) -> Callable[[ForNetwork], ForNetwork]: ...
+@overload
+def register(
+    kind: Literal["transform"], name: str, *, traits: TransformTraits = ..., **given: Unpack[Given]
+) -> Callable[[Builder], Builder]: ...
+@overload
+def register(
+    kind: Literal["collector"], name: str, *, traits: CollectorTraits = ..., **given: Unpack[Given]
+) -> Callable[[ForCollector], ForCollector]: ...
+@overload
+def register(
+    kind: Literal["replay_buffer"], name: str, *, traits: ReplayBufferTraits = ..., **given: Unpack[Given]
+) -> Callable[[ForBuffer], ForBuffer]: ...
+@overload
+def register(
+    kind: Literal["storage"], name: str, *, traits: StorageTraits = ..., **given: Unpack[Given]
+) -> Callable[[Builder], Builder]: ...
+@overload
+def register(
+    kind: Literal["hook"], name: str, *, traits: HookTraits = ..., **given: Unpack[Given]
+) -> Callable[[Builder], Builder]: ...
+@overload
+def register(
+    kind: Literal["logger"], name: str, *, traits: LoggerTraits = ..., **given: Unpack[Given]
+) -> Callable[[ForLogger], ForLogger]: ...
+@overload
+def register(
+    kind: Literal["optimizer"], name: str, *, traits: Traits = ..., **given: Unpack[Given]
+) -> Callable[[ForOptimizer], ForOptimizer]: ...
+@overload
+def register(
+    kind: Literal["target"], name: str, *, traits: Traits = ..., **given: Unpack[Given]
+) -> Callable[[ForTarget], ForTarget]: ...
+@overload
+def register(
+    kind: Literal["env", "schedule"], name: str, *, traits: Traits = ..., **given: Unpack[Given]
+) -> Callable[[Builder], Builder]: ...
+
+
 def register(
     kind: str,
     name: str,
     *,
+    traits: Traits | None = None,
     requires: Mapping[str, str] | None = None,
     check: Callable[..., Iterable[Any]] | None = None,
     options: Callable[[], type[Options]] | None = None,
     meaning: str | None = None,
-    **traits: Any,
-) -> Callable[[Builder], Builder]:
+    **old: Any,
+) -> Callable[[Any], Any]:
     """Decorator that offers a builder function under a name.
 
     Args:
         kind: one of ``KINDS``.
         name: what recipes write.
+        traits: what its kind asks for besides: ``AlgorithmTraits(...)`` for an algorithm, and so on.
         requires: modules that must be importable, with the extra that brings each.
         check: yields problems with the rest of the recipe; reads no torch.
         options: makes the options model when somebody asks, where there are many and the builder names none.
         meaning: what it does, which otherwise its options say.
-        traits: what the kind asks for besides, for example ``defaults`` of an algorithm.
+        old: traits one by one, as they were given before; deprecated.
 
     Raises:
         ValueError: the kind is unknown, or another file has taken the name.
-        TypeError: the builder's first parameter is not annotated with an Options model.
+        TypeError: a trait is unknown or missing, or the builder's first parameter is not annotated with an Options
+            model.
     """
     if kind not in KINDS:
         raise ValueError(f"no kind of component is named {kind!r}; there are: {', '.join(KINDS)}")
+    own = _traits(kind, name, traits, old)
+    if old:
+        form = f"register({kind!r}, {name!r}, traits={type(own).__name__}({', '.join(f'{each}=...' for each in old)}))"
+        message = f"traits are given as one object of rlrecipe.recipe.traits: {form}"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
 
     def decorate(build: Builder) -> Builder:
         code = inspect.unwrap(build).__code__
         model = options or _complete(kind, _options_of(build))
         place = code.co_filename, code.co_firstlineno
-        component = Component(kind, name, model, build, *place, requires or {}, check, traits, meaning)
+        component = Component(kind, name, model, build, *place, requires or {}, check, own, meaning)
         other = _components.get((kind, name))
         if other is not None and not _same_file(other, component):
             raise ValueError(
@@ -102,6 +200,26 @@ def register(
         return build
 
     return decorate
+
+
+def _traits(kind: str, name: str, given: Traits | None, old: Mapping[str, Any]) -> Traits:
+    """The traits of a component: those given, or those that were given one by one.
+
+    Raises:
+        TypeError: one is unknown or missing, or they are of another kind.
+    """
+    expected = OF_KIND.get(kind, Traits)
+    if given is None:
+        try:
+            return expected(**old)
+        except TypeError as error:
+            raise TypeError(f"the {kind} {name!r}: {error}; give it traits={expected.__name__}(...)") from None
+    if old:
+        raise TypeError(f"the {kind} {name!r}: write {', '.join(old)} inside traits={expected.__name__}(...)")
+    if type(given) is not expected:
+        message = f"its traits are {type(given).__name__}; give it traits={expected.__name__}(...)"
+        raise TypeError(f"the {kind} {name!r}: {message}")
+    return given
 
 
 def leave_out(kind: str, name: str, reason: str, needs: tuple[str, str] | None = None) -> None:

@@ -12,6 +12,7 @@ from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import find
 from rlrecipe.recipe.schema import Recipe
+from rlrecipe.recipe.traits import AlgorithmTraits
 
 #: Column at which comments start, where a line leaves room.
 COLUMN = 44
@@ -32,9 +33,9 @@ def usual(algorithm: str) -> dict[str, Any]:
     Raises:
         UnknownComponent: there is no such algorithm.
     """
-    traits = find("algorithm", algorithm).traits
-    kind = next((kind for kind in _USUAL if kind in traits["acts_in"]), "Discrete")
-    own = traits.get("starts_with", {}).get(kind, {})
+    traits = AlgorithmTraits.of(find("algorithm", algorithm))
+    kind = next((kind for kind in _USUAL if kind in traits.acts_in), "Discrete")
+    own = traits.starts_with.get(kind, {})
     return {"env": _USUAL[kind], "algorithm": {"name": algorithm, **own}, "trainer": LENGTH}
 
 

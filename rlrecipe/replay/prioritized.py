@@ -11,6 +11,7 @@ from rlrecipe.interfaces import Batch, Number, ReplayBuffer, State
 from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import ReplayBufferTraits
 from rlrecipe.recipe.values import Value, schedulable
 from rlrecipe.replay.base import ReplayOptions, RingBuffer, Transitions
 from rlrecipe.replay.segment_tree import missing, sum_tree, tree_bytes
@@ -115,7 +116,9 @@ class PrioritizedReplay(RingBuffer):
             self.tree[np.arange(len(self))] = np.roll(state["priorities"], -self.moved)
 
 
-@register("replay_buffer", "prioritized", probe=missing, weighted=True, index_bytes=tree_bytes)
+@register(
+    "replay_buffer", "prioritized", traits=ReplayBufferTraits(probe=missing, weighted=True, index_bytes=tree_bytes)
+)
 def make_prioritized(
     options: PrioritizedOptions, held: Transitions, rng: np.random.Generator, number: Callable[[Value], Number]
 ) -> ReplayBuffer:

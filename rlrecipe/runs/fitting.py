@@ -13,6 +13,7 @@ from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.interfaces import Transform
 from rlrecipe.lazy import np
 from rlrecipe.recipe.schema import Recipe
+from rlrecipe.recipe.traits import HookTraits
 from rlrecipe.runs.spaces import space_from_json
 from rlrecipe.state import join, standing
 
@@ -115,6 +116,6 @@ def _hooks(checkpoint: Checkpoint, assembly: Assembly, own: Recipe) -> Iterator[
     """Hooks whose options changed and whose state holds the options that it was made with."""
     before, after = named(own.hooks), named(assembly.recipe.hooks)
     for name in before.keys() & after.keys():
-        keeps = after[name].component.traits.get("keeps_options", False)
+        keeps = HookTraits.of(after[name]).keeps_options
         if keeps and before[name] != after[name] and checkpoint.tree.get(name):
             yield f"hooks: the state of {name} holds the options that it was made with"

@@ -11,9 +11,10 @@ from typing import Any
 
 from rlrecipe.clock import Alarm
 from rlrecipe.interfaces import State
-from rlrecipe.loggers.several import PATIENCE, Loggers
+from rlrecipe.loggers.several import Loggers
 from rlrecipe.loop.recipe_trainer import RecipeTrainer
 from rlrecipe.recipe.options import LoggerOptions, Options
+from rlrecipe.recipe.traits import LoggerTraits
 from rlrecipe.recipe.values import Duration
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.records import Records
@@ -59,7 +60,7 @@ class Recorder:
                 f"loggers.{index} ({component.name})",
                 partial(component.build, options, self.folder, rows),
                 required=isinstance(options, LoggerOptions) and options.required,
-                patience=component.traits.get("patience", PATIENCE),
+                patience=LoggerTraits.of(options).patience,
             )
         self._mark = self._here = self._now()
 

@@ -9,6 +9,7 @@ from rlrecipe.lazy import gymnasium
 from rlrecipe.recipe.errors import ENV, Problem
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import TransformTraits
 from rlrecipe.transforms.base import TransformOptions
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ def check(recipe: Recipe) -> Iterable[Problem]:
             yield Problem("E302", where, message, "remove env.frame_skip", (("env", "frame_skip"),))
 
 
-@register("transform", "atari_preprocessing", requires={"cv2": "atari"}, check=check, wraps=True)
+@register(
+    "transform", "atari_preprocessing", requires={"cv2": "atari"}, check=check, traits=TransformTraits(wraps=True)
+)
 def make_atari_preprocessing(
     options: AtariPreprocessingOptions, env: gymnasium.Env[Any, Any]
 ) -> gymnasium.Env[Any, Any]:

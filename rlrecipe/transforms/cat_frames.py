@@ -7,6 +7,7 @@ from typing import Any
 from rlrecipe.lazy import gymnasium
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import TransformTraits
 from rlrecipe.transforms.base import TransformOptions
 
 
@@ -19,7 +20,7 @@ class CatFramesOptions(TransformOptions):
     )
 
 
-@register("transform", "cat_frames", wraps=True)
+@register("transform", "cat_frames", traits=TransformTraits(wraps=True))
 def make_cat_frames(options: CatFramesOptions, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     """Stacked observations."""
     from rlrecipe.stepping.wrappers.stack_frames import StackFrames

@@ -6,6 +6,7 @@ from rlrecipe.interfaces import Transform
 from rlrecipe.lazy import gymnasium, np
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import TransformTraits
 from rlrecipe.transforms.base import RewardFunction, RewardTransformOptions
 
 
@@ -16,7 +17,7 @@ class ClipRewardOptions(RewardTransformOptions):
     max: float = option(1.0, "The most.")
 
 
-@register("transform", "clip_reward", keeps_pictures=True)
+@register("transform", "clip_reward", traits=TransformTraits(keeps_pictures=True))
 def make_clip_reward(options: ClipRewardOptions, space: gymnasium.spaces.Box, num_envs: int, gamma: float) -> Transform:
     """Clipped rewards."""
     return RewardFunction(lambda reward: np.clip(reward, options.min, options.max))

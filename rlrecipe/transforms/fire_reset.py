@@ -6,6 +6,7 @@ from typing import Any
 
 from rlrecipe.lazy import gymnasium
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import TransformTraits
 from rlrecipe.transforms.base import TransformOptions
 
 
@@ -13,7 +14,7 @@ class FireResetOptions(TransformOptions):
     """Begin each episode of an Atari game with FIRE, where the game has it."""
 
 
-@register("transform", "fire_reset", wraps=True)
+@register("transform", "fire_reset", traits=TransformTraits(wraps=True))
 def make_fire_reset(options: FireResetOptions, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     """Games that have begun."""
     from rlrecipe.stepping.wrappers.starts import FireReset

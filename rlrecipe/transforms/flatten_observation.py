@@ -6,6 +6,7 @@ from typing import Any
 
 from rlrecipe.lazy import gymnasium
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import TransformTraits
 from rlrecipe.transforms.base import TransformOptions
 
 
@@ -13,7 +14,7 @@ class FlattenObservationOptions(TransformOptions):
     """Flatten whatever the environment observes into one vector, discrete parts one-hot."""
 
 
-@register("transform", "flatten_observation", wraps=True)
+@register("transform", "flatten_observation", traits=TransformTraits(wraps=True))
 def make_flatten_observation(
     options: FlattenObservationOptions,
     env: gymnasium.Env[Any, Any],

@@ -7,6 +7,7 @@ from typing import Any
 from rlrecipe.lazy import gymnasium
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import TransformTraits
 from rlrecipe.transforms.base import TransformOptions
 
 
@@ -16,7 +17,7 @@ class GrayscaleOptions(TransformOptions):
     keep_dim: bool = option(False, "Keep the last dimension: (H, W, 1).")
 
 
-@register("transform", "grayscale", wraps=True)
+@register("transform", "grayscale", traits=TransformTraits(wraps=True))
 def make_grayscale(options: GrayscaleOptions, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     """Gymnasium's GrayscaleObservation around ``env``."""
     from gymnasium.wrappers import GrayscaleObservation

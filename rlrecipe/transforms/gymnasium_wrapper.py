@@ -15,6 +15,7 @@ from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.names import NAMED, Arguments
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import TransformTraits
 from rlrecipe.transforms.base import TransformOptions
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _argument(value: Any) -> Any:
     return value
 
 
-@register("transform", "gymnasium_wrapper", check=check, wraps=True)
+@register("transform", "gymnasium_wrapper", check=check, traits=TransformTraits(wraps=True))
 def make_gymnasium_wrapper(options: GymnasiumWrapperOptions, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     """The wrapper around ``env``.
 

@@ -7,6 +7,7 @@ from typing import Any
 from rlrecipe.lazy import gymnasium
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import TransformTraits
 from rlrecipe.transforms.base import TransformOptions
 
 
@@ -16,7 +17,7 @@ class NoopResetOptions(TransformOptions):
     noops: int = option(30, "The most of them.", gt=0)
 
 
-@register("transform", "noop_reset", wraps=True)
+@register("transform", "noop_reset", traits=TransformTraits(wraps=True))
 def make_noop_reset(options: NoopResetOptions, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     """Random beginnings."""
     from rlrecipe.stepping.wrappers.starts import NoopReset

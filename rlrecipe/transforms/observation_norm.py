@@ -10,6 +10,7 @@ from rlrecipe.interfaces import State, Transform
 from rlrecipe.lazy import gymnasium, np
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import TransformTraits
 from rlrecipe.transforms.base import RunningMoments, TransformOptions
 
 
@@ -128,7 +129,7 @@ def fits(space: gymnasium.Space[Any]) -> str | None:
     return "observation_norm normalises numbers, and networks divide the bytes of a picture by 255 already"
 
 
-@register("transform", "observation_norm", fits=fits, keeps_pictures=True)
+@register("transform", "observation_norm", traits=TransformTraits(fits=fits, keeps_pictures=True))
 def make_observation_norm(
     options: ObservationNormOptions,
     space: gymnasium.spaces.Box,

@@ -17,6 +17,7 @@ from rlrecipe.lazy import gymnasium, torch
 from rlrecipe.recipe.names import NAMED, SHOWN, Words
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import leave_out, register
+from rlrecipe.recipe.traits import TransformTraits
 from rlrecipe.stepping.torchrl.source import Argument, arguments, classes, exported, lineage
 from rlrecipe.transforms.base import TransformOptions
 
@@ -193,7 +194,7 @@ def _builder(name: str) -> Callable[..., Any]:
 def _register() -> None:
     for name, class_name in offered().items():
         options, meaning = functools.partial(options_of, class_name), meaning_of(class_name)
-        decorate = register("transform", name, options=options, meaning=meaning, wraps=True, of_torchrl=class_name)
+        decorate = register("transform", name, options=options, meaning=meaning, traits=TransformTraits(wraps=True))
         decorate(_builder(class_name))
     for class_name, reason in REFUSED.items():
         leave_out("transform", snake_case(class_name), f"torchrl's {class_name}: {reason}")

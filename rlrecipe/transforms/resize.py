@@ -7,6 +7,7 @@ from typing import Any
 from rlrecipe.lazy import gymnasium
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import TransformTraits
 from rlrecipe.transforms.base import TransformOptions
 
 
@@ -16,7 +17,7 @@ class ResizeOptions(TransformOptions):
     size: tuple[int, int] = option((84, 84), "Height and width.")
 
 
-@register("transform", "resize", requires={"cv2": "atari"}, wraps=True)
+@register("transform", "resize", requires={"cv2": "atari"}, traits=TransformTraits(wraps=True))
 def make_resize(options: ResizeOptions, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     """Gymnasium's ResizeObservation around ``env``."""
     from gymnasium.wrappers import ResizeObservation

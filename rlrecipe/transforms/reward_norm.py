@@ -9,6 +9,7 @@ from rlrecipe.interfaces import State, Transform
 from rlrecipe.lazy import gymnasium, np
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import TransformTraits
 from rlrecipe.transforms.base import RunningMoments, TransformOptions
 
 
@@ -73,7 +74,7 @@ class RewardNorm:
         self.returns[:] = state["returns"]
 
 
-@register("transform", "reward_norm", keeps_pictures=True)
+@register("transform", "reward_norm", traits=TransformTraits(keeps_pictures=True))
 def make_reward_norm(
     options: RewardNormOptions,
     space: gymnasium.spaces.Box,

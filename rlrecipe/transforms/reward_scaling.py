@@ -6,6 +6,7 @@ from rlrecipe.interfaces import Transform
 from rlrecipe.lazy import gymnasium
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import TransformTraits
 from rlrecipe.transforms.base import RewardFunction, RewardTransformOptions
 
 
@@ -16,7 +17,7 @@ class RewardScalingOptions(RewardTransformOptions):
     loc: float = option(0.0, "Added to it.")
 
 
-@register("transform", "reward_scaling", keeps_pictures=True)
+@register("transform", "reward_scaling", traits=TransformTraits(keeps_pictures=True))
 def make_reward_scaling(
     options: RewardScalingOptions, space: gymnasium.spaces.Box, num_envs: int, gamma: float
 ) -> Transform:

@@ -8,6 +8,7 @@ from rlrecipe.lazy import gymnasium
 from rlrecipe.recipe.names import SHOWN
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import TransformTraits
 from rlrecipe.transforms.base import TransformOptions
 
 
@@ -19,7 +20,7 @@ class RewardSumOptions(TransformOptions):
     )
 
 
-@register("transform", "reward_sum", wraps=True)
+@register("transform", "reward_sum", traits=TransformTraits(wraps=True))
 def make_reward_sum(options: RewardSumOptions, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     """Added rewards."""
     from rlrecipe.stepping.wrappers.counting import RewardSum

@@ -8,6 +8,7 @@ from rlrecipe.lazy import gymnasium
 from rlrecipe.recipe.names import SHOWN
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import TransformTraits
 from rlrecipe.transforms.base import TransformOptions
 
 
@@ -20,7 +21,7 @@ class StepCounterOptions(TransformOptions):
     )
 
 
-@register("transform", "step_counter", wraps=True)
+@register("transform", "step_counter", traits=TransformTraits(wraps=True))
 def make_step_counter(options: StepCounterOptions, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     """Counted steps."""
     from rlrecipe.stepping.wrappers.counting import StepCounter

@@ -7,6 +7,7 @@ from typing import Any
 from rlrecipe.lazy import gymnasium, np
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import TransformTraits
 from rlrecipe.transforms.base import TransformOptions
 
 
@@ -16,7 +17,7 @@ class ToTensorImageOptions(TransformOptions):
     from_int: bool = option(False, "Divide by 255; bytes take a quarter of the memory, and pixel networks divide them.")
 
 
-@register("transform", "to_tensor_image", wraps=True)
+@register("transform", "to_tensor_image", traits=TransformTraits(wraps=True))
 def make_to_tensor_image(options: ToTensorImageOptions, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     """Channels first."""
     from rlrecipe.stepping.wrappers.arrays import changed_boxes, is_picture

@@ -15,6 +15,7 @@ import pytest
 
 from rlrecipe import Options, option, register
 from rlrecipe.loggers import apart
+from rlrecipe.recipe.traits import LoggerTraits
 from rlrecipe.runs import recorder
 from tests import small
 
@@ -64,7 +65,7 @@ def broken() -> Iterator[list[Broken]]:
     made: list[Broken] = []
     with small.own_components():
 
-        @register("logger", "broken", patience=SHORT)
+        @register("logger", "broken", traits=LoggerTraits(patience=SHORT))
         def make(options: BrokenOptions, run_dir: Path, rows: Sequence[Mapping[str, Any]]) -> Broken:
             if options.at == "make":
                 _fail(options.how)

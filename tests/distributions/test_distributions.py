@@ -17,6 +17,7 @@ from torch.distributions import (
 from rlrecipe.interfaces import Distribution
 from rlrecipe.recipe.registry import search
 from rlrecipe.recipe.slots import Slot
+from rlrecipe.recipe.traits import DistributionTraits
 
 BOX = gymnasium.spaces.Box(np.array([-2.0, 0.0, -1.0], np.float32), np.array([2.0, 1.0, 5.0], np.float32))
 SPACES: dict[str, Any] = {
@@ -172,7 +173,7 @@ def test_normal_draws_with_its_deviation() -> None:
 )
 def test_spaces_that_fit(name: str, space: Any, reason: str | None) -> None:
     (component,) = [component for component in search("distribution") if component.name == name]
-    answer = component.traits["fits"](space)
+    answer = DistributionTraits.of(component).fits(space)
     assert answer is None if reason is None else reason in answer
 
 

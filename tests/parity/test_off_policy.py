@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from rlrecipe.clock import Clock
-from rlrecipe.interfaces import Batch, Head
+from rlrecipe.interfaces import Batch
 from rlrecipe.learning.compiled.engine import Compiled
 from rlrecipe.learning.compiled.trace import separable
 from rlrecipe.learning.parameters import Parameters
@@ -27,6 +27,7 @@ from rlrecipe.networks.copies import Copies
 from rlrecipe.networks.mlp import MLPOptions, make_mlp
 from rlrecipe.optim.adam import AdamOptions, make_adam
 from rlrecipe.recipe.slots import Slot
+from rlrecipe.recipe.traits import AlgorithmTraits
 from rlrecipe.recipe.values import Duration
 from tests.parity.sb3_off_policy import record_ddpg, record_dqn, record_sac, record_td3
 from tests.parity.sb3_recorder import OffPolicyTrace, OffPolicyUpdate
@@ -48,10 +49,10 @@ def algorithm_of(trace: OffPolicyTrace) -> Any:
         space: Any = gymnasium.spaces.Discrete(trace.initial["qvalue.2.weight"].shape[0])
     else:
         space = gymnasium.spaces.Box(-1.0, 1.0, (sample.actions.shape[-1],))
-    kind = chosen.component.traits["acts_in"][type(space).__name__]
+    kind = AlgorithmTraits.of(chosen).acts_in[type(space).__name__]
     distribution = Slot("distribution").read(kind)
     distribution = distribution.component.build(distribution, space)
-    heads: Mapping[str, Head] = chosen.component.traits["heads"](distribution, chosen)
+    heads = AlgorithmTraits.of(chosen).heads(distribution, chosen)
     networks: dict[str, Any] = {}
     for slot, head in heads.items():
         features = sample.observations.shape[-1] + (sample.actions.shape[-1] if head.action else 0)

@@ -11,6 +11,7 @@ from rlrecipe.recipe.dump import data, dump
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.template import template
+from rlrecipe.recipe.traits import AlgorithmTraits
 
 duration = (
     st.integers(1, 10**9)
@@ -91,7 +92,7 @@ def test_tuples_and_taken_away_defaults_survive() -> None:
     @registry.register("optimizer", "shaped")
     def make_optimizer(options: Shaped) -> None: ...
 
-    @registry.register("algorithm", "tried", defaults=defaults, slots=())
+    @registry.register("algorithm", "tried", traits=AlgorithmTraits(slots=(), defaults=defaults))
     def make(options: Shaped) -> None: ...
 
     changes = {

@@ -70,7 +70,7 @@ def test_of_one_number_set_twice_the_last_holds() -> None:
 
 def test_which_versions_of_torch_fit() -> None:
     """As the cure says; of later versions nobody knows."""
-    assert find("replay_buffer", "prioritized").traits["probe"] is missing
+    assert find("replay_buffer", "prioritized").traits.probe is missing
     fits = {"2.13": False, "2.14": True, "2.15": True}
     version = ".".join(torch.__version__.split(".")[:2])
     assert version not in fits or fits[version] == (missing() is None)
@@ -92,7 +92,7 @@ def test_a_compiled_part_that_does_not_load_is_told_with_its_cure(compiled: bool
         (package / f"_torchrl{sysconfig.get_config_var('EXT_SUFFIX')}").write_bytes(b"not an ELF file" * 10)
     code = (
         "from rlrecipe.recipe.registry import find\n"
-        "problem = find('replay_buffer', 'prioritized').traits['probe']()\n"
+        "problem = find('replay_buffer', 'prioritized').traits.probe()\n"
         "print(problem.code, problem.path, problem.message, problem.suggestion, sep='\\n')"
     )
     line = in_a_process(code, tmp_path).splitlines()

@@ -14,6 +14,7 @@ from rlrecipe.lazy import np
 from rlrecipe.recipe.names import SCRATCH
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import StorageTraits
 from rlrecipe.replay.storages.base import Storage, StorageOptions, check
 
 
@@ -64,7 +65,7 @@ def _mib(size: int) -> str:
     return f"{size / 2**20:.1f} MiB"
 
 
-@register("storage", "memmap", check=check, folder=folder_of)
+@register("storage", "memmap", check=check, traits=StorageTraits(folder=folder_of))
 def make_memmap(options: MemmapOptions) -> Storage:
     """Files mapped into memory."""
     return Memmap(options)

@@ -1,0 +1,204 @@
+"""What each kind of component is asked about itself, besides its options: one frozen dataclass a kind.
+
+A component gives its own to ``register``; whoever asks takes them by type, ``AlgorithmTraits.of(recipe.algorithm)``.
+Reading a recipe asks, too: what a trait holds loads neither torch nor numpy until it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Set
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from rlrecipe.recipe.options import Traits
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rlrecipe.interfaces import Distribution, Encoder, Entry, Head
+    from rlrecipe.recipe.errors import Problem
+    from rlrecipe.recipe.schema import Recipe
+
+#: The distribution of an action space as a recipe writes it, or what gives it from the algorithm's options.
+Acts: TypeAlias = "str | Mapping[str, Any] | Callable[[Any], Mapping[str, Any]]"
+#: Why a component has no use for a space of gymnasium's; None where it has.
+Fits: TypeAlias = Callable[[Any], str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlgorithmTraits(Traits):
+    """Of an algorithm.
+
+    Attributes:
+        slots: its networks.
+        heads: from its distribution and its options to what each slot's network has to give.
+        acts_in: the distribution for each kind of action space that it acts in (``Discrete``, ``Box``), where the
+            recipe names none.
+        acts: the slot that acts.
+        own_slots: parameters of its own that have a learning rate, as networks do.
+        defaults: the recipe that a recipe with this algorithm begins from.
+        needs: what its distribution has to give, one of ``DistributionTraits.gives``.
+        updates_per_frame: as many of one that learns from a replay buffer, where the recipe says none.
+        updates_per_batch: from options and frames of a batch to the updates after it; None: one.
+        ratio: whether it weighs rows by how the policy has changed since.
+        sequences: whether it learns from steps in a row, as a memory has to.
+        reads_bytes: whether only networks read the observations of its batches, which may then be kept as bytes.
+        starts_with: options by kind of action space that a recipe to start from has to name.
+        compiles: whether its update can be compiled.
+        fragile: from the recipe and whether actions are discrete to what cannot go with it, asked when torch may be
+            loaded; one that has it is built and tried once before a run starts.
+    """
+
+    slots: tuple[str, ...]
+    heads: Callable[[Distribution, Any], Mapping[str, Head]]
+    acts_in: Mapping[str, Acts]
+    acts: str = "policy"
+    own_slots: tuple[str, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    needs: str | None = None
+    updates_per_frame: float | None = None
+    updates_per_batch: Callable[[Any, int], int] | None = None
+    ratio: bool = False
+    sequences: bool = False
+    reads_bytes: bool = False
+    starts_with: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    compiles: bool = True
+    fragile: Callable[[Recipe, bool], Iterable[Problem]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistributionTraits(Traits):
+    """Of a distribution.
+
+    Attributes:
+        fits: why it has no use for an action space.
+        gives: from its options to what algorithms can ask of it, by the words of ``AlgorithmTraits.needs``; None:
+            nobody is refused.
+    """
+
+    fits: Fits
+    gives: Callable[[Any], Set[str]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplorationTraits(Traits):
+    """Of an exploration.
+
+    Attributes:
+        fits: why it has no use for an action space.
+    """
+
+    fits: Fits
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkTraits(Traits):
+    """Of a network.
+
+    Attributes:
+        encodes: whether its builder makes an encoder, of its options and the entries of the observation; or another
+            builder, for when it is one.
+        remembers: whether its builder makes a memory, of its options and the number of features.
+        width: from its options to the units of its widest layer; None: ``num_cells`` says it.
+    """
+
+    encodes: bool | Callable[[Any, Mapping[str, Entry]], Encoder] = False
+    remembers: bool = False
+    width: Callable[[Any], float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformTraits(Traits):
+    """Of a transform.
+
+    Attributes:
+        wraps: whether its builder wraps one environment; the others stand between all of them and the policy.
+        fits: why it has no use for what the environments observe, of one that does not wrap; None: it has.
+        keeps_pictures: whether it leaves pictures among the entries of an observation as they are.
+    """
+
+    wraps: bool = False
+    fits: Fits | None = None
+    keeps_pictures: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectorTraits(Traits):
+    """Of a collector.
+
+    Attributes:
+        processes: whether its worker processes build the environments; others are given them.
+        shared_out: from options, environments and cores to options with a number of workers.
+        width: from options and environments to those in each batch; None: all.
+        level: the level at which a run with it can be resumed, and why; None: that of the environment.
+    """
+
+    processes: bool = False
+    shared_out: Callable[[Any, int, int], Any] | None = None
+    width: Callable[[Any, int], int] | None = None
+    level: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayBufferTraits(Traits):
+    """Of a replay buffer.
+
+    Attributes:
+        weighted: whether its sub-batches have a ``priority_weight``.
+        index_bytes: from its size in rows to the bytes that it takes besides them, from the start; None: none.
+    """
+
+    weighted: bool = False
+    index_bytes: Callable[[int], int] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageTraits(Traits):
+    """Of a storage.
+
+    Attributes:
+        folder: from its options to the folder of the disk that its rows lie on; None: they lie in memory.
+    """
+
+    folder: Callable[[Any], Path] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HookTraits(Traits):
+    """Of a hook.
+
+    Attributes:
+        fragile: whether it is built before a run starts, and ``fits(update)`` asked.
+        keeps_options: whether its state holds the options that it was made with, so that others cannot take it.
+    """
+
+    fragile: bool = False
+    keeps_options: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoggerTraits(Traits):
+    """Of a logger.
+
+    Attributes:
+        apart_by: the option by which two of them write to two places; None: all of their options.
+        patience: seconds that it is waited for.
+    """
+
+    apart_by: str | None = None
+    patience: float = 10.0
+
+
+#: The traits of each kind; those of the kinds that are not here are ``Traits``.
+OF_KIND: Mapping[str, type[Traits]] = {
+    "algorithm": AlgorithmTraits,
+    "distribution": DistributionTraits,
+    "exploration": ExplorationTraits,
+    "network": NetworkTraits,
+    "transform": TransformTraits,
+    "collector": CollectorTraits,
+    "replay_buffer": ReplayBufferTraits,
+    "storage": StorageTraits,
+    "hook": HookTraits,
+    "logger": LoggerTraits,
+}
