@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path as File
@@ -60,6 +61,7 @@ def load(
     imports: Sequence[str] = (),
     trust_imports: bool = False,
     recorded: Recorded | None = None,
+    environ: Mapping[str, str] = os.environ,
 ) -> Loaded:
     """Load a recipe.
 
@@ -69,6 +71,7 @@ def load(
         imports: files or modules with components to load.
         trust_imports: whether to load what the recipe itself declares.
         recorded: of a run's recipe, the files that ``trust_imports`` means: others need consent of their own.
+        environ: variables that set defaults: ``CKPT_BACKEND`` that of ``checkpoint.backend``.
 
     Raises:
         RecipeError: the recipe has problems; all of them, placed.
@@ -83,7 +86,7 @@ def load(
     name_first((*loaded, *declared))
     root, component, wrong = _merged(layers)
     placed += wrong
-    recipe, problems = _validated(root, component)
+    recipe, problems = _validated(root, component, environ.get("CKPT_BACKEND"))
     if found:
         # What an unloaded file would have registered cannot be told from a mistake.
         problems = [p for p in problems if p.code != "E201" and (p.code, p.path[:1]) != ("E401", ("env",))]
@@ -147,10 +150,10 @@ def _merged(layers: Layers) -> tuple[Node, Component | None, list[PlacedProblem]
     return root, component, problems
 
 
-def _validated(root: Node, component: Component | None) -> tuple[Recipe | None, list[Problem]]:
+def _validated(root: Node, component: Component | None, backend: str | None) -> tuple[Recipe | None, list[Problem]]:
     """The recipe, or what is wrong with it; combinations are checked as far as the rest is sound."""
     problems = list(islice(check_tree(root), MOST_PROBLEMS))
-    recipe, found = _parsed(root)
+    recipe, found = _parsed(root, backend)
     if recipe is None and component is None:
         # These sections come from the algorithm, whose absence has been told.
         found = [p for p in found if p.code != "E103" or p.path not in (("optimizer",), ("collector",))]
@@ -159,7 +162,7 @@ def _validated(root: Node, component: Component | None) -> tuple[Recipe | None, 
     if len(faults) >= MOST_PROBLEMS:
         return None, problems
     if faults:
-        recipe = _sound_part(root, component, faults)
+        recipe = _sound_part(root, component, faults, backend)
     if recipe is not None:
         recipe = adapted(recipe, root)
         problems += [
@@ -168,23 +171,25 @@ def _validated(root: Node, component: Component | None) -> tuple[Recipe | None, 
     return recipe, problems
 
 
-def _parsed(root: Node) -> tuple[Recipe | None, list[Problem]]:
+def _parsed(root: Node, backend: str | None) -> tuple[Recipe | None, list[Problem]]:
     data = root.data()
     data.setdefault("trainer", {})
     data.setdefault("name", _default_name(root))
+    if backend is not None and isinstance(checkpoint := data.setdefault("checkpoint", {}), dict):
+        checkpoint.setdefault("backend", backend)
     try:
         return Recipe.model_validate(data), []
     except ValidationError as error:
         return None, problems_of(error, root)
 
 
-def _sound_part(root: Node, component: Component | None, faults: Sequence[Path]) -> Recipe | None:
+def _sound_part(root: Node, component: Component | None, faults: Sequence[Path], backend: str | None) -> Recipe | None:
     """The recipe without what is wrong in it, so that the rest can be checked in the same go."""
     for fault in faults:
         root = _without(root, fault)
     defaults = AlgorithmTraits.of(component).defaults if component is not None else {}
     root, _ = merge([root], unmarked(defaults))
-    return _parsed(root)[0]
+    return _parsed(root, backend)[0]
 
 
 def _without(node: Node, path: Path) -> Node:

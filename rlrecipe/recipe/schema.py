@@ -6,7 +6,6 @@ component, whose own options stand in the component's file.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr
@@ -71,10 +70,6 @@ def _known_backend(value: Any) -> Any:
     return value
 
 
-def _default_backend() -> Any:
-    return os.environ.get("CKPT_BACKEND", "safetensors")
-
-
 Backend = Annotated[Literal["safetensors", "torch", "dcp"], BeforeValidator(_known_backend)]
 
 
@@ -89,9 +84,8 @@ class CheckpointOptions(Options):
         True,
         "Save the content of the replay buffer; false: a resumed run starts with an empty one, at the level continue.",
     )
-    backend: Backend = Field(
-        default_factory=_default_backend,
-        description="The file format of tensors; CKPT_BACKEND in the environment sets the default.",
+    backend: Backend = option(
+        "safetensors", "The file format of tensors; CKPT_BACKEND in the environment sets the default."
     )
 
 

@@ -5,6 +5,7 @@ import pytest
 from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.load import load
+from rlrecipe.recipe.schema import CheckpointOptions
 from tests import small
 
 
@@ -34,6 +35,13 @@ def test_the_environment_sets_the_default(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("CKPT_BACKEND", "dcp")
     assert load(small.CARTPOLE).recipe.checkpoint.backend == "dcp"
     assert load(small.CARTPOLE, ["checkpoint.backend=torch"]).recipe.checkpoint.backend == "torch"
+    assert load(small.CARTPOLE, ["checkpoint.backend=null"]).recipe.checkpoint.backend == "dcp"
+    assert load(small.CARTPOLE, ["checkpoint.backend=null"], environ={}).recipe.checkpoint.backend == "safetensors"
+
+
+def test_the_schema_does_not_read_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CKPT_BACKEND", "dcp")
+    assert CheckpointOptions().backend == "safetensors"
 
 
 def test_torchsnapshot_is_answered_with_what_replaces_it(monkeypatch: pytest.MonkeyPatch) -> None:
