@@ -123,9 +123,8 @@ def _hook_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
 
 def _missing_problems(recipe: Recipe) -> list[Problem]:
     """What components miss on this machine that only loading it can tell."""
-    probes = [(path, options.component.traits.probe) for path, options in components(recipe)]
-    found = [(path, check()) for path, check in probes if check is not None]
-    return [Problem("E401", (*path, "name"), *missing) for path, missing in found if missing is not None]
+    probes = [options.component.traits.probe for _, options in components(recipe)]
+    return [missing for probe in probes if probe is not None and (missing := probe()) is not None]
 
 
 def _evaluation_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:

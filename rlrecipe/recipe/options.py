@@ -11,12 +11,15 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, PrivateAttr
 from pydantic_core import CoreSchema
 
 from rlrecipe.system.moved import moved_name
+
+if TYPE_CHECKING:
+    from rlrecipe.recipe.errors import Problem
 
 #: Components or layers in one list: more are a mistake, and each costs time at every batch.
 MOST = 100
@@ -75,10 +78,10 @@ class Traits:
     """What a component says of itself besides its options; each kind has its own, in ``rlrecipe.recipe.traits``.
 
     Attributes:
-        probe: asked when torch may be loaded: what the component misses on this machine, and the cure; None: nothing.
+        probe: asked when torch may be loaded: what the component misses on this machine; None: it misses nothing.
     """
 
-    probe: Callable[[], tuple[str, str] | None] | None = None
+    probe: Callable[[], Problem | None] | None = None
 
     def __new__(cls, **given: Any) -> Self:
         """Refuse what is no trait of this kind.

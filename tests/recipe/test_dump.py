@@ -90,10 +90,12 @@ def test_tuples_and_taken_away_defaults_survive() -> None:
     }
 
     @registry.register("optimizer", "shaped")
-    def make_optimizer(options: Shaped) -> None: ...
+    def make_optimizer(options: Shaped) -> Any: ...
 
-    @registry.register("algorithm", "tried", traits=AlgorithmTraits(slots=(), defaults=defaults))
-    def make(options: Shaped) -> None: ...
+    traits = AlgorithmTraits(slots=(), heads=lambda distribution, options: {}, acts_in={}, defaults=defaults)
+
+    @registry.register("algorithm", "tried", traits=traits)
+    def make(options: Shaped) -> Any: ...
 
     changes = {
         "trainer": {"total_frames": 8, "clip_norm": None},

@@ -38,7 +38,7 @@ def test_an_unknown_name_lists_those_that_exist() -> None:
 
 def test_an_unknown_kind() -> None:
     with pytest.raises(ValueError, match="no kind of component is named 'hok'"):
-        register("hok", "x")
+        register("hok", "x")  # type: ignore[call-overload]  # mypy says so, too
 
 
 def test_a_builder_says_which_options_it_takes() -> None:

@@ -50,7 +50,7 @@ def test_traits_are_taken_by_their_type() -> None:
 
 def test_an_unknown_trait_lists_those_that_there_are() -> None:
     with pytest.raises(TypeError, match="NetworkTraits has no trait 'encode'; there are: probe, encodes, remembers"):
-        register("network", "x", traits=NetworkTraits(encode=True))  # type: ignore[call-arg]  # mypy says so, too
+        register("network", "x", traits=NetworkTraits(encode=True))  # type: ignore[call-arg,call-overload]  # mypy, too
 
 
 def test_a_missing_trait_is_named() -> None:

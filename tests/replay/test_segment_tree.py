@@ -76,6 +76,14 @@ def test_which_versions_of_torch_fit() -> None:
     assert version not in fits or fits[version] == (missing() is None)
 
 
+PRIORITIZED = {
+    "env": "CartPole-v1",
+    "algorithm": "dqn",
+    "replay_buffer": {"name": "prioritized"},
+    "trainer": {"total_frames": 1000},
+}
+
+
 def in_a_process(code: str, folder: Path | None = None) -> str:
     before = [str(folder)] if folder is not None else []
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([*before, os.environ.get("PYTHONPATH", "")])}
@@ -91,8 +99,9 @@ def test_a_compiled_part_that_does_not_load_is_told_with_its_cure(compiled: bool
     if compiled:
         (package / f"_torchrl{sysconfig.get_config_var('EXT_SUFFIX')}").write_bytes(b"not an ELF file" * 10)
     code = (
-        "from rlrecipe.recipe.registry import find\n"
-        "problem = find('replay_buffer', 'prioritized').traits.probe()\n"
+        "from rlrecipe.assembly.probe import probe\n"
+        "from rlrecipe.recipe.load import load\n"
+        f"(problem,) = probe(load({PRIORITIZED}).recipe)\n"
         "print(problem.code, problem.path, problem.message, problem.suggestion, sep='\\n')"
     )
     line = in_a_process(code, tmp_path).splitlines()
