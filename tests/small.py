@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.assembly.assemble import Assembly, make_trainer
+from rlrecipe.assembly.assemble import Assembly, assemble, make_trainer
 from rlrecipe.assembly.probe import probe
 from rlrecipe.assembly.resolve import resolve
 from rlrecipe.checkpoint.store import CheckpointStore
@@ -22,7 +22,7 @@ from rlrecipe.recipe.options import Component
 from rlrecipe.recipe.slots import Slot
 from rlrecipe.runs.directory import RunDirectory, as_json, status
 from rlrecipe.runs.progress import Display
-from rlrecipe.runs.session import Session
+from rlrecipe.runs.session import Session, context_of
 from rlrecipe.runs.start import resume, run
 from rlrecipe.runs.training import Result
 
@@ -106,14 +106,15 @@ def dump_of(recipe: Recipe) -> str:
 def open_session(recipe: Recipe, run_dir: Path, *overrides: str) -> Session:
     """A session at its beginning, whose boundaries a test may add to."""
     resolved = resolve(load(recipe, overrides).recipe)
-    assembly = make_trainer(resolved)
+    display = Display(quiet=True)
+    assembly = assemble(resolved, context=context_of(run_dir, display))
     files = {
         "recipe.yaml": dump(resolved),
         "resolved.yaml": dump(resolved),
         "provenance.json": "{}",
         "status.json": as_json(status("running", 0, 0, assembly.exact, assembly.exact_reason)),
     }
-    session = Session(assembly, RunDirectory.create(run_dir, files), Display(quiet=True))
+    session = Session(assembly, RunDirectory.create(run_dir, files), display)
     session.begin(None)
     return session
 

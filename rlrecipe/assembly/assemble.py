@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from rlrecipe.assembly.resolve import resolve
 from rlrecipe.assembly.stage import let_rollouts_borrow, make_stage
 from rlrecipe.clock import Clock
 from rlrecipe.collectors.sync import SyncCollector
+from rlrecipe.context import Level, RunContext
 from rlrecipe.interfaces import ReplayBuffer, Transform
 from rlrecipe.loop.points import HookError
 from rlrecipe.loop.recipe_trainer import RecipeTrainer
@@ -45,7 +46,7 @@ from rlrecipe.stepping.capture import Choice, choose
 from rlrecipe.streams import Streams
 
 
-@dataclass
+@dataclass(frozen=True)
 class Assembly:
     """A trainer and the parts of it that others read."""
 
@@ -54,9 +55,18 @@ class Assembly:
     policy: Policy
     transforms: dict[str, Transform]
     spaces: Spaces
-    exact: str
-    exact_reason: str
+    level: Level
     hints: tuple[str, ...] = ()
+
+    @property
+    def exact(self) -> str:
+        """How exactly the run can be resumed."""
+        return self.level.name
+
+    @property
+    def exact_reason(self) -> str:
+        """Why no more exactly."""
+        return self.level.reason
 
 
 def total_of(recipe: Recipe) -> Duration:
@@ -101,12 +111,13 @@ def found_by(loaded: Loaded) -> Found:
     return examined.found
 
 
-def assemble(recipe: Recipe, found: Found | None = None) -> Assembly:
+def assemble(recipe: Recipe, found: Found | None = None, context: RunContext | None = None) -> Assembly:
     """A trainer of a recipe with every ``auto`` resolved.
 
     Args:
         recipe: what is built as it is.
         found: what its environment showed; by default one is tried for it.
+        context: the run around it.
 
     Raises:
         HookError: a hook does not fit where it is registered.
@@ -120,38 +131,39 @@ def assemble(recipe: Recipe, found: Found | None = None) -> Assembly:
         learner.policy.keep_bytes()
     transforms = make_transforms(recipe.env, spaces.observation, getattr(recipe.algorithm, "gamma", 1.0), streams)
     capture = choose(partial(make_env, recipe.env), recording=found.recording)
+    level = Level(*_exactness(recipe, capture, device))
+    context = replace(context or RunContext(), lost=partial(level.lower, "continue"))
     shared: dict[str, Any] = {"transforms": transforms, "streams": streams}
     buffer = _buffer(recipe, learner, spaces, numbers, shared)
     make_collector: Any = make_collector_onpolicy if buffer is None else make_collector_offpolicy
+    collector = make_collector(
+        recipe.env,
+        learner.policy,
+        recipe.collector,
+        exploration=make_exploration(recipe.exploration, spaces.action, getattr(recipe.env, "num_envs", 1), numbers),
+        frames=lambda: clock.frames,
+        capture=capture.method,
+        imports=recipe.imported,
+        **shared,
+    )
+    training = collector.envs if isinstance(collector, SyncCollector) else None
     trainer = _trainer(
         recipe,
         learner,
-        collector=make_collector(
-            recipe.env,
-            learner.policy,
-            recipe.collector,
-            exploration=make_exploration(
-                recipe.exploration, spaces.action, getattr(recipe.env, "num_envs", 1), numbers
-            ),
-            frames=lambda: clock.frames,
-            capture=capture.method,
-            imports=recipe.imported,
-            **shared,
-        ),
+        collector=collector,
         sampler=make_sampler(recipe, learner, buffer, transforms, streams, clock),
         clock=clock,
         streams=streams,
         numbers=numbers.scheduled,
+        context=context,
+        stage=make_stage(recipe, learner.policy, transforms, training, lends=capture.again),
     )
     modules: dict[str, Any] = {} if buffer is None else {"replay_buffer": buffer}
     for name, module in {**modules, **transforms}.items():
         trainer.register_module(name, module)
-    training = trainer.collector.envs if isinstance(trainer.collector, SyncCollector) else None
-    trainer.stage = make_stage(recipe, learner.policy, transforms, training, lends=capture.again)
     let_rollouts_borrow(recipe.env, transforms, training, lends=capture.again)
     _register_hooks(recipe, trainer)
-    exact, reason = _exactness(recipe, capture, device)
-    return Assembly(recipe, trainer, learner.policy, transforms, spaces, exact, reason, found.hints)
+    return Assembly(recipe, trainer, learner.policy, transforms, spaces, level, found.hints)
 
 
 def _machine(recipe: Recipe) -> torch.device:
@@ -190,7 +202,7 @@ def _trainer(recipe: Recipe, learner: Learner, **parts: Any) -> RecipeTrainer:
     optimizer: Any = recipe.optimizer
     return RecipeTrainer(
         algorithm=learner.algorithm,
-        update=make_update(recipe, learner, parts["clock"]),
+        update=make_update(recipe, learner, parts["clock"], parts["context"]),
         packing=learner.policy.packing,
         clip_norm=recipe.trainer.clip_norm,
         lr=None if optimizer.schedule is None else make_schedule(optimizer.schedule),

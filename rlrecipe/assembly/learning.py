@@ -16,6 +16,7 @@ from rlrecipe.assembly.environments import Spaces
 from rlrecipe.assembly.networks import make_networks, move_shared, shared_slots
 from rlrecipe.assembly.sections import Section, plain, read
 from rlrecipe.clock import Clock
+from rlrecipe.context import RunContext
 from rlrecipe.errors import UnbuildableError
 from rlrecipe.interfaces import Algorithm, Distribution, Network, Target
 from rlrecipe.learning.compiled import make_engine
@@ -252,11 +253,11 @@ def make_target_updater(
     return Targets(learner.parameters, algorithm.targets, follows, clock or Clock(Duration(1)))
 
 
-def make_update(recipe: Recipe, learner: Learner, clock: Clock) -> Update:
+def make_update(recipe: Recipe, learner: Learner, clock: Clock, context: RunContext | None = None) -> Update:
     """Gradients, clipping and optimizer steps of the algorithm's losses, and its target networks."""
     options: Any = recipe.optimizer
     groups = {slot: group.lr for slot, group in options.groups.items()}
     algorithm, parameters = learner.algorithm, learner.parameters
     targets = make_target_updater(learner=learner, clock=clock) if algorithm.targets else None
-    engine = make_engine(recipe.runtime.compile)
+    engine = make_engine(recipe.runtime.compile, context or RunContext())
     return Update(algorithm.objectives, parameters, options.component.build(options), groups, targets, engine)

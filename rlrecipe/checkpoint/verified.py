@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rlrecipe.checkpoint.backends.bounded import parse
+from rlrecipe.context import LEVELS
 from rlrecipe.errors import Refusal
 from rlrecipe.system import files
 
@@ -19,8 +20,6 @@ MANIFEST = "manifest.json"
 BLOCK = 2**22
 #: Bytes and values of a manifest: its recipe, and a digest for each of its files.
 MOST_MANIFEST, MOST_FACTS = 1 << 24, 200_000
-#: How much a resumed run has in common with one that was never stopped, from all to least.
-LEVELS = ("exact", "boundary", "continue")
 _FACTS: Mapping[str, type] = {
     "frames": int, "updates": int, "recipe": dict, "versions": dict, "files": dict,
     "exact": str, "exact_reason": str, "backend": str,

@@ -70,13 +70,6 @@ def step(
 class Eager:
     """How an update computes: by the pure functions above, operation by operation."""
 
-    def __init__(self) -> None:
-        #: Takes what it does in the middle of a run, and why another machine might not end with the same bits.
-        self.say: Callable[[str], None] = lambda text: None
-        self.lost: Callable[[str], None] = lambda reason: None
-        #: Whether the run shall stop, asked where something takes long.
-        self.interrupted: Callable[[], bool] = lambda: False
-
     def gradient(self, part: Part, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
         """Flat gradient of a part's loss, and what to report; nothing changes."""
         flat, value, metrics = gradient(part.objective.loss, part.params, part.leaves, batch, inputs)

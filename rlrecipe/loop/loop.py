@@ -26,15 +26,14 @@ Two kinds of trainer fill it in: ``RecipeTrainer`` with the parts that a recipe 
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
 
 from rlrecipe.clock import Clock
+from rlrecipe.context import RunContext
 from rlrecipe.interfaces import State, Stateful
 from rlrecipe.loop.averages import Averages
 from rlrecipe.loop.points import HookError, Op, Points, Registered, keeps_batch, logs_newest
@@ -66,6 +65,8 @@ class Loop(ABC):
         clock: counts; training goes on while it is not done.
         streams: the run's random streams.
         parts: what is saved and restored with the loop, by name, in the order in which it is restored.
+        context: the run around it.
+        stage: where the policy can be evaluated, of a trainer that has such a place.
     """
 
     collector: Any
@@ -75,7 +76,14 @@ class Loop(ABC):
     #: Factor on the learning rates by the clock.
     lr: Any
 
-    def __init__(self, clock: Clock, streams: Streams, parts: Mapping[str, Stateful]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        streams: Streams,
+        parts: Mapping[str, Stateful],
+        context: RunContext | None = None,
+        stage: Stage | None = None,
+    ) -> None:
         self.clock, self.streams, self.points = clock, streams, Points()
         #: What the next row says of the losses and of what logging hooks returned, and what the bar shows.
         self.losses, self.logged, self.progress = Averages(), Averages(), dict[str, float]()
@@ -89,11 +97,8 @@ class Loop(ABC):
         self.boundaries: list[Callable[[], None]] = []
         #: Frames, return and length of each episode that ended in the newest batch.
         self.episodes: list[tuple[int, float, int]] = []
-        #: Where the policy can be evaluated, if anybody said so.
-        self.stage: Stage | None = None
-        #: The run directory, and what tells its user something, of a trainer that has them.
-        self.folder: Path | None = None
-        self.say: Callable[[str], None] = _warn
+        context = context or RunContext()
+        self.stage, self.folder, self.say = stage, context.folder, context.warn
         #: Why this session ends before the run does: a signal, a time limit. No part of the run's state.
         self.interrupted: str | None = None
 
@@ -284,10 +289,6 @@ class Loop(ABC):
             raise KeyError(f"modules without a saved state: {sorted(without)}; without a module: {sorted(unknown)}")
         for name, module in self.modules.items():
             module.load_state_dict(state[name])
-
-
-def _warn(line: str) -> None:
-    warnings.warn(line, stacklevel=3)
 
 
 def _has_state(owner: Any) -> TypeGuard[Stateful]:

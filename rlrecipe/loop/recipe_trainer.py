@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from rlrecipe.clock import Clock
+from rlrecipe.context import RunContext
 from rlrecipe.interfaces import Algorithm, Batch, Collector, Sampler, Scalars, State, Stateful
 from rlrecipe.learning.update import Update
 from rlrecipe.loop.guard import check_batch
@@ -19,6 +20,9 @@ from rlrecipe.loop.tensordicts import from_tensordict, to_tensordict
 from rlrecipe.loop.updates import Updates
 from rlrecipe.stepping.packing import OBSERVATIONS, Packing, unpacked
 from rlrecipe.streams import Streams
+
+if TYPE_CHECKING:
+    from rlrecipe.acting.evaluation import Stage
 
 Schedule = Callable[[Clock], float]
 
@@ -53,6 +57,8 @@ class RecipeTrainer(Loop):
         coefficients: the algorithm's schedulable numbers by the clock.
         numbers: other components' scheduled numbers: each is called before a batch, with the clock.
         packing: how batches keep observations as bytes, if they do; hooks are shown numbers.
+        context: the run around it.
+        stage: where the policy can be evaluated.
     """
 
     update: Update
@@ -74,11 +80,13 @@ class RecipeTrainer(Loop):
         coefficients: Mapping[str, Schedule] | None = None,
         numbers: Sequence[Callable[[Clock], None]] = (),
         packing: Packing | None = None,
+        context: RunContext | None = None,
+        stage: Stage | None = None,
     ) -> None:
         self.packing = packing
         parts: dict[str, Stateful] = {"clock": clock, "streams": streams, "update": update}
         parts |= {"collector": collector, "sampler": sampler}
-        super().__init__(clock, streams, parts)
+        super().__init__(clock, streams, parts, context, stage)
         self.collector, self.algorithm, self.sampler, self.update = collector, algorithm, sampler, update
         self.clip_norm, self.lr, self.numbers = clip_norm, lr, numbers
         self.coefficients = dict(coefficients or {})

@@ -25,7 +25,7 @@ from rlrecipe.runs.imports import copied
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.provenance import provenance
 from rlrecipe.runs.recorder import LOGS
-from rlrecipe.runs.session import lower
+from rlrecipe.runs.session import context_of
 from rlrecipe.runs.start import assembled, consent_to, located
 from rlrecipe.runs.training import Result, train_in
 from rlrecipe.runs.transition import Transition
@@ -82,12 +82,14 @@ def fork(
     own = load(folder / "resolved.yaml", **consent).recipe
     changed = load(folder / "resolved.yaml", overrides, **consent)
     changed = replace(changed, recipe=resolve(changed.recipe))
-    plan = _Plan(folder, own, changed, assembled(changed, found_by(changed)), horizon, display)
+    new = run_dir or RunDirectory.default(changed.recipe.name)
+    assembly = assembled(changed, found_by(changed), context_of(new, display))
+    plan = _Plan(folder, own, changed, new, assembly, horizon, display)
     # From here on there is something that a signal must leave in order.
     with Signals(display.quiet) as signals:
         for _ in range(ATTEMPTS):
             try:
-                directory, origin = plan.begin(checkpoint, run_dir)
+                directory, assembly, origin = plan.begin(checkpoint)
                 break
             except (DamagedCheckpoint, RunDirectoryError):
                 if name is not None or checkpoint.folder.exists():
@@ -96,7 +98,7 @@ def fork(
         else:
             raise NoCheckpoint(f"{folder} trains on, and prunes its checkpoints faster than one is copied; {PRUNED}")
         first = CheckpointStore(directory.checkpoints).load(checkpoint.folder.name)
-        result = train_in(directory, lambda: plan.assembly, first, display, choose(changed.recipe), signals)
+        result = train_in(directory, lambda: assembly, first, display, choose(changed.recipe), signals)
     return replace(result, fork=origin)
 
 
@@ -107,33 +109,35 @@ class _Plan:
     parent: Path
     own: Recipe
     changed: Loaded
+    new: Path
     assembly: Assembly
     horizon: bool
     display: Display
 
-    def begin(self, checkpoint: Checkpoint, run_dir: Path | None) -> tuple[RunDirectory, dict[str, Any]]:
-        """Make its directory with the checkpoint in it; that, and where it comes from."""
-        lines, assembly = dict(differences(self.own, self.changed.recipe)), self.assembly
-        _refuse(self.parent, checkpoint, misfits(checkpoint, assembly, self.own, lines))
+    def begin(self, checkpoint: Checkpoint) -> tuple[RunDirectory, Assembly, dict[str, Any]]:
+        """Make its directory with the checkpoint in it; that, its parts, and where it comes from."""
+        lines, level = dict(differences(self.own, self.changed.recipe)), self.assembly.level
+        _refuse(self.parent, checkpoint, misfits(checkpoint, self.assembly, self.own, lines))
         _refuse_end(checkpoint, total_of(self.changed.recipe))
         declared, files, facts = copied(self.changed.imported)
-        kept = assembly.recipe = self.changed.recipe.model_copy(update={"imports": declared})
+        kept = self.changed.recipe.model_copy(update={"imports": declared})
         there = checkpoint.manifest
-        level = lower((assembly.exact, assembly.exact_reason), (there["exact"], there["exact_reason"]))
-        assembly.exact, assembly.exact_reason = level
+        level.lower(there["exact"], there["exact_reason"])
         origin = self._origin(checkpoint, kept, lines)
         transition = Transition.of(lines.keys(), self.horizon)
         contents = {
             "recipe.yaml": _text(self.parent / "recipe.yaml") or self.changed.text,
             "resolved.yaml": dump(kept),
             "provenance.json": as_json(provenance(kept.seed, facts, fork=origin)),
-            "status.json": as_json(status("running", origin["frame"], there["updates"], *level, fork=origin)),
+            "status.json": as_json(
+                status("running", origin["frame"], there["updates"], level.name, level.reason, fork=origin)
+            ),
         }
-        facts_of_manifest = {"recipe": data(kept), "exact": level[0], "exact_reason": level[1]}
+        facts_of_manifest = {"recipe": data(kept), "exact": level.name, "exact_reason": level.reason}
         manifest = {**facts_of_manifest, "previous": there["digest"]}
         session = {**checkpoint.session, "previous": None, **transition.to_session()}
         directory = RunDirectory.create(
-            run_dir or RunDirectory.default(kept.name),
+            self.new,
             contents,
             files,
             lambda staging: _begin(staging, self.parent, checkpoint, manifest, session, self.display),
@@ -144,7 +148,7 @@ class _Plan:
             self.display.say(f"  {line}")
         if not _left(checkpoint, total_of(kept)):
             self.display.say(AT_THE_END, always=True)
-        return directory, origin
+        return directory, replace(self.assembly, recipe=kept), origin
 
     def _origin(self, checkpoint: Checkpoint, kept: Recipe, changes: Iterable[str]) -> dict[str, Any]:
         """What its provenance says."""

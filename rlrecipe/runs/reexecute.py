@@ -29,7 +29,7 @@ from rlrecipe.runs.evaluate import filmed, package_missing
 from rlrecipe.runs.load_policy import recipe_of
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.recorder import LOGS
-from rlrecipe.runs.session import Session
+from rlrecipe.runs.session import Session, context_of
 from rlrecipe.system.files import copy, make_folder
 
 
@@ -58,7 +58,9 @@ def standing_at(run_dir: Path, start: Checkpoint | None, recipe: Recipe) -> Iter
         for name in (*LOGS, "provenance.json"):
             if (run_dir / name).is_file():
                 copy(run_dir / name, run.path / name)
-        session = Session(assemble(recipe.model_copy(update=quiet), found), run, Display(quiet=True))
+        display = Display(quiet=True)
+        assembly = assemble(recipe.model_copy(update=quiet), found, context_of(run.path, display))
+        session = Session(assembly, run, display)
         try:
             with warnings.catch_warnings():
                 # Rows that are missing are told by whoever compares them.

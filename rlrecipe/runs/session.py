@@ -10,14 +10,14 @@ import traceback
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 from rlrecipe.acting.evaluation import OccupiedError
 from rlrecipe.assembly.assemble import Assembly
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
-from rlrecipe.checkpoint.verified import LEVELS
+from rlrecipe.context import RunContext
 from rlrecipe.errors import Diverged, StoppedError
 from rlrecipe.loggers.several import RequiredLoggerError
 from rlrecipe.machine import Usage, usage
@@ -30,7 +30,7 @@ from rlrecipe.runs.scheduled import ScheduledCheckpoint, ScheduledEvaluation
 from rlrecipe.runs.taking_up import take_up
 from rlrecipe.runs.threads import kept
 from rlrecipe.runs.waiting import advice
-from rlrecipe.system.signals import RESUMABLE, Signals, current
+from rlrecipe.system.signals import RESUMABLE, Signals, asked_to_end, current
 
 DONE, FAILED, DIVERGED = 0, 1, 6
 
@@ -58,7 +58,7 @@ class Session:
     """Trains a run in its directory.
 
     Args:
-        assembly: what was built from the recipe.
+        assembly: what was built from the recipe, in the context of this run (``context_of``).
         run: the run directory, locked by the caller.
         display: progress.
         signals: that stop it, by default those that are open; one that was noted before it trains ends it there.
@@ -67,11 +67,7 @@ class Session:
     def __init__(self, assembly: Assembly, run: RunDirectory, display: Display, signals: Signals | None = None) -> None:
         self.assembly, self.run, self.display = assembly, run, display
         self.recipe, self.trainer, self.clock = assembly.recipe, assembly.trainer, assembly.trainer.clock
-        engine = self.trainer.update.engine
-        self.trainer.folder, self.trainer.say = run.path, lambda line: display.say(f"warning: {line}")
-        engine.say, engine.lost = display.say, partial(self._demote, "continue")
         self.signals = signals or current() or Signals(display.quiet)
-        engine.interrupted = self._asked_to_end
         self.store = CheckpointStore(run.checkpoints)
         self.recorder = Recorder(run.path, self.trainer, self.recipe.trainer.log_interval, display, self._asked_to_end)
         self.evaluation = ScheduledEvaluation(assembly, self._asked_to_end, self.trainer.say)
@@ -82,7 +78,7 @@ class Session:
         self._told_of_pace = False
         for name in ("recorder", "evaluation", "checkpoints"):
             self.trainer.register_module(name, getattr(self, name))
-        self.trainer.boundaries = [self._record, self._keep]
+        self.trainer.boundaries += (self._record, self._keep)
 
     # -- from start to end
 
@@ -96,22 +92,23 @@ class Session:
         if checkpoint is None:
             self.recorder.cut({})
             return
+        level = self.assembly.level
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             transition = take_up(self, checkpoint)
         for warning in caught:
             self.display.say(f"warning: {warning.message}")
         if caught:
-            self._demote("continue", str(caught[0].message))
+            level.lower("continue", str(caught[0].message))
         if any(piece is None for piece in checkpoint.pieces.values()):
-            self._demote("continue", "the run went on without the content of its replay buffer (--without-buffer)")
+            level.lower("continue", "the run went on without the content of its replay buffer (--without-buffer)")
         # What was lost once stays lost.
-        self._demote(checkpoint.fact("exact"), checkpoint.fact("exact_reason"))
+        level.lower(checkpoint.fact("exact"), checkpoint.fact("exact_reason"))
         if horizon:
             self.clock.horizon = self.clock.total
         other = other_code(self.run.path, self.recipe.imported)
         if other is not None:
-            self._demote("continue", other)
+            level.lower("continue", other)
             self.display.say(f"warning: {other}; the run goes on, but not bit for bit")
         here, there = self.checkpoints.versions, checkpoint.fact("versions")
         # Earlier versions did not say on how many cores their threads ran.
@@ -119,16 +116,11 @@ class Session:
         changed = [f"{k} {there.get(k)} -> {v}" for k, v in here.items() if k != "rlrecipe" and there.get(k) != v]
         if changed:
             reason = f"the checkpoint was written with another machine or version: {', '.join(changed)}"
-            self._demote("continue", reason)
+            level.lower("continue", reason)
             self.display.say(f"warning: {reason}; the run goes on, but not bit for bit")
         if horizon or transition is not None:
             # From here on the checkpoint says so: a kill must not forget it.
             self.checkpoints.save()
-
-    def _demote(self, level: str, reason: str) -> None:
-        """Promise no more than ``level``."""
-        own = self.assembly.exact, self.assembly.exact_reason
-        self.assembly.exact, self.assembly.exact_reason = lower(own, (level, reason))
 
     def train(self, settle: Callable[[], None] = lambda: None) -> Outcome:
         """Train to the end or to the next stop; always leaves the directory in order.
@@ -321,9 +313,9 @@ class Session:
             self.run.overwrite("status.json", as_json(facts))
 
 
-def lower(one: tuple[str, str], other: tuple[str, str]) -> tuple[str, str]:
-    """The one of two levels, each with its reason, that promises less; of equal ones the first."""
-    return other if LEVELS.index(other[0]) > LEVELS.index(one[0]) else one
+def context_of(folder: Path, display: Display) -> RunContext:
+    """The run around a trainer that is built before its folder is there: a refused recipe leaves none."""
+    return RunContext(folder, display.say, lambda line: display.say(f"warning: {line}"), interrupted=asked_to_end)
 
 
 def failure(error: BaseException) -> str:

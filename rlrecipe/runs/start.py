@@ -17,6 +17,7 @@ from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.fit import taking_up
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint, cure_without_buffer
 from rlrecipe.checkpoint.verified import DamagedPiece
+from rlrecipe.context import RunContext
 from rlrecipe.errors import EnvironmentFault
 from rlrecipe.loop.points import HookError
 from rlrecipe.machine import flushing_denormals
@@ -34,7 +35,7 @@ from rlrecipe.runs.load_policy import find_checkpoint
 from rlrecipe.runs.profile import Profile
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.provenance import provenance
-from rlrecipe.runs.session import Outcome
+from rlrecipe.runs.session import Outcome, context_of
 from rlrecipe.runs.taking_up import from_newest
 from rlrecipe.runs.training import Result, train_in
 from rlrecipe.system.files import MOST_TEXT, read
@@ -88,39 +89,40 @@ def run(
     declared, files, facts = copied(loaded.imported)
     recipe, choice = resolve(loaded.recipe, found.spaces), choose(loaded.recipe)
     start = find_checkpoint(init_from) if init_from is not None else None
-    assembly = assembled(replace(loaded, recipe=recipe), found)
+    path = run_dir or RunDirectory.default(recipe.name)
+    assembly = assembled(replace(loaded, recipe=recipe), found, context_of(path, display))
     if start is not None:
         with taking_up(start.folder):
             initialise(assembly, start, display.say)
     # The run uses the user's own files; its resolved recipe names the copies that it keeps.
     kept = recipe.model_copy(update={"imports": declared})
-    assembly.recipe = kept
+    assembly = replace(assembly, recipe=kept)
     contents = {
         "recipe.yaml": loaded.text,
         "resolved.yaml": dump(kept),
         "provenance.json": as_json(provenance(recipe.seed, facts, **_origin(start))),
         "status.json": as_json(status("running", 0, 0, assembly.exact, assembly.exact_reason)),
     }
-    path = run_dir or RunDirectory.default(recipe.name)
     # From here on there is something that a signal must leave in order.
     with Signals(display.quiet) as signals:
         directory = RunDirectory.create(path, contents, files)
         return train_in(directory, lambda: assembly, None, display, choice, signals, profile=profile)
 
 
-def assembled(loaded: Loaded, found: Found) -> Assembly:
+def assembled(loaded: Loaded, found: Found, context: RunContext) -> Assembly:
     """What was built from a recipe in which every ``auto`` is resolved.
 
     Args:
         loaded: the recipe.
         found: what its environment showed.
+        context: the run around it.
 
     Raises:
         RecipeError: a hook does not fit where it stands, or there cannot be as many environments.
     """
     try:
         with flushing_denormals():
-            return assemble(loaded.recipe, found)
+            return assemble(loaded.recipe, found, context)
     except EnvironmentFault as error:
         raise loaded.error([Problem("E301", ("env",), error.message, error.cure)]) from error
     except HookError as error:
@@ -235,7 +237,8 @@ def _go_on(
         def train(start: Checkpoint | None, begun: Callable[[], None]) -> Result:
             display.say(f"resuming {folder} from {start.folder.name if start else 'the start: it has no checkpoint'}")
             # What was found is the first trainer's; one that a checkpoint did not fit is of no more use.
-            build = partial(assemble, changed.recipe, fresh.pop() if fresh else found_by(changed))
+            context = context_of(directory.path, display)
+            build = partial(assemble, changed.recipe, fresh.pop() if fresh else found_by(changed), context)
             signals = Signals(display.quiet)
             return train_in(
                 directory, build, start, display, choice, signals, begun=begun, horizon=horizon, profile=profile

@@ -152,6 +152,11 @@ def current() -> Signals | None:
     return _open[-1] if _open else None
 
 
+def asked_to_end() -> bool:
+    """Whether a signal has come among those that are noted now."""
+    return bool(_open) and _open[-1].received is not None
+
+
 @contextmanager
 def held_back() -> Iterator[None]:
     """A process that is started inside begins with these signals blocked: what ends the run is not for it."""

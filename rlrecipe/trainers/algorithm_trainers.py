@@ -150,8 +150,8 @@ class AlgorithmTrainer(StandAlone, RecipeTrainer):
             lr=built.lr,
             coefficients=built.coefficients,
             numbers=built.numbers,
+            stage=built.stage,
         )
-        self.stage = built.stage
         for name, module in built.modules.items():
             if name not in self.modules:
                 self.register_module(name, module)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rlrecipe import Options, register
-from rlrecipe.checkpoint.verified import LEVELS
+from rlrecipe.context import LEVELS
 from rlrecipe.runs.provenance import versions
 from tests import small
 

@@ -7,14 +7,15 @@ packages by that; ``package.py`` makes and loads them. Algorithms, networks and 
 
 from __future__ import annotations
 
+from rlrecipe.context import RunContext
 from rlrecipe.learning.update import Eager
 
 
-def make_engine(choice: str) -> Eager:
+def make_engine(choice: str, context: RunContext) -> Eager:
     """How updates are computed where the recipe says "on" or "off"."""
     if choice != "on":
         return Eager()
     from rlrecipe.learning.compiled.cache import folder
     from rlrecipe.learning.compiled.engine import Compiled
 
-    return Compiled(folder())
+    return Compiled(folder(), context)

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from rlrecipe.context import RunContext
 from rlrecipe.interfaces import Batch, Key, Scalars
 from rlrecipe.learning.compiled import package
 from rlrecipe.learning.compiled.cache import Cache, key
@@ -53,11 +54,12 @@ class Compiled(Eager):
 
     Args:
         path: where packages are kept.
+        context: is told what is compiled, and asked whether the run shall stop meanwhile.
     """
 
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.path = path
+    def __init__(self, path: Path, context: RunContext | None = None) -> None:
+        context = context or RunContext()
+        self.path, self.say, self.lost, self.interrupted = path, context.say, context.lost, context.interrupted
         self._programs: dict[tuple[str, ...], Program] = {}
         self._wholes: dict[tuple[str, ...], WholeUpdate] = {}
         self._gradients: dict[str, Gradient] = {}
