@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
+from rlrecipe.algorithms.base import DiscountedOptions
 from rlrecipe.algorithms.on_policy import ActorCritic, check_on_policy, heads
 from rlrecipe.interfaces import Algorithm, Batch, Distribution, Network, Objective, Params, Scalars
 from rlrecipe.lazy import torch
-from rlrecipe.recipe.options import Options, option
+from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.traits import AlgorithmTraits
 from rlrecipe.recipe.values import Value, schedulable
@@ -22,10 +23,9 @@ DEFAULTS = {
 }
 
 
-class A2COptions(Options):
+class A2COptions(DiscountedOptions):
     """Advantage actor-critic: on-policy, one update a batch; discrete or continuous actions."""
 
-    gamma: float = option(0.99, "Discount factor: nearer to 1 looks further ahead.", ge=0, le=1)
     lmbda: float = option(1.0, "Trace decay of GAE: 0 trusts the value network, 1 the rewards.", ge=0, le=1)
     entropy_coeff: Annotated[Value, schedulable(0)] = option(
         0.0, "Weight of the entropy bonus: higher keeps the policy random for longer."

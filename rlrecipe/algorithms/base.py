@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Any
 from rlrecipe.interfaces import Scalars, Target
 from rlrecipe.lazy import torch
 from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.traits import AlgorithmTraits, DistributionTraits, NetworkTraits
+from rlrecipe.recipe.values import DISCOUNT
 
 if TYPE_CHECKING:
     from rlrecipe.recipe.schema import Recipe
+
+
+class DiscountedOptions(Options):
+    """Options of algorithms that discount what lies ahead."""
+
+    gamma: float = option(DISCOUNT, "Discount factor: nearer to 1 looks further ahead.", ge=0, le=1)
 
 
 class Plain:

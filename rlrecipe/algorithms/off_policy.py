@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
-from rlrecipe.algorithms.base import Plain, check_networks, flat
+from rlrecipe.algorithms.base import DiscountedOptions, Plain, check_networks, flat
 from rlrecipe.interfaces import Batch, Distribution, Head, Key, Params, Scalars
 from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.errors import Problem
@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     from rlrecipe.recipe.schema import Recipe
 
 
-class OffPolicyOptions(Options):
+class OffPolicyOptions(DiscountedOptions):
     """What all of them are asked."""
 
-    gamma: float = option(0.99, "Discount factor: nearer to 1 looks further ahead.", ge=0, le=1)
     n_steps: int = option(1, "Steps of rewards before a target network's value: more learn faster, with bias.", gt=0)
     target: Annotated[Options, Slot("target", default="soft")] = option(
         {"name": "soft"}, "How the target networks follow."

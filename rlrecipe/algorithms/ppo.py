@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
+from rlrecipe.algorithms.base import DiscountedOptions
 from rlrecipe.algorithms.gae import add_advantages
 from rlrecipe.algorithms.on_policy import ActorCritic, check_on_policy, heads, normalized
 from rlrecipe.interfaces import Algorithm, Batch, Distribution, Key, Network, Objective, Params, Scalars
 from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.errors import Problem
-from rlrecipe.recipe.options import Options, option
+from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.traits import AlgorithmTraits
 from rlrecipe.recipe.values import Value, schedulable
@@ -28,10 +29,9 @@ DEFAULTS = {
 }
 
 
-class PPOOptions(Options):
+class PPOOptions(DiscountedOptions):
     """Proximal policy optimisation: on-policy, discrete or continuous actions."""
 
-    gamma: float = option(0.99, "Discount factor: nearer to 1 looks further ahead.", ge=0, le=1)
     lmbda: float = option(0.95, "Trace decay of GAE: 0 trusts the value network, 1 the rewards.", ge=0, le=1)
     clip_epsilon: Annotated[Value, schedulable(0)] = option(
         0.2, "How far an action's probability may move in one batch before its gradient stops."

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
+from rlrecipe.algorithms.base import DiscountedOptions
 from rlrecipe.algorithms.on_policy import ActorCritic, check_on_policy, heads
 from rlrecipe.interfaces import Algorithm, Batch, Distribution, Network, Objective, Params, Scalars
 from rlrecipe.lazy import torch
-from rlrecipe.recipe.options import Options, option
+from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.traits import AlgorithmTraits
 from rlrecipe.recipe.values import Value, schedulable
@@ -21,10 +22,9 @@ DEFAULTS = {
 }
 
 
-class ReinforceOptions(Options):
+class ReinforceOptions(DiscountedOptions):
     """Policy gradient with the returns themselves: on-policy, one update a batch."""
 
-    gamma: float = option(0.99, "Discount factor: nearer to 1 looks further ahead.", ge=0, le=1)
     critic_coeff: Annotated[Value, schedulable(0)] = option(0.5, "Weight of the loss of the value network.")
     normalize_advantage: bool = option(False, "Give each batch's advantages mean 0 and deviation 1.")
 

@@ -205,7 +205,7 @@ def _trainer(recipe: Recipe, learner: Learner, **parts: Any) -> RecipeTrainer:
         update=make_update(recipe, learner, parts["clock"], parts["context"]),
         packing=learner.policy.packing,
         clip_norm=recipe.trainer.clip_norm,
-        lr=None if optimizer.schedule is None else make_schedule(optimizer.schedule),
+        lr_factor=None if optimizer.schedule is None else make_schedule(optimizer.schedule),
         coefficients={name: make_schedule(value) for name, value in learner.algorithm.coefficients.items()},
         **parts,
     )

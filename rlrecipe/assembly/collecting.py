@@ -27,6 +27,7 @@ from rlrecipe.recipe.imports import Imported
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.traits import AlgorithmTraits, CollectorTraits, ExplorationTraits, TransformTraits
+from rlrecipe.recipe.values import DISCOUNT
 from rlrecipe.replay.base import Transitions
 from rlrecipe.stepping.observations import dtype_of, packing_of
 from rlrecipe.stepping.packing import OBSERVATIONS, Packing
@@ -61,7 +62,7 @@ def make_collector_onpolicy(
         policy: what acts.
         collector: the section.
         exploration: changes the policy's actions, for an algorithm that allows it.
-        transforms: of ``env``, by name; by default new ones, with a discount of 0.99.
+        transforms: of ``env``, by name; by default new ones, with the default discount.
         streams: random streams; by default those of seed 0.
         frames: the run's frames before a batch, asked once for each; by default the collector's own.
         capture: the method that saves an environment in the middle of its episode (``choose`` of
@@ -126,7 +127,7 @@ def _make_collector(
     environments = Environments(vector, partial(streams.integer, Stream.ENVIRONMENT), given.capture, given.imports)
     options = with_workers(options, vector)
     if transforms is None:
-        transforms = make_transforms(vector, spaces_of(vector).observation, 0.99, streams)
+        transforms = make_transforms(vector, spaces_of(vector).observation, DISCOUNT, streams)
     collector: Collector = options.component.build(
         options,
         # Worker processes build their own.
@@ -201,7 +202,7 @@ def make_replay_buffer(
     spaces: Spaces | None = None,
     policy: Policy | None = None,
     n_steps: int = 1,
-    gamma: float = 0.99,
+    gamma: float = DISCOUNT,
     transforms: Mapping[str, Transform] | None = None,
     streams: Streams | None = None,
     numbers: Numbers | None = None,

@@ -12,6 +12,7 @@ import numpy as np
 from rlrecipe.assembly.environments import Env, in_phase, make_env, make_transforms
 from rlrecipe.assembly.sections import Section, check, read
 from rlrecipe.interfaces import Transform
+from rlrecipe.recipe.values import DISCOUNT
 from rlrecipe.streams import Streams
 
 
@@ -28,7 +29,7 @@ class EnvConstructor:
 
     options: Any
     phase: Literal["train", "eval"] = "train"
-    gamma: float = 0.99
+    gamma: float = DISCOUNT
     render_mode: str | None = None
 
     def __call__(self) -> Env:
@@ -87,7 +88,7 @@ def transformed_env_constructor(
     env: Section | None = None,
     *,
     phase: Literal["train", "eval"] = "train",
-    gamma: float = 0.99,
+    gamma: float = DISCOUNT,
     render_mode: str | None = None,
     **options: Any,
 ) -> EnvConstructor:

@@ -16,6 +16,7 @@ from rlrecipe.assembly.sections import Section, plain, refuse, slot_of
 from rlrecipe.collectors.sent import Sent
 from rlrecipe.interfaces import Collector
 from rlrecipe.recipe.errors import Problem
+from rlrecipe.recipe.values import DISCOUNT
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def parallel_env_constructor(
     *,
     num_workers: int | None = None,
     phase: Literal["train", "eval"] = "train",
-    gamma: float = 0.99,
+    gamma: float = DISCOUNT,
     **options: Any,
 ) -> ParallelEnvConstructor:
     """A callable that makes a vector environment whose environments step in processes of their own.

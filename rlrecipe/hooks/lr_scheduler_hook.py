@@ -95,8 +95,8 @@ class LRSchedulerHook(Hook, options=LRSchedulerHookOptions):
         trainer.register_module(name or self.usual_name, self)
         trainer.register_op("post_optim" if self.options.interval == "optim" else "post_steps", self)
         if not self.own:
-            lr = trainer.lr
-            trainer.lr = lambda clock: (lr(clock) if lr else 1.0) * self.factor
+            given = trainer.lr_factor
+            trainer.lr_factor = lambda clock: (given(clock) if given else 1.0) * self.factor
 
     @property
     def factor(self) -> float:
@@ -111,8 +111,8 @@ class LRSchedulerHook(Hook, options=LRSchedulerHookOptions):
         self._updates = clock.updates
         self.scheduler.optimizer._opt_called = True
         self.scheduler.step()
-        if not self.own and self.options.interval == "optim" and self.trainer.lr is not None:
-            self.trainer.update.scale_lr(self.trainer.lr(clock))
+        if not self.own and self.options.interval == "optim" and self.trainer.lr_factor is not None:
+            self.trainer.update.scale_lr(self.trainer.lr_factor(clock))
 
     def state_dict(self) -> State:
         """The scheduler's own numbers, and the updates that it has seen."""

@@ -73,8 +73,8 @@ class Loop(ABC):
     #: What turns losses into new parameters, and which losses there are; hooks look at both.
     update: Any
     algorithm: Any
-    #: Factor on the learning rates by the clock.
-    lr: Any
+    #: By which learning rates are multiplied, by the clock.
+    lr_factor: Any
 
     def __init__(
         self,

@@ -53,7 +53,7 @@ class RecipeTrainer(Loop):
         clock: counts; training goes on while it is not done.
         streams: the run's random streams.
         clip_norm: bound on the joint norm of each gradient; None for no bound.
-        lr: factor on the learning rates by the clock.
+        lr_factor: by which learning rates are multiplied, by the clock; None for no schedule.
         coefficients: the algorithm's schedulable numbers by the clock.
         numbers: other components' scheduled numbers: each is called before a batch, with the clock.
         packing: how batches keep observations as bytes, if they do; hooks are shown numbers.
@@ -64,7 +64,7 @@ class RecipeTrainer(Loop):
     update: Update
     algorithm: Algorithm
     collector: Collector
-    lr: Schedule | None
+    lr_factor: Schedule | None
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class RecipeTrainer(Loop):
         clock: Clock,
         streams: Streams,
         clip_norm: float | None = None,
-        lr: Schedule | None = None,
+        lr_factor: Schedule | None = None,
         coefficients: Mapping[str, Schedule] | None = None,
         numbers: Sequence[Callable[[Clock], None]] = (),
         packing: Packing | None = None,
@@ -88,7 +88,7 @@ class RecipeTrainer(Loop):
         parts |= {"collector": collector, "sampler": sampler}
         super().__init__(clock, streams, parts, context, stage)
         self.collector, self.algorithm, self.sampler, self.update = collector, algorithm, sampler, update
-        self.clip_norm, self.lr, self.numbers = clip_norm, lr, numbers
+        self.clip_norm, self.lr_factor, self.numbers = clip_norm, lr_factor, numbers
         self.coefficients = dict(coefficients or {})
         flat = update.parameters.flat
         self.inputs: Scalars = {
@@ -110,7 +110,7 @@ class RecipeTrainer(Loop):
     def _batches(self) -> Iterator[Batch]:
         """Batches until the run is done; schedules stand where the run stood before each."""
         while not self.complete and self.interrupted is None:
-            self.update.scale_lr(self.lr(self.clock) if self.lr else 1.0)
+            self.update.scale_lr(self.lr_factor(self.clock) if self.lr_factor else 1.0)
             for name, schedule in self.coefficients.items():
                 self.inputs[name].fill_(schedule(self.clock))
             for number in self.numbers:

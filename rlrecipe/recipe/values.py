@@ -14,6 +14,9 @@ from rlrecipe.recipe.slots import Slot
 Unit = Literal["frames", "updates", "episodes", "seconds"]
 UNITS: tuple[Unit, ...] = ("frames", "updates", "episodes", "seconds")
 
+#: Discount factor where nobody says another one.
+DISCOUNT = 0.99
+
 #: What a schedulable option holds: a number, or the options of a schedule.
 Value = float | Options
 

@@ -147,7 +147,7 @@ class AlgorithmTrainer(StandAlone, RecipeTrainer):
             clock=built.clock,
             streams=built.streams,
             clip_norm=built.clip_norm,
-            lr=built.lr,
+            lr_factor=built.lr_factor,
             coefficients=built.coefficients,
             numbers=built.numbers,
             stage=built.stage,

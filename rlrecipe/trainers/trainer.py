@@ -21,7 +21,7 @@ from rlrecipe.trainers.seen import Episodes, ProcessRandom
 from rlrecipe.trainers.stand_alone import StandAlone
 
 #: What only the trainer of a recipe has.
-_OF_RECIPES = frozenset({"update", "lr", "sampler", "updates", "coefficients"})
+_OF_RECIPES = frozenset({"update", "lr_factor", "sampler", "updates", "coefficients"})
 
 
 class Trainer(StandAlone):

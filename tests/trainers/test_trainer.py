@@ -179,7 +179,7 @@ def test_a_collector_that_ends_early_is_said() -> None:
 def test_what_only_a_recipe_has_is_said() -> None:
     from rlrecipe.trainers import LRSchedulerHook, OptimizerHook
 
-    with pytest.raises(HookError, match="has no lr, which this hook works on in a recipe's"):
+    with pytest.raises(HookError, match="has no lr_factor, which this hook works on in a recipe's"):
         LRSchedulerHook("StepLR", {"step_size": 1}).register(simple())
     trainer = simple(1)
     OptimizerHook(torch.optim.SGD([trainer.weight], lr=0.2), ["loss_square"]).register(trainer)
