@@ -10,13 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.assembly.assemble import Assembly, assemble, make_trainer
-from rlrecipe.assembly.probe import probe
-from rlrecipe.assembly.resolve import resolve
+from rlrecipe.assembly.assemble import Assembly, assemble
+from rlrecipe.assembly.trial import Trial
 from rlrecipe.checkpoint.store import CheckpointStore
-from rlrecipe.recipe import registry
+from rlrecipe.recipe import registry, schema
 from rlrecipe.recipe.dump import dump
-from rlrecipe.recipe.errors import RecipeError
+from rlrecipe.recipe.errors import Problem, RecipeError
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Component
 from rlrecipe.recipe.slots import Slot
@@ -93,9 +92,19 @@ def go_on(run_dir: Path, *overrides: str, **more: Any) -> Result:
     return resume(run_dir, overrides, display=Display(quiet=True), **more)
 
 
+def trial(recipe: Recipe, *overrides: str) -> Trial:
+    """A recipe, and what building it tells."""
+    return Trial(load(recipe, overrides).recipe)
+
+
+def probe(recipe: schema.Recipe) -> list[Problem]:
+    """What is wrong with a recipe that was read and its environment."""
+    return Trial(recipe, captures=False).problems
+
+
 def build(recipe: Recipe, *overrides: str) -> Assembly:
     """The trainer and its parts, without a run directory."""
-    return make_trainer(resolve(load(recipe, overrides).recipe))
+    return assemble(trial(recipe, *overrides))
 
 
 def dump_of(recipe: Recipe) -> str:
@@ -105,12 +114,11 @@ def dump_of(recipe: Recipe) -> str:
 
 def open_session(recipe: Recipe, run_dir: Path, *overrides: str) -> Session:
     """A session at its beginning, whose boundaries a test may add to."""
-    resolved = resolve(load(recipe, overrides).recipe)
     display = Display(quiet=True)
-    assembly = assemble(resolved, context=context_of(run_dir, display))
+    assembly = assemble(trial(recipe, *overrides), context_of(run_dir, display))
     files = {
-        "recipe.yaml": dump(resolved),
-        "resolved.yaml": dump(resolved),
+        "recipe.yaml": dump(assembly.recipe),
+        "resolved.yaml": dump(assembly.recipe),
         "provenance.json": "{}",
         "status.json": as_json(status("running", 0, 0, assembly.exact, assembly.exact_reason)),
     }

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rlrecipe.assembly.environments import Spaces
-from rlrecipe.assembly.learning import action_problems
+from rlrecipe.assembly.fitted import Fitted
 from rlrecipe.assembly.memory_needed import index_bytes, memory_problems, row_bytes
 from rlrecipe.machine import free_memory, total_memory
 from rlrecipe.recipe.errors import Problem
@@ -146,7 +146,7 @@ def test_each_combination_is_told_with_its_way_out(
 def test_unbounded_actions_cannot_be_scaled(algorithm: str) -> None:
     recipe = load({"env": "Pendulum-v1", "algorithm": algorithm, "trainer": {"total_frames": 5000}}).recipe
     free = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float32)
-    found: list[Problem] = action_problems(recipe, free)
+    found: list[Problem] = Fitted(recipe, Spaces(free, free)).action_problems
     assert [problem.code for problem in found] == ["E301"]
     assert "bounds" in found[0].message
     assert "use" in found[0].message
@@ -158,7 +158,7 @@ def test_unbounded_actions_cannot_be_scaled(algorithm: str) -> None:
 @pytest.mark.parametrize("algorithm", ["dqn", "ppo", "sac"])
 def test_spaces_that_no_algorithm_takes(algorithm: str, space: Any) -> None:
     recipe = load({"env": "Pendulum-v1", "algorithm": algorithm, "trainer": {"total_frames": 5000}}).recipe
-    found = action_problems(recipe, space)
+    found = Fitted(recipe, Spaces(space, space)).action_problems
     assert [problem.code for problem in found] == ["E301"]
     assert "wrap the environment" in (found[0].suggestion or "")
 
@@ -178,7 +178,7 @@ def test_a_cure_for_priorities_fits() -> None:
     box = gymnasium.spaces.Box(-1.0, 1.0, (3,), np.float32)
     buffer = {"name": "prioritized", "storage": {"max_size": 10**12}}
     recipe = load({**small.TD3, "trainer": {"total_frames": 10**13}, "replay_buffer": buffer}).recipe
-    (problem,) = memory_problems(recipe, Spaces(box, box))
+    (problem,) = memory_problems(Fitted(recipe, Spaces(box, box)))
     rows = int(str(problem.suggestion).split()[2])
     assert 0 < index_bytes(recipe, rows) < free_memory()
 
@@ -197,13 +197,13 @@ def test_a_buffer_may_be_larger_than_what_a_run_fills() -> None:
     row = row_bytes(Spaces(box, box))
     size = (free_memory() + total_memory()) // 2 // row
     recipe = load({**small.TD3, "replay_buffer": {"name": "uniform", "storage": {"max_size": size}}}).recipe
-    assert memory_problems(recipe, Spaces(box, box)) == []
+    assert memory_problems(Fitted(recipe, Spaces(box, box))) == []
 
 
 def test_a_buffer_may_not_be_larger_than_the_machine() -> None:
     recipe = load({**small.TD3, "replay_buffer": {"name": "uniform", "storage": {"max_size": 10**12}}}).recipe
     box = gymnasium.spaces.Box(-1.0, 1.0, (3,), np.float32)
-    (problem,) = memory_problems(recipe, Spaces(box, box))
+    (problem,) = memory_problems(Fitted(recipe, Spaces(box, box)))
     assert problem.code == "E303"
     assert "1000000000000 rows x" in problem.message
     assert "memmap" in (problem.suggestion or "")
@@ -213,7 +213,7 @@ def test_priorities_count_as_a_whole_whatever_the_run_fills() -> None:
     storage = {"name": "memmap", "max_size": 10**12}
     recipe = load({**small.DQN, "replay_buffer": {"name": "prioritized", "storage": storage}}).recipe
     box = gymnasium.spaces.Box(-1.0, 1.0, (4,), np.float32)
-    (problem,) = memory_problems(recipe, Spaces(box, gymnasium.spaces.Discrete(2)))
+    (problem,) = memory_problems(Fitted(recipe, Spaces(box, gymnasium.spaces.Discrete(2))))
     assert problem.code == "E303"
     assert "priorities of 1000000000000 rows need 16384.0 GiB" in problem.message
     assert "use uniform" in (problem.suggestion or "")

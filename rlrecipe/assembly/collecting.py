@@ -74,7 +74,7 @@ def make_collector_onpolicy(
         RecipeError: the options are wrong, or do not fit one another.
     """
     given = Surroundings(exploration, transforms, streams or Streams(0), frames, capture, imports)
-    return _make_collector(env, policy, read("collector", collector, options), given, raw=False)
+    return _of_sections(env, policy, read("collector", collector, options), given, raw=False)
 
 
 def make_collector_offpolicy(
@@ -95,15 +95,16 @@ def make_collector_offpolicy(
     Args and errors are those of ``make_collector_onpolicy``; ``exploration`` may be a section, too, and
     ``init_random_frames`` of ``options`` says how many frames have random actions first.
     """
+    spaces, streams = None, streams or Streams(0)
     if isinstance(exploration, str | Mapping | Options):
         chosen, vector = read("exploration", exploration), options_of(env)
-        space = spaces_of(vector).action
-        misfit = ExplorationTraits.of(chosen).fits(space)
+        spaces = spaces_of(vector)
+        misfit = ExplorationTraits.of(chosen).fits(spaces.action)
         if misfit is not None:
             refuse([Problem("E301", ("exploration",), misfit)])
-        exploration = make_exploration(chosen, space, vector.num_envs, Numbers())
-    given = Surroundings(exploration, transforms, streams or Streams(0), frames, capture, imports)
-    return _make_collector(env, policy, read("collector", collector, options), given, raw=True)
+        exploration = make_exploration(chosen, spaces.action, vector.num_envs, Numbers())
+    given = Surroundings(exploration, transforms, streams, frames, capture, imports)
+    return _of_sections(env, policy, read("collector", collector, options), given, spaces, raw=True)
 
 
 class Surroundings(NamedTuple):
@@ -117,17 +118,38 @@ class Surroundings(NamedTuple):
     imports: Sequence[Imported] | None
 
 
-def _make_collector(
-    env: Section | EnvConstructor, policy: Policy, options: Any, given: Surroundings, *, raw: bool
+def _of_sections(
+    env: Section | EnvConstructor,
+    policy: Policy,
+    options: Any,
+    given: Surroundings,
+    spaces: Spaces | None = None,
+    *,
+    raw: bool,
 ) -> Collector:
-    vector, streams, transforms = options_of(env), given.streams, given.transforms
+    """The collector of sections that no recipe has checked."""
+    vector = options_of(env)
     if "frames_per_batch" not in options.model_fields_set:
         options = options.model_copy(update={"frames_per_batch": shared(options.frames_per_batch, vector.num_envs)})
     check(env=vector, collector=options)
+    if given.transforms is None:
+        observed = (spaces or spaces_of(vector)).observation
+        given = given._replace(transforms=make_transforms(vector, observed, DISCOUNT, given.streams))
+    return collector_of(vector, policy, with_workers(options, vector), given, raw=raw)
+
+
+def collector_of(vector: Any, policy: Policy, options: Any, given: Surroundings, *, raw: bool) -> Collector:
+    """The collector of options that were checked.
+
+    Args:
+        vector: options of ``env``.
+        policy: what acts.
+        options: of ``collector``, with a number of workers where it has some.
+        given: what else it works with; transforms are there.
+        raw: whether batches are for a replay buffer, to be normalised when they are drawn.
+    """
+    streams, transforms = given.streams, given.transforms or {}
     environments = Environments(vector, partial(streams.integer, Stream.ENVIRONMENT), given.capture, given.imports)
-    options = with_workers(options, vector)
-    if transforms is None:
-        transforms = make_transforms(vector, spaces_of(vector).observation, DISCOUNT, streams)
     collector: Collector = options.component.build(
         options,
         # Worker processes build their own.
@@ -232,13 +254,36 @@ def make_replay_buffer(
     """
     chosen, vector = read("replay_buffer", replay_buffer, options), options_of(env)
     check(env=vector, replay_buffer=chosen)
-    spaces, streams = spaces or spaces_of(vector), streams or Streams(0)
-    seen = [transforms[name].apply_reward for name in in_phase(vector, "train")] if transforms else []
-    reward = partial(reduce, lambda reward, apply: apply(reward), seen) if seen else None
+    spaces = spaces or spaces_of(vector)
+    seen = [transforms[name] for name in in_phase(vector, "train")] if transforms else []
     width = vector.num_envs if num_envs is None else num_envs
-    held = Transitions(columns(spaces, stored_action(spaces, policy)), width, n_steps, gamma, reward, packings(spaces))
-    rng = streams.generator(Stream.SAMPLER)
-    buffer: ReplayBuffer = chosen.component.build(chosen, held, rng, numbers or Numbers())
+    held = transitions(spaces, policy, seen, width, n_steps, gamma)
+    return buffer_of(chosen, held, streams or Streams(0), numbers or Numbers(), include_content=include_content)
+
+
+def transitions(
+    spaces: Spaces, policy: Policy | None, seen: Sequence[Transform], num_envs: int, n_steps: int, gamma: float
+) -> Transitions:
+    """What a replay buffer is to hold.
+
+    Args:
+        spaces: of one environment.
+        policy: whose actions are stored.
+        seen: the transforms that rewards are seen through when they are drawn.
+        num_envs: environments in each batch.
+        n_steps: steps of an n-step return.
+        gamma: discount of each of them.
+    """
+    row = columns(spaces, stored_action(spaces, policy))
+    reward = partial(reduce, lambda reward, apply: apply(reward), [each.apply_reward for each in seen])
+    return Transitions(row, num_envs, n_steps, gamma, reward if seen else None, packings(spaces))
+
+
+def buffer_of(
+    options: Any, held: Transitions, streams: Streams, numbers: Numbers, *, include_content: bool
+) -> ReplayBuffer:
+    """The replay buffer of options that were checked, for rows as ``held`` says."""
+    buffer: ReplayBuffer = options.component.build(options, held, streams.generator(Stream.SAMPLER), numbers)
     buffer.include_content = include_content
     return buffer
 

@@ -18,6 +18,7 @@ from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.imports import Imported
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import package_of, reason_of
+from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.traits import TransformTraits
 from rlrecipe.stepping.capture import Recording, record
 from rlrecipe.stepping.observations import as_rows
@@ -248,6 +249,11 @@ def make_transforms(options: Any, space: Any, gamma: float, streams: Streams | N
             seed = streams.integer(Stream.ROLLOUT, i)
             transform.observe = partial(random_rollout, partial(make_env, options), seed=seed)
     return made
+
+
+def transforms_of(recipe: Recipe, spaces: Spaces, streams: Streams | None = None) -> dict[str, Transform]:
+    """The transforms of a recipe, with the discount of its algorithm; without discounting where that has none."""
+    return make_transforms(recipe.env, spaces.observation, getattr(recipe.algorithm, "gamma", 1.0), streams)
 
 
 def in_phase(options: Any, phase: str) -> list[str]:

@@ -4,36 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 import torch
 
 from rlrecipe.acting.policy import Policy
-from rlrecipe.assembly.acting import space_problem
 from rlrecipe.assembly.environments import Spaces
 from rlrecipe.assembly.networks import make_networks, move_shared, shared_slots
 from rlrecipe.assembly.sections import Section, plain, read
 from rlrecipe.clock import Clock
 from rlrecipe.context import RunContext
-from rlrecipe.errors import UnbuildableError
 from rlrecipe.interfaces import Algorithm, Distribution, Network, Target
 from rlrecipe.learning.compiled import make_engine
 from rlrecipe.learning.parameters import Parameters
 from rlrecipe.learning.targets import Targets
 from rlrecipe.learning.update import Update
-from rlrecipe.recipe.errors import ENV, Problem
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.slots import Slot
-from rlrecipe.recipe.traits import AlgorithmTraits, DistributionTraits, ExplorationTraits
+from rlrecipe.recipe.traits import AlgorithmTraits
 from rlrecipe.recipe.values import Duration
-from rlrecipe.stepping.observations import Rows
 from rlrecipe.streams import Stream, Streams
-
-#: Choices of one discrete entry, or action: each is a number of every row, and a weight for each unit of a layer.
-MOST_CHOICES = 100_000
 
 
 @dataclass(frozen=True)
@@ -44,82 +37,18 @@ class Learner:
     algorithm: Any
     parameters: Parameters
 
+    def on(self, device: torch.device) -> Learner:
+        """It on another device than the CPU, or as it is."""
+        if device.type == "cpu":
+            return self
+        acts, parameters = self.policy, self.parameters.over(self.parameters.flat.to(device))
+        policy = Policy(acts.network, acts.distribution, parameters, acts.slot, acts.packing)
+        return Learner(policy, self.algorithm, parameters)
+
 
 def acting_slot(recipe: Recipe) -> str:
     """The slot of the network that acts."""
     return AlgorithmTraits.of(recipe.algorithm).acts
-
-
-def distribution_options(recipe: Recipe, action_space: Any) -> Any:
-    """Options of the distribution that acts: the recipe's, or the algorithm's for this kind of space."""
-    given = getattr(recipe.networks[acting_slot(recipe)], "distribution", None)
-    if given is not None:
-        return given
-    usual = AlgorithmTraits.of(recipe.algorithm).acts_in[type(action_space).__name__]
-    return Slot("distribution").read(usual(recipe.algorithm) if callable(usual) else usual)
-
-
-def observation_problems(recipe: Recipe, space: Any) -> list[Problem]:
-    """Why no network can read what the environment observes."""
-    if isinstance(space, Rows):
-        return _too_wide(space)
-    if isinstance(space, gymnasium.spaces.Box):
-        return []
-    message = f"{recipe.algorithm.component.name} reads numbers, but the environment observes {space}"
-    return [Problem("E301", ("env",), message, "wrap the environment so that it observes arrays")]
-
-
-def _too_wide(space: Rows) -> list[Problem]:
-    """Discrete entries of more choices than a row can hold one-hot."""
-    problems = []
-    for key, part in space.parts.items():
-        columns = _choices(part)
-        if columns > MOST_CHOICES:
-            message = (
-                f"the {key} {part} becomes a row of {columns:,} numbers, one for each choice ({4 * columns:,} bytes"
-                f", and as many weights for each unit); at most {MOST_CHOICES:,} are taken"
-            )
-            cure = "wrap the environment so that it observes a Box of what the choice means: coordinates, digits"
-            problems.append(Problem("E301", ("env",), message, cure))
-    return problems
-
-
-def _choices(space: Any) -> int:
-    """Choices in a discrete space, whose parts each have their own; 0 in others."""
-    discrete = isinstance(space, gymnasium.spaces.Discrete | gymnasium.spaces.MultiDiscrete)
-    return int(gymnasium.spaces.flatdim(space)) if discrete else 0
-
-
-def network_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
-    """Why one of the recipe's networks cannot read what the environment observes; its actions are known to fit."""
-    options = distribution_options(recipe, spaces.action)
-    try:
-        make_networks(recipe, spaces, options.component.build(options, spaces.action))
-    except UnbuildableError as error:
-        return [Problem("E301", error.path, str(error), error.cure, ENV)]
-    return []
-
-
-def action_problems(recipe: Recipe, space: Any) -> list[Problem]:
-    """Why the algorithm, its distribution or its exploration cannot act in a space."""
-    problem = space_problem(recipe.algorithm.component, space)
-    if problem is not None:
-        return [problem]
-    choices = _choices(space)
-    if choices > MOST_CHOICES:
-        message = (
-            f"actions of {space} become {choices:,} outputs of a network, one for each choice ({4 * choices:,} bytes of"
-            f" every row, and as many weights for each unit); at most {MOST_CHOICES:,} are taken"
-        )
-        cure = "wrap the environment so that it takes a Box of what the choice means: coordinates, digits"
-        return [Problem("E301", ("env",), message, cure)]
-    slot = acting_slot(recipe)
-    given = getattr(recipe.networks[slot], "distribution", None)
-    distribution, path = distribution_options(recipe, space), ("networks", slot, "distribution")
-    misfits = [(("env",) if given is None else path, DistributionTraits.of(distribution).fits(space))]
-    if recipe.exploration is not None:
-        misfits.append((("exploration",), ExplorationTraits.of(recipe.exploration).fits(space)))
-    return [Problem("E301", place, misfit, None, ENV) for place, misfit in misfits if misfit is not None]
 
 
 def make_loss(recipe: Recipe, networks: Mapping[str, Any], distribution: Distribution) -> Any:
@@ -154,12 +83,22 @@ def _initial(
     return {slot: tensors[slot] for slot in order}
 
 
-def _parts(recipe: Recipe, spaces: Spaces) -> tuple[Mapping[str, Network], Distribution, Algorithm]:
-    """The networks by slot, the distribution of the one that acts, and the algorithm."""
-    options = distribution_options(recipe, spaces.action)
-    distribution: Distribution = options.component.build(options, spaces.action)
-    networks = make_networks(recipe, spaces, distribution)
-    return networks, distribution, make_loss(recipe, networks, distribution)
+class Parts(NamedTuple):
+    """The networks by slot, and the distribution of the one that acts: pure functions, without numbers yet."""
+
+    networks: Mapping[str, Network]
+    distribution: Distribution
+
+
+def make_parts(recipe: Recipe, spaces: Spaces) -> Parts:
+    """Networks and distribution of a recipe that says which one acts.
+
+    Raises:
+        UnbuildableError: a network cannot read what is observed.
+    """
+    options: Any = recipe.networks[acting_slot(recipe)]
+    distribution: Distribution = options.distribution.component.build(options.distribution, spaces.action)
+    return Parts(make_networks(recipe, spaces, distribution), distribution)
 
 
 #: Networks that cannot have more parameters than this are not counted: they fit wherever torch does.
@@ -197,7 +136,8 @@ def count_parameters(recipe: Recipe, spaces: Spaces) -> int:
     """
     try:
         with torch.device("meta"):
-            networks, distribution, algorithm = _parts(recipe, spaces)
+            networks, distribution = make_parts(recipe, spaces)
+            algorithm = make_loss(recipe, networks, distribution)
             own = {acting_slot(recipe): distribution.init()}
             generator = Streams(recipe.seed).torch(Stream.INITIALISATION)
             # Not as one vector: joining tensors without numbers loads torch's compiler, three seconds of a start.
@@ -212,12 +152,12 @@ def count_many(recipe: Recipe, spaces: Spaces) -> int:
     return 0 if _small(recipe, spaces) else count_parameters(recipe, spaces)
 
 
-def make_learner(recipe: Recipe, spaces: Spaces, streams: Streams, device: torch.device) -> Learner:
-    """Policy, algorithm and their parameters, as they are before training."""
-    networks, distribution, algorithm = _parts(recipe, spaces)
+def make_learner(recipe: Recipe, parts: Parts, streams: Streams) -> Learner:
+    """Policy, algorithm and their parameters, on the CPU, as they are before training."""
+    networks, distribution = parts
+    algorithm = make_loss(recipe, networks, distribution)
     slot, generator = acting_slot(recipe), streams.torch(Stream.INITIALISATION)
     parameters = make_parameters(networks, {slot: distribution.init()}, algorithm, generator)
-    parameters.flat = parameters.flat.to(device)
     return Learner(Policy(networks[slot], distribution, parameters, slot), algorithm, parameters)
 
 

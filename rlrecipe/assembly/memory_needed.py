@@ -11,7 +11,7 @@ import gymnasium
 
 from rlrecipe.assembly.collecting import batches_of_bytes
 from rlrecipe.assembly.environments import Spaces
-from rlrecipe.assembly.learning import count_many
+from rlrecipe.assembly.fitted import Fitted
 from rlrecipe.machine import free_memory, tightest, total_memory
 from rlrecipe.recipe.errors import ENV, Problem
 from rlrecipe.recipe.schema import Recipe
@@ -29,16 +29,17 @@ OPTION = "replay_buffer.storage.max_size"
 OTHERS = (("replay_buffer", "storage"), ("replay_buffer",), ("env", "num_envs"), *ENV)
 
 
-def memory_problems(recipe: Recipe, spaces: Spaces) -> list[Problem]:
+def memory_problems(fitted: Fitted) -> list[Problem]:
     """Networks, batches or a buffer that do not fit, with the arithmetic and a way out (E303)."""
+    recipe, spaces = fitted.given, fitted.spaces
     if not isinstance(spaces.observation, gymnasium.spaces.Box):
         return []
     batch, buffer = row_bytes(spaces, packed=batches_of_bytes(recipe)), row_bytes(spaces)
-    return [*_networks(recipe, spaces), *_batch(recipe, batch), *_buffer(recipe, buffer)]
+    return [*_networks(fitted.parameters), *_batch(recipe, batch), *_buffer(recipe, buffer)]
 
 
-def _networks(recipe: Recipe, spaces: Spaces) -> list[Problem]:
-    count, there = count_many(recipe, spaces), free_memory()
+def _networks(count: int) -> list[Problem]:
+    there = free_memory()
     if COPIES * NUMBER * count <= there:
         return []
     message = (

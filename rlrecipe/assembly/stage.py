@@ -13,7 +13,7 @@ from rlrecipe.acting.evaluation import WIDTH, Stage
 from rlrecipe.acting.policy import Policy
 from rlrecipe.assembly.environments import dressed, in_phase, make_env
 from rlrecipe.interfaces import Transform
-from rlrecipe.recipe.evaluation_env import evaluation_env
+from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.stepping.vector import Vector
 
@@ -22,18 +22,24 @@ Lend = Callable[[], AbstractContextManager[Env] | None]
 
 
 def make_stage(
-    recipe: Recipe, policy: Policy, transforms: Mapping[str, Transform], training: Vector | None = None, *, lends: bool
+    recipe: Recipe,
+    options: Options,
+    policy: Policy,
+    transforms: Mapping[str, Transform],
+    training: Vector | None = None,
+    *,
+    lends: bool,
 ) -> Stage:
     """Where a recipe's policy is evaluated.
 
     Args:
         recipe: of the run.
+        options: of the environment that the policy is evaluated in.
         policy: what acts.
         transforms: those that ``make_transforms`` made for training.
         training: the environments that train, where they are in this process.
         lends: whether one of them can be put back after it went on.
     """
-    options = evaluation_env(recipe)
     same = _same_kind(recipe.env, options)
     return Stage(
         partial(make_env, options, "eval"),

@@ -9,11 +9,11 @@ import torch
 
 from rlrecipe.assembly.constructors import EnvConstructor, section_of
 from rlrecipe.assembly.environments import environment_problem, spaces_of
-from rlrecipe.assembly.learning import Learner, action_problems, make_learner, network_problems, observation_problems
+from rlrecipe.assembly.fitted import Fitted
+from rlrecipe.assembly.learning import Learner
 from rlrecipe.assembly.sections import Section, plain, slot_of
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.slots import Slot
-from rlrecipe.streams import Streams
 
 #: A loss has no length, a recipe must: longer than anything that an algorithm's defaults ask for.
 LONG = 10**12
@@ -56,10 +56,10 @@ def make_loss(
         spaces = spaces_of(recipe.env)
     except Exception as error:
         raise loaded.error([environment_problem(recipe.env, error, ("env",))]) from error
-    problems = observation_problems(recipe, spaces.observation) + action_problems(recipe, spaces.action)
-    if problems := problems or network_problems(recipe, spaces):
+    fitted = Fitted(recipe, spaces)
+    if problems := fitted.problems:
         raise loaded.error(problems)
-    return make_learner(recipe, spaces, Streams(recipe.seed), torch.device(device))
+    return fitted.learner.on(torch.device(device))
 
 
 def make_dqn_loss(

@@ -41,12 +41,12 @@ def problems(
         return error.problems
     if static:
         return ()
-    from rlrecipe.assembly.probe import examine
+    from rlrecipe.assembly.trial import Trial
 
-    examined = examine(loaded.recipe, capture=False)
-    for hint in examined.found.hints if examined.found is not None else ():
+    trial = Trial(loaded.recipe, captures=False)
+    for hint in trial.hints:
         common.note(f"warning: {hint}")
-    return loaded.error(examined.problems).problems
+    return loaded.error(trial.problems).problems
 
 
 def command(

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from rlrecipe.assembly.assemble import total_of
-from rlrecipe.assembly.environments import Spaces
-from rlrecipe.assembly.resolve import resolve
 from rlrecipe.errors import Refusal
 from rlrecipe.recipe.dump import data
 from rlrecipe.recipe.schema import Recipe
@@ -106,11 +104,10 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[st
     ]
 
 
-def as_resolved(given: Recipe, own: Recipe, spaces: Spaces | None = None) -> Recipe:
-    """A recipe as written, resolved, with a run's own choice wherever it leaves one to the machine."""
+def with_choices(given: Recipe, own: Recipe) -> Recipe:
+    """A recipe as written, with a run's own choice wherever it leaves one to the machine."""
     runtime = {key: getattr(own.runtime, key) for key, value in given.runtime.model_dump().items() if value == "auto"}
-    pinned = given.model_copy(update={"runtime": given.runtime.model_copy(update=runtime), "imports": own.imports})
-    return resolve(pinned, spaces)
+    return given.model_copy(update={"runtime": given.runtime.model_copy(update=runtime), "imports": own.imports})
 
 
 def longer(own: Recipe, changed: Recipe) -> bool:

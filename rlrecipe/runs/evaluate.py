@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from rlrecipe.acting.evaluation import Evaluation, Evaluator, Stage
 from rlrecipe.assembly.environments import Spaces, environment_problem, make_env, spaces_of
-from rlrecipe.assembly.probe import differing
+from rlrecipe.assembly.fitted import differing
 from rlrecipe.assembly.stage import evaluation_width
 from rlrecipe.errors import Refusal, StoppedError
 from rlrecipe.recipe.errors import Place, PlacedProblem, RecipeError

@@ -8,7 +8,7 @@ from typing import Any
 from rlrecipe.assembly.assemble import Assembly
 from rlrecipe.assembly.collecting import width_of
 from rlrecipe.assembly.environments import Spaces, named
-from rlrecipe.assembly.probe import differing
+from rlrecipe.assembly.fitted import differing
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.interfaces import Transform
 from rlrecipe.lazy import np

@@ -8,9 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.assembly.assemble import Assembly, found_by, total_of
-from rlrecipe.assembly.compile_choice import choose
-from rlrecipe.assembly.resolve import resolve
+from rlrecipe.assembly.assemble import Assembly, total_of
+from rlrecipe.assembly.trial import Trial
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint
 from rlrecipe.checkpoint.verified import DamagedCheckpoint
@@ -23,7 +22,7 @@ from rlrecipe.runs.directory import RunDirectory, RunDirectoryError, as_json, lo
 from rlrecipe.runs.fitting import misfits
 from rlrecipe.runs.imports import copied
 from rlrecipe.runs.progress import Display
-from rlrecipe.runs.provenance import provenance
+from rlrecipe.runs.provenance import compiling_of, provenance
 from rlrecipe.runs.recorder import LOGS
 from rlrecipe.runs.session import context_of
 from rlrecipe.runs.start import assembled, consent_to, located
@@ -81,10 +80,10 @@ def fork(
     consent: Any = consent_to(folder, imports, trust_imports)
     own = load(folder / "resolved.yaml", **consent).recipe
     changed = load(folder / "resolved.yaml", overrides, **consent)
-    changed = replace(changed, recipe=resolve(changed.recipe))
-    new = run_dir or RunDirectory.default(changed.recipe.name)
-    assembly = assembled(changed, found_by(changed), context_of(new, display))
-    plan = _Plan(folder, own, changed, new, assembly, horizon, display)
+    trial = Trial.of(changed, compiling_of(folder))
+    new = run_dir or RunDirectory.default(trial.recipe.name)
+    assembly = assembled(changed, trial, context_of(new, display))
+    plan = _Plan(folder, own, replace(changed, recipe=trial.recipe), new, assembly, horizon, display)
     # From here on there is something that a signal must leave in order.
     with Signals(display.quiet) as signals:
         for _ in range(ATTEMPTS):
@@ -98,7 +97,7 @@ def fork(
         else:
             raise NoCheckpoint(f"{folder} trains on, and prunes its checkpoints faster than one is copied; {PRUNED}")
         first = CheckpointStore(directory.checkpoints).load(checkpoint.folder.name)
-        result = train_in(directory, lambda: assembly, first, display, choose(changed.recipe), signals)
+        result = train_in(directory, lambda: assembly, first, display, signals)
     return replace(result, fork=origin)
 
 
@@ -128,7 +127,7 @@ class _Plan:
         contents = {
             "recipe.yaml": _text(self.parent / "recipe.yaml") or self.changed.text,
             "resolved.yaml": dump(kept),
-            "provenance.json": as_json(provenance(kept.seed, facts, fork=origin)),
+            "provenance.json": as_json(provenance(kept.seed, facts, self.assembly.compiling, fork=origin)),
             "status.json": as_json(
                 status("running", origin["frame"], there["updates"], level.name, level.reason, fork=origin)
             ),

@@ -10,20 +10,13 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from rlrecipe.assembly.environments import Spaces, make_transforms
-from rlrecipe.assembly.learning import (
-    action_problems,
-    count_many,
-    make_learner,
-    network_problems,
-    observation_problems,
-)
+from rlrecipe.assembly.environments import Spaces, transforms_of
+from rlrecipe.assembly.fitted import Fitted
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.fit import UnfitState, misfit, taking_up
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint
 from rlrecipe.errors import Refusal
 from rlrecipe.interfaces import Transform
-from rlrecipe.lazy import torch
 from rlrecipe.recipe.errors import plain
 from rlrecipe.recipe.imports import is_file
 from rlrecipe.recipe.layers import Held
@@ -33,7 +26,6 @@ from rlrecipe.runs.directory import look_through
 from rlrecipe.runs.imports import consented, recorded
 from rlrecipe.runs.spaces import space_from_json
 from rlrecipe.stepping.observations import Rows
-from rlrecipe.streams import Streams
 
 #: Numbers of a space that a checkpoint of any size may have: as many as pictures of 1024 x 1024 have points.
 SURELY = 1 << 20
@@ -80,11 +72,11 @@ class LoadedPolicy:
 
     def __init__(self, checkpoint: Checkpoint, recipe: Recipe) -> None:
         self.recipe, self.checkpoint = recipe, checkpoint.folder.name
-        spaces = _spaces(checkpoint, recipe)
-        self.observation_space, self.action_space = spaces.observation, spaces.action
-        learner = make_learner(recipe, spaces, Streams(recipe.seed), torch.device("cpu"))
+        fitted = _fitted(checkpoint, recipe)
+        self.observation_space, self.action_space = fitted.spaces.observation, fitted.spaces.action
+        learner = fitted.learner
         self.policy = learner.policy
-        transforms = make_transforms(recipe.env, self.observation_space, getattr(recipe.algorithm, "gamma", 1.0))
+        transforms = transforms_of(recipe, fitted.spaces)
         with taking_up(checkpoint.folder):
             learner.parameters.load(checkpoint.parameters)
             names = checkpoint.policy["transforms"]
@@ -131,8 +123,8 @@ class LoadedPolicy:
         return actions[0] if single else actions
 
 
-def _spaces(checkpoint: Checkpoint, recipe: Recipe) -> Spaces:
-    """What a policy observes and does.
+def _fitted(checkpoint: Checkpoint, recipe: Recipe) -> Fitted:
+    """The recipe in the spaces that a checkpoint's policy observes and acts in.
 
     Raises:
         UnfitState: they are no spaces, not the recipe's algorithm's, or larger than what the checkpoint holds.
@@ -146,15 +138,15 @@ def _spaces(checkpoint: Checkpoint, recipe: Recipe) -> Spaces:
         raise UnfitState(
             f"{checkpoint.folder} cannot be taken up: its spaces have {sum(sizes):,} numbers, at most {most:,}"
         )
-    problems = observation_problems(recipe, spaces.observation) + action_problems(recipe, spaces.action)
-    for problem in problems or network_problems(recipe, spaces):
+    fitted = Fitted(recipe, spaces)
+    for problem in fitted.problems:
         raise UnfitState(f"{checkpoint.folder} cannot be taken up: {problem.message}")
     # Before they are built: a recipe may ask for more than this machine has.
-    asked, there = count_many(recipe, spaces), sum(tensor.numel() for tensor in checkpoint.parameters.values())
+    asked, there = fitted.parameters, sum(tensor.numel() for tensor in checkpoint.parameters.values())
     if asked > there:
         message = f"its recipe's networks have {asked:,} parameters, and it holds {there:,}"
         raise UnfitState(f"{checkpoint.folder} cannot be taken up: {message}")
-    return spaces
+    return fitted
 
 
 def _restored(transform: Transform, name: str, checkpoint: Checkpoint) -> Transform:

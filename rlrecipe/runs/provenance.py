@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -11,8 +12,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from rlrecipe.assembly.resolve import Compiling
 from rlrecipe.machine import cores, cpu_model
 from rlrecipe.recipe.secrets import masked_arguments
+from rlrecipe.system.files import MOST_TEXT, read
 
 PACKAGES = ("rlrecipe", "torch", "numpy", "gymnasium", "mujoco", "box2d", "pydantic", "safetensors")
 
@@ -38,7 +41,7 @@ def versions(threads: int | None = None) -> dict[str, str]:
     return {**_versions(), **({} if threads is None else {"threads": str(min(threads, cores()))})}
 
 
-def provenance(seed: int, imported: list[dict[str, Any]], **origin: Any) -> dict[str, Any]:
+def provenance(seed: int, imported: list[dict[str, Any]], compiling: Compiling, **origin: Any) -> dict[str, Any]:
     """Content of ``provenance.json``; ``origin`` says what the run began with, if with anything.
 
     It holds nothing of the environment variables: they hold secrets.
@@ -51,8 +54,18 @@ def provenance(seed: int, imported: list[dict[str, Any]], **origin: Any) -> dict
         "platform": platform.platform(),
         "seed": seed,
         "imports": imported,
+        "compiling": compiling._asdict(),
         **origin,
     }
+
+
+def compiling_of(run_dir: Path) -> Compiling | None:
+    """What a run said of compiling when it began; None of one that does not keep it."""
+    try:
+        told = json.loads(read(run_dir / "provenance.json", MOST_TEXT))["compiling"]
+        return Compiling(str(told["compile"]), str(told["reason"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _git(folder: Path) -> dict[str, Any] | None:

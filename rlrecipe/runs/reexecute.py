@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rlrecipe.assembly.assemble import assemble
-from rlrecipe.assembly.environments import tried
+from rlrecipe.assembly.trial import Trial
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.errors import Refusal, StoppedError
@@ -45,22 +45,17 @@ def standing_at(run_dir: Path, start: Checkpoint | None, recipe: Recipe) -> Iter
     Raises:
         RecipeError: a package that the environment needs is missing (E401).
     """
-    try:
-        found = tried(recipe.env)
-    except Exception as error:
-        missing = package_missing(recipe.env, error)
-        if missing is None:
-            raise
-        raise missing from None
     quiet = {"loggers": [], "trainer": recipe.trainer.model_copy(update={"time_limit": None})}
+    trial = Trial(recipe.model_copy(update=quiet))
+    if (fault := trial.fault) is not None:
+        raise package_missing(recipe.env, fault) or fault
     with tempfile.TemporaryDirectory(prefix="rlrecipe-") as scratch, flushing_denormals():
         run = RunDirectory.create(Path(scratch) / "run", {"resolved.yaml": dump(recipe)})
         for name in (*LOGS, "provenance.json"):
             if (run_dir / name).is_file():
                 copy(run_dir / name, run.path / name)
         display = Display(quiet=True)
-        assembly = assemble(recipe.model_copy(update=quiet), found, context_of(run.path, display))
-        session = Session(assembly, run, display)
+        session = Session(assemble(trial, context_of(run.path, display)), run, display)
         try:
             with warnings.catch_warnings():
                 # Rows that are missing are told by whoever compares them.

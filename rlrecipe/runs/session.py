@@ -102,8 +102,8 @@ class Session:
             level.lower("continue", str(caught[0].message))
         if any(piece is None for piece in checkpoint.pieces.values()):
             level.lower("continue", "the run went on without the content of its replay buffer (--without-buffer)")
-        # What was lost once stays lost.
-        level.lower(checkpoint.fact("exact"), checkpoint.fact("exact_reason"))
+        # What was lost once stays lost, and is said as it was then.
+        level.lower(checkpoint.fact("exact"), checkpoint.fact("exact_reason"), anew=True)
         if horizon:
             self.clock.horizon = self.clock.total
         other = other_code(self.run.path, self.recipe.imported)

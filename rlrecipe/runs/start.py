@@ -9,10 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rlrecipe.assembly.assemble import Assembly, assemble, found_by
-from rlrecipe.assembly.compile_choice import choose
-from rlrecipe.assembly.environments import Found
-from rlrecipe.assembly.resolve import resolve
+from rlrecipe.assembly.assemble import Assembly, assemble
+from rlrecipe.assembly.trial import Trial
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.fit import taking_up
 from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint, cure_without_buffer
@@ -27,14 +25,14 @@ from rlrecipe.recipe.imports import is_file
 from rlrecipe.recipe.layers import Origin, read_once
 from rlrecipe.recipe.load import Loaded, load
 from rlrecipe.recipe.schema import Recipe
-from rlrecipe.runs.changes import as_resolved, longer, refuse_changes
+from rlrecipe.runs.changes import longer, refuse_changes, with_choices
 from rlrecipe.runs.directory import RunDirectory, RunDirectoryError, UnwritableRunError, as_json, look_through, status
 from rlrecipe.runs.imports import consented, copied, recorded, refuse_edited
 from rlrecipe.runs.initial import initialise
 from rlrecipe.runs.load_policy import find_checkpoint
 from rlrecipe.runs.profile import Profile
 from rlrecipe.runs.progress import Display
-from rlrecipe.runs.provenance import provenance
+from rlrecipe.runs.provenance import compiling_of, provenance
 from rlrecipe.runs.session import Outcome, context_of
 from rlrecipe.runs.taking_up import from_newest
 from rlrecipe.runs.training import Result, train_in
@@ -81,40 +79,38 @@ def run(
         # The run's own copies in place of the files that they are copies of: nothing is loaded twice.
         copies = [str((run_dir / name).resolve()) if is_file(name) else name for name in own.recipe.imports]
         given = load(source, [*overrides, f"imports={json.dumps(copies)}"], **consent)
-        found = found_by(given)
-        given = replace(given, recipe=as_resolved(given.recipe, own.recipe, found.spaces))
-        return _go_on(run_dir, own.recipe, given, display, found=found, profile=profile)
+        given = replace(given, recipe=with_choices(given.recipe, own.recipe))
+        return _go_on(run_dir, own.recipe, given, Trial.of(given, compiling_of(run_dir)), display, profile=profile)
     loaded = load(source, overrides, imports=imports, trust_imports=trust_imports)
-    found = found_by(loaded)
+    trial = Trial.of(loaded)
     declared, files, facts = copied(loaded.imported)
-    recipe, choice = resolve(loaded.recipe, found.spaces), choose(loaded.recipe)
     start = find_checkpoint(init_from) if init_from is not None else None
-    path = run_dir or RunDirectory.default(recipe.name)
-    assembly = assembled(replace(loaded, recipe=recipe), found, context_of(path, display))
+    path = run_dir or RunDirectory.default(trial.recipe.name)
+    assembly = assembled(loaded, trial, context_of(path, display))
     if start is not None:
         with taking_up(start.folder):
             initialise(assembly, start, display.say)
     # The run uses the user's own files; its resolved recipe names the copies that it keeps.
-    kept = recipe.model_copy(update={"imports": declared})
+    kept = trial.recipe.model_copy(update={"imports": declared})
     assembly = replace(assembly, recipe=kept)
     contents = {
         "recipe.yaml": loaded.text,
         "resolved.yaml": dump(kept),
-        "provenance.json": as_json(provenance(recipe.seed, facts, **_origin(start))),
+        "provenance.json": as_json(provenance(kept.seed, facts, trial.compiling, **_origin(start))),
         "status.json": as_json(status("running", 0, 0, assembly.exact, assembly.exact_reason)),
     }
     # From here on there is something that a signal must leave in order.
     with Signals(display.quiet) as signals:
         directory = RunDirectory.create(path, contents, files)
-        return train_in(directory, lambda: assembly, None, display, choice, signals, profile=profile)
+        return train_in(directory, lambda: assembly, None, display, signals, profile=profile)
 
 
-def assembled(loaded: Loaded, found: Found, context: RunContext) -> Assembly:
-    """What was built from a recipe in which every ``auto`` is resolved.
+def assembled(loaded: Loaded, trial: Trial, context: RunContext) -> Assembly:
+    """What is built from a recipe that was read.
 
     Args:
-        loaded: the recipe.
-        found: what its environment showed.
+        loaded: says where in the recipe something is.
+        trial: of it.
         context: the run around it.
 
     Raises:
@@ -122,7 +118,7 @@ def assembled(loaded: Loaded, found: Found, context: RunContext) -> Assembly:
     """
     try:
         with flushing_denormals():
-            return assemble(loaded.recipe, found, context)
+            return assemble(trial, context)
     except EnvironmentFault as error:
         raise loaded.error([Problem("E301", ("env",), error.message, error.cure)]) from error
     except HookError as error:
@@ -192,26 +188,27 @@ def resume(
     consent: Any = consent_to(folder, imports, trust_imports)
     own = load(resolved, **consent)
     changed = load(resolved, overrides, **consent)
-    changed = replace(changed, recipe=resolve(changed.recipe))
+    # Nothing of it is built before the run is known to go on.
+    trial = Trial(changed.recipe, said=compiling_of(folder))
     more: Any = {"name": name, "horizon": horizon, "buffer": not without_buffer}
-    return _go_on(folder, own.recipe, changed, display, **more)
+    return _go_on(folder, own.recipe, changed, trial, display, **more)
 
 
 def _go_on(
     folder: Path,
     own: Recipe,
     changed: Loaded,
+    trial: Trial,
     display: Display,
     *,
     name: str | None = None,
     horizon: bool = False,
     buffer: bool = True,
-    found: Found | None = None,
     profile: Profile | None = None,
 ) -> Result:
     directory = RunDirectory(folder)
     named = folder / "checkpoints" / name if name is not None else folder
-    refuse_changes(folder, own, changed.recipe, directory.status()["exact"], named)
+    refuse_changes(folder, own, trial.recipe, directory.status()["exact"], named)
     writable = _locked(directory)
     try:
         store = CheckpointStore(directory.checkpoints)
@@ -223,26 +220,24 @@ def _go_on(
         before = directory.status()
         # Naming an older checkpoint asks to go on from there, whatever came after it.
         older = name is not None and name != max(store.names())
-        if checkpoint is not None and before["state"] == "finished" and not older and not longer(own, changed.recipe):
+        if checkpoint is not None and before["state"] == "finished" and not older and not longer(own, trial.recipe):
             summary = folder / "summary.json"
             display.say(f"{folder} is finished; there is nothing to resume")
             outcome = Outcome(0, "finished", "was finished already", _read(summary))
-            return Result(outcome, folder, changed.recipe)
+            return Result(outcome, folder, trial.recipe)
         if writable is not None:
             raise writable
         directory.refuse_unwritable()
-        found = found_by(changed) if found is None else found
-        choice, fresh = choose(changed.recipe), [found]
+        trial.refuse(changed)
+        fresh = [trial]
 
         def train(start: Checkpoint | None, begun: Callable[[], None]) -> Result:
             display.say(f"resuming {folder} from {start.folder.name if start else 'the start: it has no checkpoint'}")
-            # What was found is the first trainer's; one that a checkpoint did not fit is of no more use.
-            context = context_of(directory.path, display)
-            build = partial(assemble, changed.recipe, fresh.pop() if fresh else found_by(changed), context)
+            # A trial makes one trainer; one that a checkpoint did not fit is of no more use.
+            one = fresh.pop() if fresh else Trial.of(changed, trial.said)
+            build = partial(assemble, one, context_of(directory.path, display))
             signals = Signals(display.quiet)
-            return train_in(
-                directory, build, start, display, choice, signals, begun=begun, horizon=horizon, profile=profile
-            )
+            return train_in(directory, build, start, display, signals, begun=begun, horizon=horizon, profile=profile)
 
         if name is not None:
             return train(checkpoint, partial(store.set_aside_after, name))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from rlrecipe.assembly.assemble import Assembly, total_of
-from rlrecipe.assembly.compile_choice import Choice
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.machine import flushing_denormals
 from rlrecipe.recipe.dump import dump
@@ -58,7 +57,6 @@ def train_in(
     build: Callable[[], Assembly],
     checkpoint: Checkpoint | None,
     display: Display,
-    choice: Choice,
     signals: Signals,
     *,
     begun: Callable[[], None] = lambda: None,
@@ -81,7 +79,7 @@ def train_in(
             if profile is not None:
                 profile.attach(session)
                 profile.go_on("hooks and loop")
-            outcome = session.train(partial(_settle, session, checkpoint is None, choice))
+            outcome = session.train(partial(_settle, session, checkpoint is None))
             if profile is not None:
                 profile.write(directory.path, display.say)
             return Result(outcome, directory.path, assembly.recipe)
@@ -89,7 +87,7 @@ def train_in(
         directory.unlock()
 
 
-def _settle(session: Session, new: bool, choice: Choice) -> None:
+def _settle(session: Session, new: bool) -> None:
     """What a session leaves in its folder before it trains, and says."""
     assembly = session.assembly
     if new:
@@ -102,13 +100,14 @@ def _settle(session: Session, new: bool, choice: Choice) -> None:
     session.display.say(f"{session.run.path}: {recipe.name}, seed {recipe.seed}; resume level {level}")
     for hint in assembly.hints:
         session.display.say(f"warning: {hint}")
-    session.display.say(_updates(choice, assembly))
+    session.display.say(_updates(assembly))
     if (waiting := chosen()) is not None and waiting.asleep and int(recipe.runtime.threads) > 1:
         session.display.say(f"its threads wait for each other asleep: {waiting.reason}")
 
 
-def _updates(choice: Choice, assembly: Assembly) -> str:
+def _updates(assembly: Assembly) -> str:
     """What becomes of the updates, and why."""
-    if choice.compile == "on" and assembly.trainer.points.ops["optimizer"]:
-        choice = Choice("off", "a hook at the point optimizer takes the steps")
-    return f"updates are {'compiled' if choice.compile == 'on' else 'not compiled'}: {choice.reason}"
+    compiles, reason = assembly.compiling.compile == "on", assembly.compiling.reason
+    if compiles and assembly.trainer.points.ops["optimizer"]:
+        compiles, reason = False, "a hook at the point optimizer takes the steps"
+    return f"updates are {'compiled' if compiles else 'not compiled'}: {reason}"

@@ -31,11 +31,11 @@ from rlrecipe.stepping.wrappers.checked import told
 
 MakeEnv = Callable[[], Env]
 
-__all__ = ["METHODS", "Attributes", "Choice", "Recording", "Tape", "choose", "layers", "record", "recorded", "renewal"]
+__all__ = ["METHODS", "Attributes", "Capture", "Recording", "Tape", "choose", "layers", "record", "recorded", "renewal"]
 
 
 @dataclass(frozen=True)
-class Choice:
+class Capture:
     """How an environment is saved.
 
     Attributes:
@@ -138,7 +138,7 @@ def recorded(make: MakeEnv, seed: int = 0) -> Recording:
         env.close()
 
 
-def choose(make: MakeEnv, seed: int = 0, recording: Recording | None = None) -> Choice:
+def choose(make: MakeEnv, seed: int = 0, recording: Recording | None = None) -> Capture:
     """The first method that an environment passes the probe with, or what is possible without one.
 
     One environment is alive at a time. Most are built twice, or once where there is a recording.
@@ -156,7 +156,7 @@ def choose(make: MakeEnv, seed: int = 0, recording: Recording | None = None) -> 
         try:
             env = make()
         except Exception as error:
-            return Choice(
+            return Capture(
                 None, "continue", f"no second environment could be built to try how one is saved: {told(error)}"
             )
         try:
@@ -169,13 +169,13 @@ def choose(make: MakeEnv, seed: int = 0, recording: Recording | None = None) -> 
             env.close()
         if difference is None:
             reason = f"environments are captured by {name}, probed"
-            return Choice(name, "exact", reason, again=name in recording.again)
+            return Capture(name, "exact", reason, again=name in recording.again)
         failures[name] = difference
     listed = "; ".join(f"{name}: {failures[name]}" for name in METHODS)
     reason = f"environments cannot be captured ({listed})"
     if _repeats(make, recording):
-        return Choice(None, "boundary", reason + ": every scheduled checkpoint starts new episodes")
-    return Choice(None, "continue", reason + ", and a seed does not repeat an episode")
+        return Capture(None, "boundary", reason + ": every scheduled checkpoint starts new episodes")
+    return Capture(None, "continue", reason + ", and a seed does not repeat an episode")
 
 
 def renewal(make: MakeEnv, seed: int = 0) -> str | None:

@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 import torch
 
 from rlrecipe.acting.evaluation import Evaluator
-from rlrecipe.assembly.assemble import assemble, found_by
-from rlrecipe.assembly.resolve import resolve
+from rlrecipe.assembly.assemble import assemble
+from rlrecipe.assembly.trial import Trial
 from rlrecipe.clock import Alarm
 from rlrecipe.hooks.base import Hook
 from rlrecipe.loop.recipe_trainer import RecipeTrainer
@@ -74,12 +74,11 @@ class AlgorithmTrainer(StandAlone, RecipeTrainer):
         hooks = self._hooks(hooks)
         given = {"env": env, "seed": seed, **self._sections(options)}
         declared = [hook for hook in hooks if isinstance(hook, str | Mapping)]
-        loaded = load({**given, "hooks": declared} if declared else given)
-        found = found_by(loaded)
-        self.recipe = resolve(loaded.recipe, found.spaces)
+        trial = Trial.of(load({**given, "hooks": declared} if declared else given))
+        self.recipe = trial.recipe
         with flushing_denormals():
             # Hooks are registered with this trainer, below.
-            self.assembly = assemble(self.recipe.model_copy(update={"hooks": []}), found)
+            self.assembly = assemble(trial, hooks=False)
         self._take_over(self.assembly.trainer)
         self._register(hooks)
         self._stand_alone(
@@ -151,6 +150,7 @@ class AlgorithmTrainer(StandAlone, RecipeTrainer):
             coefficients=built.coefficients,
             numbers=built.numbers,
             stage=built.stage,
+            packing=built.packing,
         )
         for name, module in built.modules.items():
             if name not in self.modules:

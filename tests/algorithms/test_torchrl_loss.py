@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from rlrecipe.algorithms.torchrl_modules import wiring
-from rlrecipe.assembly.probe import probe
 from rlrecipe.interfaces import Batch
 from rlrecipe.recipe.load import load
 from tests import small
@@ -41,7 +40,7 @@ CONTINUOUS = ("CQLLoss", "IQLLoss", "REDQLoss", "TD3Loss", "TD3BCLoss", "DDPGLos
 )
 def test_a_loss_moves_every_network_that_it_takes(loss: str, env: str) -> None:
     recipe = recipe_of(loss, env)
-    assert probe(load(recipe).recipe) == []
+    assert small.probe(load(recipe).recipe) == []
     trainer = small.build(recipe).trainer
     before = {name: view.clone() for name, view in trainer.update.parameters.named().items()}
     trainer.train()
@@ -148,7 +147,7 @@ def test_a_bounded_temperature_stays_in_the_runs_memory_and_is_resumed(tmp_path:
 @pytest.mark.parametrize("loss", ["SACLoss", "REDQLoss"])
 def test_a_temperature_may_be_fixed(loss: str) -> None:
     recipe = recipe_of(loss, "Pendulum-v1", options={"fixed_alpha": True})
-    assert probe(load(recipe).recipe) == []
+    assert small.probe(load(recipe).recipe) == []
     assert not [name for name in small.build(recipe).trainer.update.parameters.named() if name.startswith("loss.")]
 
 
@@ -226,7 +225,7 @@ def test_what_cannot_be_built_is_told_with_its_place(
 )  # fmt: skip
 def test_what_a_loss_would_not_hear_is_told(path: tuple[str, ...], value: Any, where: Any, cure: str) -> None:
     recipe = {**recipe_of("CQLLoss", "Pendulum-v1"), "optimizer": {"name": "adam", "lr": 1e-3}}
-    (problem,) = probe(load(small.changed(recipe, path, value)).recipe)
+    (problem,) = small.probe(load(small.changed(recipe, path, value)).recipe)
     assert (problem.code, problem.path) == ("E302", where)
     assert cure in (problem.suggestion or "")
 
@@ -235,12 +234,12 @@ def test_a_policy_without_randomness_asks_for_exploration() -> None:
     for loss, env, cure in (("DQNLoss", "CartPole-v1", "egreedy"), ("TD3Loss", "Pendulum-v1", "gaussian")):
         recipe = recipe_of(loss, env)
         del recipe["exploration"]
-        (problem,) = probe(load(recipe).recipe)
+        (problem,) = small.probe(load(recipe).recipe)
         assert (problem.code, problem.suggestion) == ("E302", f"write exploration: {cure}")
 
 
 def test_a_distribution_without_a_counterpart_is_told() -> None:
     policy = {**small.QVALUE, "distribution": "normal"}
     recipe = small.changed(recipe_of("SACLoss", "Pendulum-v1"), ("networks", "policy"), policy)
-    (problem,) = probe(load(recipe).recipe)
+    (problem,) = small.probe(load(recipe).recipe)
     assert (problem.code, problem.path) == ("E302", ("networks", "policy", "distribution"))

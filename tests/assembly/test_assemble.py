@@ -9,24 +9,21 @@ import torch
 
 from rlrecipe import Options, option, register
 from rlrecipe.assembly.environments import make_env, make_transforms
-from rlrecipe.assembly.learning import make_learner
 from rlrecipe.assembly.numbers import make_schedule
-from rlrecipe.assembly.resolve import resolve
+from rlrecipe.assembly.trial import Trial
 from rlrecipe.clock import Clock
 from rlrecipe.envs.base import EnvOptions
 from rlrecipe.machine import cores
 from rlrecipe.networks.base import NetworkOptions
 from rlrecipe.networks.mlp import MLP, MLPOptions
-from rlrecipe.recipe.load import load
 from rlrecipe.recipe.slots import Slot
 from rlrecipe.recipe.values import Duration
 from rlrecipe.stepping.observations import Rows
-from rlrecipe.streams import Streams
 from tests import small
 
 
 def resolved(*overrides: str, **changes: Any) -> Any:
-    return resolve(load({**small.CARTPOLE, **changes}, overrides).recipe)
+    return small.trial({**small.CARTPOLE, **changes}, *overrides).recipe
 
 
 def test_sizes_come_from_the_environment() -> None:
@@ -45,7 +42,7 @@ def test_the_distribution_is_chosen_by_the_action_space(env: str, expected: str)
 
 def test_resolving_twice_changes_nothing() -> None:
     once = resolved()
-    assert resolve(once) == once
+    assert Trial(once).recipe == once
 
 
 @pytest.mark.parametrize(("width", "threads"), [(64, 1), (256, min(2, cores()))])
@@ -128,8 +125,7 @@ def test_threads_depend_on_parameters_and_the_environment(
 
 def test_initial_parameters_depend_on_the_seed_alone() -> None:
     def initial(seed: int) -> torch.Tensor:
-        built = small.build(small.PENDULUM)
-        return make_learner(built.recipe, built.spaces, Streams(seed), torch.device("cpu")).parameters.flat
+        return small.trial(small.PENDULUM, f"seed={seed}").learner.parameters.flat
 
     torch.rand(7)
     assert torch.equal(initial(0), initial(0))

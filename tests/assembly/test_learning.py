@@ -3,14 +3,13 @@ from typing import Any
 import pytest
 import torch
 
-from rlrecipe.assembly.assemble import found_by
 from rlrecipe.assembly.collecting import make_collector_offpolicy
-from rlrecipe.assembly.learning import count_parameters, make_learner
+from rlrecipe.assembly.fitted import Fitted
+from rlrecipe.assembly.learning import count_parameters
 from rlrecipe.builders import make_dqn_loss, make_loss, make_replay_buffer, make_target_updater, make_trainer
 from rlrecipe.clock import Clock
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.values import Duration
-from rlrecipe.streams import Streams
 from tests import small
 
 NETWORKS = {"qvalue": small.QVALUE}
@@ -108,6 +107,5 @@ ENCODER = {"encoder": {"name": "mlp", "num_cells": [8]}}
 )
 def test_parameters_are_counted_without_being_there(base: dict[str, Any], more: dict[str, Any]) -> None:
     recipe = load({**base, "networks": {**base.get("networks", {}), **more}}).recipe
-    spaces = found_by(load(base)).spaces
-    learner = make_learner(recipe, spaces, Streams(0), torch.device("cpu"))
-    assert count_parameters(recipe, spaces) == learner.parameters.flat.numel() > 0
+    fitted = Fitted(recipe, small.trial(base).spaces)
+    assert count_parameters(fitted.recipe, fitted.spaces) == fitted.learner.parameters.flat.numel() > 0

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from rlrecipe.assembly.environments import Spaces
+from rlrecipe.assembly.fitted import Fitted
 from rlrecipe.assembly.memory_needed import memory_problems, row_bytes
 from rlrecipe.recipe.load import load
 from tests import small
@@ -30,9 +31,9 @@ def test_a_disk_must_have_room_for_the_rows(monkeypatch: pytest.MonkeyPatch, tmp
     needed = 400 * row_bytes(spaces)
     # A disk that is full to the byte cannot be had; what is asked of the system can.
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=needed))
-    assert memory_problems(recipe, spaces) == []
+    assert memory_problems(Fitted(recipe, spaces)) == []
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=needed - 1))
-    (problem,) = memory_problems(recipe, spaces)
+    (problem,) = memory_problems(Fitted(recipe, spaces))
     assert problem.code == "E303"
     assert "on the disk of storage.scratch_dir" in problem.message
 
@@ -40,7 +41,7 @@ def test_a_disk_must_have_room_for_the_rows(monkeypatch: pytest.MonkeyPatch, tmp
 def test_networks_must_fit() -> None:
     spaces = Spaces(box(3), box(3))
     networks = {"policy": {"name": "mlp", "num_cells": [10**6, 10**6]}}
-    (problem,) = memory_problems(load({**small.TD3, "networks": networks}).recipe, spaces)
+    (problem,) = memory_problems(Fitted(load({**small.TD3, "networks": networks}).recipe, spaces))
     assert (problem.code, problem.path) == ("E303", ("networks",))
     assert re.match(r"networks of 1000\d{9} parameters, .* need 149\d\d\.\d GiB", problem.message)
     assert problem.suggestion == "make their layers smaller"

@@ -9,7 +9,6 @@ import torch
 
 from rlrecipe import load_policy
 from rlrecipe.assembly.assemble import Assembly
-from rlrecipe.assembly.probe import probe
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.registry import find
@@ -219,7 +218,7 @@ PLAIN = {**PPO, "networks": HEADS}
     ],
 )
 def test_networks_that_cannot_read_the_observation(recipe: Any, path: tuple[Any, ...], said: str) -> None:
-    problem = next(one for one in probe(load(recipe).recipe) if one.code == "E301")
+    problem = next(one for one in small.probe(load(recipe).recipe) if one.code == "E301")
     assert problem.path == path
     assert said in problem.message
     assert problem.suggestion
@@ -283,10 +282,10 @@ SHARED_MLP = {"name": "per_key", "keys": {"speed": {"name": "mlp", "num_cells": 
 )  # fmt: skip
 def test_the_cures_of_an_encoder_that_the_critics_do_not_read(encoder: Any, qvalue: Any, cure: str, cured: Any) -> None:
     networks = {"policy": {"num_cells": [8]}, "encoder": encoder}
-    (problem,) = probe(load({**SAC, "networks": {**networks, "qvalue": qvalue}}).recipe)
+    (problem,) = small.probe(load({**SAC, "networks": {**networks, "qvalue": qvalue}}).recipe)
     assert (problem.path, problem.suggestion) == (("networks", "qvalue"), cure)
     for follows in ({**networks, "qvalue": {"num_cells": [8]}}, cured):
-        assert probe(load({**SAC, "networks": follows}).recipe) == []
+        assert small.probe(load({**SAC, "networks": follows}).recipe) == []
 
 
 @pytest.mark.parametrize(
@@ -299,7 +298,7 @@ def test_the_cures_of_an_encoder_that_the_critics_do_not_read(encoder: Any, qval
 )
 def test_an_entry_and_its_encoder_that_do_not_fit(key: str, encoder: Any, said: str, cure: str) -> None:
     keys = {"name": "per_key", "keys": {key: encoder}}
-    (problem,) = probe(load({**PPO, "networks": {**HEADS, "encoder": keys}}).recipe)
+    (problem,) = small.probe(load({**PPO, "networks": {**HEADS, "encoder": keys}}).recipe)
     assert (problem.code, problem.path) == ("E301", ("networks", "encoder", "keys", key))
     assert (problem.message, problem.suggestion) == (said, cure)
 

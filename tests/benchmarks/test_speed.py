@@ -118,7 +118,7 @@ def test_other_work_is_refused_unless_it_is_labelled() -> None:
 
 def test_the_work_of_each_card_is_what_its_recipe_asks_for() -> None:
     """Its networks, and its updates as they lie ahead; what a run has done is counted in the comparison itself."""
-    from rlrecipe.assembly.compile_choice import updates_ahead
+    from rlrecipe.assembly.resolve import updates_ahead
     from rlrecipe.recipe.load import load
     from tests import small
 

@@ -176,10 +176,9 @@ def test_a_file_that_changed_since_is_not_run_in_a_worker(own_components: None, 
     file.write_text(multi.TROUBLED.read_text())
     recipe = {**multi.MULTI_SYNC, "env": {"name": "troubled", "num_envs": 2}, "imports": [str(file)]}
     from rlrecipe.assembly.assemble import make_trainer
-    from rlrecipe.assembly.resolve import resolve
     from rlrecipe.recipe.load import load
 
-    collector = make_trainer(resolve(load(recipe, ["collector.frames_per_batch=64"], trust_imports=True).recipe))
+    collector = make_trainer(load(recipe, ["collector.frames_per_batch=64"], trust_imports=True).recipe)
     file.write_text(multi.TROUBLED.read_text() + "\nraise SystemExit\n")
     with pytest.raises(WorkerError, match="has changed since the run loaded it"):
         collector.trainer.collector.collect()

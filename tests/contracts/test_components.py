@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from rlrecipe.assembly.probe import probe
 from rlrecipe.interfaces import Batch, State
 from rlrecipe.loop.recipe_trainer import RecipeTrainer
 from rlrecipe.recipe import registry
@@ -158,7 +157,7 @@ def recipe_for(component: Component) -> Recipe:
     chosen = recipe["env"]["env_name"] if component.kind == "transform" and change is not None else None
     for env_name in [chosen] if chosen else ENVIRONMENTS:
         candidate = recipe if own else small.changed(recipe, ("env", "env_name"), env_name)
-        if not probe(load(candidate).recipe):
+        if not small.probe(load(candidate).recipe):
             return candidate
     raise AssertionError(f"give {component.kind}/{component.name} a recipe in RECIPES")
 

@@ -24,7 +24,7 @@ ALLOWED = {
 }
 FOLDERS = ("runs", "checkpoint", "loggers", "recorders", "hooks", "trainers")
 FILES = [file for name in FOLDERS for file in sorted((ROOT / name).rglob("*.py"))]
-FILES += [ROOT / "video.py", ROOT / "cli/status.py"]
+FILES.append(ROOT / "cli/status.py")
 
 
 def opening(source: str) -> Iterator[str]:

@@ -11,7 +11,6 @@ from gymnasium.wrappers import FlattenObservation
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from rlrecipe.assembly.environments import make_env, make_transforms, spaces_of
-from rlrecipe.assembly.probe import probe
 from rlrecipe.interfaces import Transform
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.slots import Slot
@@ -181,12 +180,12 @@ def test_over_a_picture_alone_it_is_refused(phase: str) -> None:
     encoder = {"name": "conv", "channels": [4]}
     norm = {"name": "observation_norm", "phase": phase}
     env = {"name": "parts", "observes": "image", "transforms": ["reward_norm", norm]}
-    (problem,) = probe(load({**small.CARTPOLE, "env": env, "networks": {"encoder": encoder}}).recipe)
+    (problem,) = small.probe(load({**small.CARTPOLE, "env": env, "networks": {"encoder": encoder}}).recipe)
     assert (problem.code, problem.path, problem.suggestion) == ("E301", ("env", "transforms", 1), "remove it")
     assert "divide the bytes of a picture by 255" in problem.message
     scaled = {"name": "gymnasium_wrapper", "wrapper": "RescaleObservation", "kwargs": {"min_obs": 0, "max_obs": 1}}
     floats = {**env, "transforms": [*env["transforms"], scaled]}
-    assert probe(load({**small.CARTPOLE, "env": floats, "networks": {"encoder": encoder}}).recipe) == []
+    assert small.probe(load({**small.CARTPOLE, "env": floats, "networks": {"encoder": encoder}}).recipe) == []
 
 
 def test_flatten_observation_is_gymnasiums() -> None:

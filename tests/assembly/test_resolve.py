@@ -4,10 +4,8 @@ from typing import Any
 
 import pytest
 
-from rlrecipe.assembly import compile_choice as choice
-from rlrecipe.assembly.assemble import make_trainer
-from rlrecipe.assembly.compile_choice import MANY, Choice, choose, updates_ahead
-from rlrecipe.assembly.resolve import resolve
+from rlrecipe.assembly import resolve as choice
+from rlrecipe.assembly.resolve import MANY, updates_ahead, whether_to_compile
 from rlrecipe.recipe.load import load
 from rlrecipe.runs import training
 from tests import small
@@ -24,10 +22,9 @@ BATCHES = {**small.DQN, "trainer": {"total_frames": 512, "log_interval": 100, "o
     ids=["ppo", "dqn", "td3", "per batch", "a2c"],
 )
 def test_the_updates_ahead_are_those_that_come(recipe: Any) -> None:
-    loaded = load(recipe).recipe
-    trainer = make_trainer(resolve(loaded)).trainer
+    trainer = small.build(recipe).trainer
     trainer.train()
-    assert updates_ahead(loaded) == pytest.approx(trainer.clock.updates, abs=1)
+    assert updates_ahead(load(recipe).recipe) == pytest.approx(trainer.clock.updates, abs=1)
 
 
 def test_updates_that_the_recipe_counts_are_those() -> None:
@@ -52,15 +49,15 @@ def test_updates_that_the_recipe_counts_are_those() -> None:
     ids=["many", "few", "on", "off", "device", "algorithm"],
 )
 def test_what_auto_chooses_and_why(recipe: Any, overrides: tuple[str, ...], expected: tuple[str, str]) -> None:
-    assert choose(load(recipe, overrides).recipe) == expected
+    assert whether_to_compile(load(recipe, overrides).recipe) == expected
 
 
 def test_without_a_compiler_auto_is_eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "compiler", lambda: None)
-    chosen = choose(load(LONG).recipe)
+    chosen = whether_to_compile(load(LONG).recipe)
     assert chosen.compile == "off"
     assert chosen.reason.startswith("there is no C++ compiler")
-    assert resolve(load(LONG).recipe).runtime.compile == "off"
+    assert small.trial(LONG).recipe.runtime.compile == "off"
 
 
 def test_a_run_says_at_its_start_what_was_chosen(
@@ -75,8 +72,7 @@ def test_a_run_says_at_its_start_what_was_chosen(
 
 def test_a_hook_that_takes_the_steps_is_said_to_do_so() -> None:
     assembly = small.build(small.CARTPOLE, "runtime.compile=on")
-    choice = Choice("on", "runtime.compile: on")
-    assert training._updates(choice, assembly) == "updates are compiled: runtime.compile: on"
+    assert training._updates(assembly) == "updates are compiled: runtime.compile: on"
     assembly.trainer.register_op("optimizer", lambda losses, clip_norm, j: None)
-    said = training._updates(choice, assembly)
+    said = training._updates(assembly)
     assert said == "updates are not compiled: a hook at the point optimizer takes the steps"

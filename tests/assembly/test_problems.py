@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from rlrecipe import option, register
-from rlrecipe.assembly.probe import probe
 from rlrecipe.envs.base import EnvOptions
 from rlrecipe.recipe.load import load
 from rlrecipe.runs.start import run
@@ -15,7 +14,7 @@ from tests import small
 
 
 def problems(*overrides: str, recipe: Any = small.CARTPOLE) -> list[tuple[str, str]]:
-    return [(problem.code, ".".join(map(str, problem.path))) for problem in probe(load(recipe, overrides).recipe)]
+    return [(problem.code, ".".join(map(str, problem.path))) for problem in small.probe(load(recipe, overrides).recipe)]
 
 
 def test_a_sound_recipe_has_none() -> None:
@@ -38,7 +37,7 @@ def test_what_cannot_work_is_told_at_its_place(override: str, code: str, path: s
 
 
 def test_the_cure_of_too_large_a_batch_has_the_arithmetic() -> None:
-    (problem,) = probe(load(small.CARTPOLE, ["collector.frames_per_batch=1099511627776"]).recipe)
+    (problem,) = small.probe(load(small.CARTPOLE, ["collector.frames_per_batch=1099511627776"]).recipe)
     assert "GiB" in problem.message
     assert str(problem.suggestion).startswith("make collector.frames_per_batch ")
 
@@ -118,7 +117,7 @@ def test_a_transform_of_evaluation_alone_sees_no_training(tmp_path: Any) -> None
     ],
 )
 def test_a_hook_that_a_run_would_refuse_is_told_at_its_place(recipe: Any, hook: Any, told: str) -> None:
-    (problem,) = probe(load({**recipe, "hooks": ["nan_guard", hook]}).recipe)
+    (problem,) = small.probe(load({**recipe, "hooks": ["nan_guard", hook]}).recipe)
     assert (problem.code, problem.path) == ("E302", ("hooks", 1))
     assert told in problem.message
 
