@@ -221,6 +221,7 @@ class Algorithm(Protocol):
         """Whether the rest of this batch's updates, this one included, is left out; no number is read back."""
 
 
+@runtime_checkable
 class OnPolicy(Algorithm, Protocol):
     """Learns from the newest batch only."""
 
@@ -280,6 +281,9 @@ class ReplayBuffer(Stateful, Protocol):
 
 class Sampler(Stateful, Protocol):
     """Where the sub-batches of updates come from."""
+
+    #: Whether a memory learns from them, so that they come as sequences.
+    remembers: bool
 
     def extend(self, params: Params, batch: Batch) -> None:
         """Take a collected batch in."""

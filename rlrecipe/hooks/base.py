@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from rlrecipe.interfaces import State
+from rlrecipe.loop.points import Declares
 from rlrecipe.recipe.options import Options
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from rlrecipe.recipe.schema import Recipe
 
 
-class TrainerHookBase(ABC):
+class TrainerHookBase(Declares, ABC):
     """Base of a hook that puts itself at its points and is saved and restored with the trainer.
 
     A class that leaves one of the three methods out cannot be built: a hook whose state is not saved is found
@@ -47,7 +48,6 @@ class Hook(TrainerHookBase):
         TypeError: more arguments than options.
     """
 
-    category: ClassVar[str]
     #: Where it is registered.
     point: ClassVar[str]
     __signature__: ClassVar[inspect.Signature]

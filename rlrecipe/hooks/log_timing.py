@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from rlrecipe.hooks.base import Hook
@@ -34,12 +33,9 @@ class LogTiming(Hook, options=LogTimingOptions, point="post_steps_log"):
     def __init__(self, *values: Any, **named: Any) -> None:
         super().__init__(*values, **named)
         self.seconds = {"time/collecting": 0.0, "time/learning": 0.0}
+        # Totals are not averaged.
+        self.logs_newest = () if self.options.percall else tuple(self.seconds)
         self._collected = self._called = 0.0
-
-    @property
-    def logs_newest(self) -> Collection[str]:
-        """Totals are not averaged."""
-        return () if self.options.percall else tuple(self.seconds)
 
     def register(self, trainer: Loop, name: str | None = None) -> None:
         """Look at the clock around each collection, and after each batch's updates."""

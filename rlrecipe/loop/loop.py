@@ -36,7 +36,7 @@ from rlrecipe.clock import Clock
 from rlrecipe.context import RunContext
 from rlrecipe.interfaces import State, Stateful
 from rlrecipe.loop.averages import Averages
-from rlrecipe.loop.points import HookError, Op, Points, Registered, keeps_batch, logs_newest
+from rlrecipe.loop.points import HookError, Op, Points, Registered
 from rlrecipe.streams import Streams
 
 if TYPE_CHECKING:
@@ -214,10 +214,17 @@ class Loop(ABC):
         Raises:
             HookError: no such point, another category, or not callable.
         """
-        self.points.add(point, op, arguments)
-        owner = getattr(op, "__self__", op)
+        hook = self.points.read(point, op, arguments)
+        if (misfit := self._misfit(point, hook)) is not None:
+            raise HookError(misfit)
+        self.points.ops[point].append(hook)
+        owner = hook.owner
         if all(owner is not module for module in self.modules.values()) and _has_state(owner):
             self.register_module(f"hook_{type(owner).__name__}_{len(self.modules)}", owner)
+
+    def _misfit(self, point: str, hook: Registered) -> str | None:
+        """Why this kind of trainer has nothing for a hook at a point, or None where it has."""
+        return None
 
     def register_module(self, name: str, module: Stateful) -> None:
         """Save and restore ``module`` under ``name``.
@@ -246,26 +253,26 @@ class Loop(ABC):
         Raises:
             HookError: it returned nothing, and did not say so.
         """
-        op, plain, arguments = hook
+        plain = hook.declares.reads_mapping
         given = self._given(batch, plain, rows)
-        changed = op(given, **arguments)
+        changed = hook.op(given, **hook.arguments)
         if changed is None:
-            if not keeps_batch(op):
-                raise HookError(f"the data hook {op!r} at {point} returned None; return the batch")
+            if not hook.keeps_batch:
+                raise HookError(f"the data hook {hook.op!r} at {point} returned None; return the batch")
             changed = given
         return self._taken(batch, changed, plain, rows or draws)
 
     def _operate(self, point: str) -> None:
-        for op, _, arguments in self.points.ops[point]:
-            op(**arguments)
+        for hook in self.points.ops[point]:
+            hook.op(**hook.arguments)
 
     def _log(self, point: str, batch: Any, *, rows: bool = False) -> None:
-        for op, plain, arguments in self.points.ops[point]:
-            values = op(self._given(batch, plain, rows), **arguments)
+        for hook in self.points.ops[point]:
+            values = hook.op(self._given(batch, hook.declares.reads_mapping, rows), **hook.arguments)
             if values:
                 shown = bool(values.get("log_pbar", False))
-                numbers = _numbers(op, point, values)
-                newest = logs_newest(op)
+                numbers = _numbers(hook.op, point, values)
+                newest = hook.declares.logs_newest
                 self.logged.add({key: value for key, value in numbers.items() if key not in newest})
                 self.logged.replace({key: value for key, value in numbers.items() if key in newest})
                 self.newest.update(numbers)

@@ -4,28 +4,81 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from rlrecipe.errors import HookError
+from rlrecipe.interfaces import Key
+from rlrecipe.lazy import torch
 
 Category = Literal["data", "logging", "operation", "optimizer"]
 Op = Callable[..., Any]
-#: A hook, whether it reads plain mappings, and further arguments.
-Registered = tuple[Op, bool, dict[str, Any]]
 
 __all__ = [
     "CATEGORIES",
     "FURTHER",
     "POINTS",
     "Category",
+    "Declares",
     "HookError",
     "Op",
     "Points",
     "Registered",
-    "keeps_batch",
-    "logs_newest",
-    "takes_batch",
+    "declared",
 ]
+
+
+class Declares:
+    """All that a hook says of itself: its class derives from this, or the function or object has attributes so named.
+
+    Attributes:
+        category: of the points that it fits; None says nothing.
+        reads_mapping: whether it takes plain mappings, time-major, in place of TensorDicts.
+        takes_batch: at process_optim_batch, whether it draws from the whole batch in place of changing a sub-batch.
+        logs_newest: which of a logging hook's numbers a row has as they are newest, such as counters, in place of
+            their mean.
+        observer: whether it neither changes what is trained nor draws random numbers.
+        reward_key: the entry whose rewards it changes, as torchrl's normalizer names it.
+    """
+
+    category: Category | None = None
+    reads_mapping: bool = False
+    takes_batch: bool = False
+    logs_newest: Collection[str] = ()
+    observer: bool = False
+    reward_key: Key | None = None
+
+
+@runtime_checkable
+class TakesGradients(Protocol):
+    """A hook at the point optimizer that takes its gradients before any of them steps."""
+
+    def backward(self, losses: Mapping[str, torch.Tensor]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A hook at its point, with all that the loop asks of it.
+
+    Attributes:
+        op: is called.
+        arguments: besides what the point gives it.
+        declares: what it said of itself when it was registered.
+        owner: the object whose method it is, or itself.
+        name: what it is called in messages.
+        keeps_batch: of a data hook, whether it says that it returns nothing (``-> None``): it looks at the batch, or
+            changes it in place.
+        backward: takes the gradients of an optimizer hook that can do so before its step.
+    """
+
+    op: Op
+    arguments: Mapping[str, Any]
+    declares: Declares
+    owner: Any
+    name: str
+    keeps_batch: bool = False
+    backward: Callable[[Mapping[str, torch.Tensor]], None] | None = None
+
 
 #: Every point in the order of the loop, with the category of the hooks that it takes.
 POINTS: Mapping[str, Category] = {
@@ -59,15 +112,14 @@ CATEGORIES: Mapping[Category, str] = {
 }
 
 
-def takes_batch(op: Op) -> bool:
-    """Whether a hook at process_optim_batch draws from the whole batch itself, instead of changing a sub-batch."""
-    return bool(getattr(getattr(op, "__self__", op), "takes_batch", False))
-
-
-def logs_newest(op: Op) -> Collection[str]:
-    """Which of a logging hook's numbers a row has as they are newest, such as counters, in place of their mean."""
-    names: Collection[str] = getattr(getattr(op, "__self__", op), "logs_newest", ())
-    return (names,) if isinstance(names, str) else names
+def declared(op: Any) -> Declares:
+    """What a function, a method or an object says of itself, whether its class derives from ``Declares`` or not."""
+    found, owner = Declares(), _owner(op)
+    for name in Declares.__annotations__:
+        # Users' functions and torchrl's objects know no class of ours.
+        if value := getattr(op, name, None) or getattr(owner, name, None):
+            setattr(found, name, (value,) if name == "logs_newest" and isinstance(value, str) else value)
+    return found
 
 
 class Points:
@@ -83,17 +135,26 @@ class Points:
         """Whether a hook may be shown a batch."""
         return any(self.ops[point] for point, category in _ALL.items() if category in ("data", "logging"))
 
-    def add(self, point: str, op: Op, arguments: dict[str, Any]) -> None:
+    def add(self, point: str, op: Op, arguments: Mapping[str, Any]) -> None:
         """Register ``op`` at ``point``.
+
+        Raises:
+            HookError: as ``read`` raises it.
+        """
+        self.ops[point].append(self.read(point, op, arguments))
+
+    def read(self, point: str, op: Op, arguments: Mapping[str, Any]) -> Registered:
+        """All that is asked of a hook for a point.
 
         Raises:
             HookError: there is no such point, ``op`` cannot be called, or it declares another category.
         """
-        owner = getattr(op, "__self__", op)
-        name = getattr(op, "__qualname__", type(op).__name__)
+        # Objects and partial functions have no name of their own.
+        name: str = getattr(op, "__qualname__", type(op).__name__)
         if point not in _ALL:
             raise HookError(f"no hook point is named {point!r} (hook {name}); there are: {', '.join(POINTS)}")
-        category = getattr(op, "category", None) or getattr(owner, "category", None)
+        declares = declared(op)
+        category = declares.category
         if category is not None and category != _ALL[point]:
             fitting = ", ".join(p for p, c in _ALL.items() if c == category) or "none"
             raise HookError(
@@ -102,10 +163,11 @@ class Points:
             )
         if not callable(op):
             raise HookError(f"the hook {name} at {point} cannot be called; give a function or an object with __call__")
+        owner = _owner(op)
         if point == "optimizer" and "clip_grad_norm" in _parameters(op):
             op = self._as_torchrl_calls(op)
-        plain = bool(getattr(op, "reads_mapping", False) or getattr(owner, "reads_mapping", False))
-        self.ops[point].append((op, plain, arguments))
+        backward = op.backward if isinstance(op, TakesGradients) else None
+        return Registered(op, arguments, declares, owner, name, _keeps_batch(op), backward)
 
     def _as_torchrl_calls(self, op: Op) -> Op:
         """An optimizer hook of torchrl's: it is told how to clip and by what, and its own place among the hooks."""
@@ -117,8 +179,12 @@ class Points:
         return call
 
 
-def keeps_batch(op: Op) -> bool:
-    """Whether a data hook says that it returns nothing (``-> None``): it looks at the batch, or changes it in place."""
+def _owner(op: Any) -> Any:
+    # Only a bound method has one.
+    return getattr(op, "__self__", op)
+
+
+def _keeps_batch(op: Op) -> bool:
     try:
         return inspect.signature(op).return_annotation in (None, "None")
     except (TypeError, ValueError):

@@ -10,12 +10,12 @@ import torch
 
 from rlrecipe.clock import Clock
 from rlrecipe.context import RunContext
-from rlrecipe.interfaces import Algorithm, Batch, Collector, Sampler, Scalars, State, Stateful
+from rlrecipe.interfaces import Algorithm, Batch, Collector, Key, OnPolicy, Sampler, Scalars, State, Stateful
 from rlrecipe.learning.update import Update
 from rlrecipe.loop.guard import check_batch
 from rlrecipe.loop.loop import Loop
 from rlrecipe.loop.pace import Pace
-from rlrecipe.loop.points import HookError, Op, takes_batch
+from rlrecipe.loop.points import HookError, Registered
 from rlrecipe.loop.tensordicts import from_tensordict, to_tensordict
 from rlrecipe.loop.updates import Updates
 from rlrecipe.stepping.packing import OBSERVATIONS, Packing, unpacked
@@ -151,7 +151,7 @@ class RecipeTrainer(Loop):
         """What the sampler has drawn, or a hook that draws from the whole batch itself."""
         sub_batch = self.sampler.take()
         for hook in self.points.ops["process_optim_batch"]:
-            if takes_batch(hook[0]):
+            if hook.declares.takes_batch:
                 sub_batch = self._changed("process_optim_batch", hook, batch, draws=True)
             else:
                 sub_batch = self._changed("process_optim_batch", hook, sub_batch, rows=True)
@@ -172,26 +172,32 @@ class RecipeTrainer(Loop):
             return plainly
         return from_tensordict(changed.reshape(-1) if rows else changed, not rows)
 
-    def register_op(self, point: str, op: Op, **arguments: Any) -> None:
-        """Call ``op`` at a hook point.
-
-        Raises:
-            HookError: besides what a loop refuses, rows of its own choice where a memory learns from sequences, and
-                rewards of sub-batches where advantages were made of rewards before.
-        """
-        name = getattr(op, "__qualname__", type(op).__name__)
-        if point == "process_optim_batch" and takes_batch(op) and getattr(self.sampler, "remembers", False):
-            raise HookError(
-                f"the hook {name} draws rows of its own, and a memory "
+    def _misfit(self, point: str, hook: Registered) -> str | None:
+        """What a hook asks for at process_optim_batch that sub-batches have not, if it does."""
+        if point != "process_optim_batch":
+            return None
+        draws = hook.declares.takes_batch
+        if draws and self.sampler.remembers:
+            return (
+                f"the hook {hook.name} draws rows of its own, and a memory "
                 "(networks.memory) learns from sequences of them; leave out one of the two"
             )
-        if point == "process_optim_batch" and not takes_batch(op) and not _has_rewards(self.algorithm, op):
-            raise HookError(
-                f"the hook {name} changes rewards of sub-batches at {point}, where {type(self.algorithm).__name__} has "
+        if not draws and not self._has(hook.declares.reward_key):
+            who = type(self.algorithm).__name__
+            return (
+                f"the hook {hook.name} changes rewards of sub-batches at {point}, where {who} has "
                 "none: its advantages are made of the whole batch before; use the hook reward_normalizer "
                 "(rlrecipe.trainers.RewardNormalizer) or the transform reward_norm, which change them in time"
             )
-        super().register_op(point, op, **arguments)
+        return None
+
+    def _has(self, reward: Key | None) -> bool:
+        """Whether sub-batches have the rewards that a hook asks for, if it asks for any."""
+        if reward is None or not isinstance(self.algorithm, OnPolicy):
+            # From a replay buffer come whole rows.
+            return True
+        # Of the newest batch only what the loss reads is gathered.
+        return (reward if isinstance(reward, str) else tuple(reward)) in self.algorithm.reads
 
     def loss_names(self) -> list[str]:
         """Names of the algorithm's losses."""
@@ -206,13 +212,3 @@ class RecipeTrainer(Loop):
         super().load_state_dict(state)
         if self.collector.anew:
             self.sampler.cut()
-
-
-def _has_rewards(algorithm: Algorithm, op: Op) -> bool:
-    """Whether sub-batches have the rewards that a hook asks for by its ``reward_key``, as torchrl's normalizer does."""
-    key = getattr(getattr(op, "__self__", op), "reward_key", None)
-    # Of the newest batch only what the loss reads is gathered; from a replay buffer come whole rows.
-    reads = getattr(algorithm, "reads", None)
-    if key is None or reads is None:
-        return True
-    return (key if isinstance(key, str) else tuple(key)) in reads

@@ -54,6 +54,8 @@ class Replay:
         device: where updates run.
     """
 
+    remembers = False
+
     def __init__(
         self,
         buffer: ReplayBuffer,

@@ -12,7 +12,7 @@ from rlrecipe.interfaces import Algorithm, Batch, Scalars
 from rlrecipe.learning.update import Eager, Part, Stop, Update, Whole
 from rlrecipe.loop.averages import Averages
 from rlrecipe.loop.guard import check_gradient, diverged
-from rlrecipe.loop.points import HookError, Op, Points, Registered
+from rlrecipe.loop.points import HookError, Points, Registered
 from rlrecipe.loop.tensordicts import to_tensordict
 
 
@@ -65,8 +65,9 @@ class Updates:
         if losses is None:
             return False
         self.after(sub_batch)
-        for op, plain, arguments in ops["post_loss"]:
-            op(sub_batch if plain else to_tensordict(sub_batch, False), **arguments)
+        for hook in ops["post_loss"]:
+            given = sub_batch if hook.declares.reads_mapping else to_tensordict(sub_batch, False)
+            hook.op(given, **hook.arguments)
         self._optimize(parts, losses, sub_batch, j)
         self.update.end(parts)
         return True
@@ -138,26 +139,20 @@ class Updates:
         Raises:
             HookError: a hook has moved what a later one's gradient needs.
         """
-        for op, _, _ in hooks:
-            if (backward := _backward(op)) is not None:
-                backward(losses)
-        for op, plain, arguments in hooks:
-            given = losses if plain else _as_tensordict(losses)
+        for hook in hooks:
+            if hook.backward is not None:
+                hook.backward(losses)
+        for hook in hooks:
+            given = losses if hook.declares.reads_mapping else _as_tensordict(losses)
             try:
-                op(given, self.clip_norm, j, **arguments)
+                hook.op(given, self.clip_norm, j, **hook.arguments)
             except RuntimeError as error:
                 if "modified by an inplace operation" not in str(error):
                     raise
                 raise HookError(
-                    f"the optimizer hook {op!r} takes its gradient after another hook has stepped; use "
+                    f"the optimizer hook {hook.op!r} takes its gradient after another hook has stepped; use "
                     "rlrecipe.trainers.OptimizerHook for each of them, which take all gradients first"
                 ) from error
-
-
-def _backward(op: Op) -> Callable[[Mapping[str, torch.Tensor]], None] | None:
-    """How an optimizer hook takes its gradients apart from its step, if it can."""
-    backward: Callable[[Mapping[str, torch.Tensor]], None] | None = getattr(op, "backward", None)
-    return backward
 
 
 def _as_tensordict(losses: Mapping[str, torch.Tensor]) -> Any:

@@ -18,6 +18,7 @@ from rlrecipe.assembly.trial import Trial
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.errors import Refusal, StoppedError
+from rlrecipe.loop.points import declared
 from rlrecipe.machine import flushing_denormals
 from rlrecipe.recipe.dump import dump
 from rlrecipe.recipe.options import Options
@@ -167,6 +168,6 @@ def replay(
 def _add_observer(session: Session, options: Options) -> None:
     hook = options.component.build(options)
     name = options.component.name
-    if not getattr(hook, "observer", False):
+    if not declared(hook).observer:
         raise Refusal(f"the hook {name} does not declare itself an observer, so it could change what is replayed")
     hook.register(session.trainer, f"replay_{name}")

@@ -13,7 +13,7 @@ import torch
 from rlrecipe.clock import Clock
 from rlrecipe.interfaces import State, Stateful
 from rlrecipe.loop.guard import diverged
-from rlrecipe.loop.points import HookError, takes_batch
+from rlrecipe.loop.points import HookError
 from rlrecipe.loop.tensordicts import from_tensordict, to_tensordict
 from rlrecipe.recipe.values import Duration
 from rlrecipe.streams import Streams
@@ -155,7 +155,7 @@ class Trainer(StandAlone):
         """What the hooks at process_optim_batch make of the batch, one after the other; without any, the batch."""
         sub_batch = batch
         for hook in self.points.ops["process_optim_batch"]:
-            given = batch if takes_batch(hook[0]) else sub_batch
+            given = batch if hook.declares.takes_batch else sub_batch
             try:
                 sub_batch = self._changed("process_optim_batch", hook, given, rows=given is not batch)
             except StopIteration:
@@ -166,15 +166,15 @@ class Trainer(StandAlone):
 
     def _update(self, sub_batch: Any, j: int) -> bool:
         losses = self.loss_module(sub_batch)
-        for op, plain, arguments in self.points.ops["post_loss"]:
-            op(self._given(sub_batch, plain, True), **arguments)
+        for hook in self.points.ops["post_loss"]:
+            hook.op(self._given(sub_batch, hook.declares.reads_mapping, True), **hook.arguments)
         if hooks := self.points.ops["optimizer"]:
             self._total(losses)
-            for op, _, _ in hooks:
-                if (backward := getattr(op, "backward", None)) is not None:
-                    backward(losses)
-            for op, _, arguments in hooks:
-                op(losses, self.clip_norm, j, **arguments)
+            for hook in hooks:
+                if hook.backward is not None:
+                    hook.backward(losses)
+            for hook in hooks:
+                hook.op(losses, self.clip_norm, j, **hook.arguments)
         else:
             self._step(self._total(losses))
         numbers = {name: value for name, value in losses.items() if isinstance(value, torch.Tensor)}

@@ -9,7 +9,7 @@ import torch
 from tensordict import TensorDict, TensorDictBase
 
 from rlrecipe.loop import loop as loop_module
-from rlrecipe.loop.points import POINTS, HookError
+from rlrecipe.loop.points import POINTS, HookError, declared
 from rlrecipe.loop.recipe_trainer import RecipeTrainer
 from rlrecipe.recipe import registry
 from rlrecipe.recipe.options import Component
@@ -190,3 +190,23 @@ def test_two_modules_of_one_name_are_an_error() -> None:
 def test_a_module_without_a_state_is_an_error() -> None:
     with pytest.raises(HookError, match="has no state_dict"):
         trainer().register_module("print", print)  # type: ignore[arg-type]
+
+
+def test_what_a_hook_declares_is_asked_once_of_functions_methods_and_classes() -> None:
+    class Foreign:
+        """An object that derives from no class of ours, as torchrl's are."""
+
+        reads_mapping = True
+        logs_newest = "total"
+
+        def log(self, batch: TensorDict) -> None:
+            """Nothing."""
+
+    foreign = Foreign()
+    trained = trainer()
+    trained.register_op("post_steps_log", foreign.log)
+    foreign.reads_mapping = False
+    (hook,) = trained.points.ops["post_steps_log"]
+    assert (hook.declares.reads_mapping, hook.declares.logs_newest, hook.owner) == (True, ("total",), foreign)
+    assert not declared(len).reads_mapping
+    assert all(declared(component.build(small.options_of(component))).category for component in HOOKS)

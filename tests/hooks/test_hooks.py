@@ -62,7 +62,7 @@ def test_nan_guard_names_what_is_not_finite(value: float) -> None:
     trainer.train()
     trainer.update.parameters.named()["value.0.bias"][0] = value
     batch = trainer.collector.collect()
-    guard = trainer.points.ops["post_steps_log"][0][0]
+    guard = trainer.points.ops["post_steps_log"][0].op
     with pytest.raises(Diverged, match=r"not finite: parameters, value\.0\.bias;"):
         guard(batch)
 

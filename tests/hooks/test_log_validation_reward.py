@@ -1,5 +1,6 @@
 """Evaluations along the way: their numbers, their environments, and that training does not notice."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ def logged(*hooks: LogValidationReward, recipe: Any = SHORT) -> tuple[RecipeTrai
         rows.append(called(batch))
         return rows[-1]
 
-    trainer.points.ops["post_steps_log"][0] = (note, True, {})
+    first = trainer.points.ops["post_steps_log"][0]
+    trainer.points.ops["post_steps_log"][0] = replace(first, op=note)
     trainer.train()
     return trainer, rows
 

@@ -157,7 +157,7 @@ def test_hooks_by_name_by_options_and_as_objects(tmp_path: Path) -> None:
     trainer = ppo(hooks=["nan_guard", LogScalar("action", "picked"), {"name": "log_scalar", "key": ["next", "reward"]}])
     trainer.train()
     assert {"picked", "batch/next/reward"} <= trainer.rows[-1].keys()
-    assert [type(op).__name__ for op, *_ in trainer.points.ops["pre_steps_log"]] == ["LogScalar", "LogScalar"]
+    assert [type(hook.op).__name__ for hook in trainer.points.ops["pre_steps_log"]] == ["LogScalar", "LogScalar"]
     with pytest.raises(HookError, match="needs the batch's entry"):
         ppo(hooks=[{"name": "select_keys", "keys": ["action"]}]).train()
 
