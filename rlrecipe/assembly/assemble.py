@@ -32,6 +32,7 @@ from rlrecipe.clock import Clock
 from rlrecipe.collectors.sync import SyncCollector
 from rlrecipe.context import Level, RunContext
 from rlrecipe.interfaces import ReplayBuffer, Transform
+from rlrecipe.learning.compiled import make_native
 from rlrecipe.loop.points import HookError
 from rlrecipe.loop.recipe_trainer import RecipeTrainer
 from rlrecipe.recipe.load import load
@@ -167,9 +168,9 @@ def _trainer(recipe: Recipe, learner: Learner, **parts: Any) -> RecipeTrainer:
     optimizer: Any = recipe.optimizer
     return RecipeTrainer(
         algorithm=learner.algorithm,
-        update=make_update(recipe, learner, parts["clock"], parts["context"]),
+        update=make_update(recipe, learner, parts["clock"]),
         packing=learner.policy.packing,
-        clip_norm=recipe.trainer.clip_norm,
+        native=make_native(recipe.runtime.compile, parts["context"]),
         lr_factor=None if optimizer.schedule is None else make_schedule(optimizer.schedule),
         coefficients={name: make_schedule(value) for name, value in learner.algorithm.coefficients.items()},
         **parts,

@@ -15,12 +15,10 @@ from rlrecipe.assembly.environments import Spaces
 from rlrecipe.assembly.networks import make_networks, move_shared, shared_slots
 from rlrecipe.assembly.sections import Section, plain, read
 from rlrecipe.clock import Clock
-from rlrecipe.context import RunContext
 from rlrecipe.interfaces import Algorithm, Distribution, Network, Target
-from rlrecipe.learning.compiled import make_engine
+from rlrecipe.learning.objectives import Objectives
 from rlrecipe.learning.parameters import Parameters
 from rlrecipe.learning.targets import Targets
-from rlrecipe.learning.update import Update
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.slots import Slot
@@ -193,11 +191,11 @@ def make_target_updater(
     return Targets(learner.parameters, algorithm.targets, follows, clock or Clock(Duration(1)))
 
 
-def make_update(recipe: Recipe, learner: Learner, clock: Clock, context: RunContext | None = None) -> Update:
-    """Gradients, clipping and optimizer steps of the algorithm's losses, and its target networks."""
+def make_update(recipe: Recipe, learner: Learner, clock: Clock) -> Objectives:
+    """The algorithm's objectives with their optimizer and rates, and its target networks."""
     options: Any = recipe.optimizer
     groups = {slot: group.lr for slot, group in options.groups.items()}
     algorithm, parameters = learner.algorithm, learner.parameters
     targets = make_target_updater(learner=learner, clock=clock) if algorithm.targets else None
-    engine = make_engine(recipe.runtime.compile, context or RunContext())
-    return Update(algorithm.objectives, parameters, options.component.build(options), groups, targets, engine)
+    optimizer, bound = options.component.build(options), recipe.trainer.clip_norm
+    return Objectives(algorithm.objectives, parameters, optimizer, groups, targets, bound, algorithm.stop)

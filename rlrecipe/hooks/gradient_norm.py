@@ -25,8 +25,7 @@ class GradientNorm(Hook, options=GradientNormOptions):
     def register(self, trainer: Loop, name: str | None = None) -> None:
         """Have every objective report its gradient's norm."""
         trainer.register_module(name or self.usual_name, self)
-        for part in trainer.update.parts:
-            part.report_norm()
+        trainer.update.report_norms()
 
 
 @register("hook", "gradient_norm")

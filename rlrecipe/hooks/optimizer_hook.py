@@ -102,9 +102,8 @@ class OptimizerHook(Hook, options=OptimizerHookOptions, point="optimizer"):
 
     def _replace(self, trainer: Loop, options: Any) -> None:
         """Put a recipe's optimizer, with its groups' rates, in the place of the built-in one of the chosen losses."""
-        for part in self._parts(trainer.update):
-            part.optimize_with(options.component.build(options))
-            part.set_rates({slot: group.lr for slot, group in options.groups.items()})
+        rates = {slot: group.lr for slot, group in options.groups.items()}
+        trainer.update.optimize_with(self._parts(trainer.update), options.component.build(options), rates)
 
         def alone() -> None:
             if trainer.points.ops["optimizer"]:

@@ -6,6 +6,7 @@ from rlrecipe.clock import Alarm, Clock
 from rlrecipe.interfaces import State, Target
 from rlrecipe.lazy import torch
 from rlrecipe.learning.parameters import TARGET, Parameters
+from rlrecipe.learning.update import follow
 
 
 class Targets:
@@ -50,14 +51,8 @@ class Targets:
         return self.alarm is None
 
     def follow(self) -> None:
-        """Go ``tau`` of the way."""
-        with torch.no_grad():
-            for copy, followed in self.pairs:
-                copy.lerp_(followed, self.tau) if self.tau < 1 else copy.copy_(followed)
-
-    def moved(self, copy: torch.Tensor, followed: torch.Tensor) -> torch.Tensor:
-        """Where a copy is after it followed."""
-        return copy.lerp(followed, self.tau) if self.tau < 1 else followed
+        """Polyak update by ``tau``."""
+        follow(self.pairs, self.tau)
 
     def state_dict(self) -> State:
         """The copies by name, and the alarm."""

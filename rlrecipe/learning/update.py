@@ -1,281 +1,234 @@
-"""One update, shared by all algorithms: for each objective its gradient, clipping and optimizer step.
+"""One update, shared by all algorithms: for each objective its gradient, guard, clip and step; then the targets.
 
-An algorithm gives pure losses; what turns them into new parameters stands here once. All of it reads
-and writes nothing but its arguments and the flat vector, so that it can be traced and compiled without
+An algorithm gives pure losses; what turns them into new parameters stands here once, as functions that read and write
+nothing but their arguments. So ``update`` is called as it is, or traced and compiled (``learning/compiled``), without
 an algorithm's file knowing.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from typing import TypeAlias
 
-from rlrecipe.interfaces import Batch, Objective, Optimizer, Params, Scalars, State
+from rlrecipe.interfaces import Batch, Objective, Optimizer, Params, Scalars
 from rlrecipe.lazy import torch
 from rlrecipe.learning.parameters import Parameters
-from rlrecipe.learning.targets import Targets
 
-Loss = Callable[[Params, Batch, Scalars], tuple["torch.Tensor", Scalars]]
 #: Whether an algorithm ends a batch's updates, from what its first loss reports.
-Stop = Callable[[Scalars], "bool | torch.Tensor"]
+Stop: TypeAlias = "Callable[[Scalars], bool | torch.Tensor]"
+#: 0 if the update was made; -1 if the algorithm ended the updates instead; k if the gradient of the k-th objective was
+#: not finite, and nothing was moved from there on.
+Status: TypeAlias = "int | torch.Tensor"
+#: Each copy and the vector that it follows.
+Pairs: TypeAlias = "Sequence[tuple[torch.Tensor, torch.Tensor]]"
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """One objective, the stretch of the vector that it moves, and the optimizer's state there.
+
+    Attributes:
+        objective: its loss, the slots that it moves, and how often.
+        layout: the stretch of these slots; its ``flat`` is what a step moves.
+        leaves: views of the stretch that carry gradients.
+        params: every parameter by slot and name, the leaves among them.
+        optimizer: its step.
+        state: the optimizer's.
+        rate: learning rate as the recipe says it, one number or one for each element of the stretch.
+        lr: the rate times the schedule's factor.
+        reports_norm: whether the norm of the gradient is reported, too.
+    """
+
+    objective: Objective
+    layout: Parameters
+    leaves: Sequence[torch.Tensor]
+    params: Params
+    optimizer: Optimizer
+    state: dict[str, torch.Tensor]
+    rate: torch.Tensor
+    lr: torch.Tensor
+    reports_norm: bool = False
+
+    @property
+    def flat(self) -> torch.Tensor:
+        """What a step moves."""
+        return self.layout.flat
+
+    @property
+    def suffix(self) -> str:
+        """Ending of its names: of several objectives each is known by what it moves first."""
+        return f"_{self.objective.slots[0]}" if self.objective.slots else ""
+
+    @property
+    def name(self) -> str:
+        """What reports and hooks call its loss."""
+        return f"loss{self.suffix}"
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """What an update works on.
+
+    Attributes:
+        objectives: in the order in which they are taken.
+        pairs: target networks and what they follow, if they follow at the end of this update.
+        tau: share of the way that they go.
+        clip_norm: bound on the norm of each gradient; None for no bound.
+        stop: whether the algorithm ends the updates instead.
+    """
+
+    objectives: Sequence[Piece]
+    pairs: Pairs
+    tau: float
+    clip_norm: float | None
+    stop: Stop
 
 
 @dataclass(frozen=True)
-class Whole:
-    """What one call has done for a whole update.
+class Report:
+    """What an objective reports: numbers with their names, float32 ``[len(names)]``, and columns ``[B]`` by name."""
 
-    Attributes:
-        status: 0 if the update was made; -1 if the algorithm ended the updates instead; k if the gradient of the
-            k-th objective was not finite, and nothing was moved from there on.
-        rows: names and numbers, float32 ``[k]``, that each objective reports.
-        columns: what they report for each row of the sub-batch.
-    """
-
-    status: torch.Tensor
-    rows: list[tuple[tuple[str, ...], torch.Tensor]]
+    names: tuple[str, ...]
+    numbers: torch.Tensor | None
     columns: Scalars
 
 
-def clip(gradient: torch.Tensor, max_norm: float) -> torch.Tensor:
+# -- the steps of an update
+
+
+def gradient(piece: Piece, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
+    """Flat gradient of an objective's loss, and what to report."""
+    value, metrics = piece.objective.loss(piece.params, batch, inputs)
+    flat = torch.cat([part.reshape(-1) for part in torch.autograd.grad(value, piece.leaves)])
+    return flat, named(piece, value.detach(), metrics, flat)
+
+
+def named(piece: Piece, value: torch.Tensor, metrics: Scalars, flat: torch.Tensor | None = None) -> Scalars:
+    """What is reported of a loss: the only one's value, too, and its gradient's norm if that is asked."""
+    reported = metrics if piece.objective.slots else {**metrics, "total": value}
+    if piece.reports_norm and flat is not None:
+        reported = {**reported, f"gradient_norm{piece.suffix}": torch.linalg.vector_norm(flat)}
+    return reported
+
+
+def report(metrics: Scalars) -> Report:
+    """Metrics as a report: what has no dimension is a number."""
+    numbers, columns = dict[str, torch.Tensor](), dict[str, torch.Tensor]()
+    for name, metric in metrics.items():
+        (columns if metric.dim() else numbers)[name] = metric.detach()
+    row = torch.stack([number.to(torch.float32) for number in numbers.values()]) if numbers else None
+    return Report(tuple(numbers), row, columns)
+
+
+def finite(gradient: torch.Tensor) -> bool:
+    """Whether all of a gradient is finite: a NaN or an infinity anywhere makes the sum one. Reads one number back."""
+    return math.isfinite(float(gradient.sum()))
+
+
+def guard(status: Status, k: int, gradient: torch.Tensor, metrics: Scalars, stop: Stop) -> Status:
+    """What becomes of an update after its k-th gradient; the first objective's metrics may end the updates."""
+    if not finite(gradient):
+        return k
+    return -1 if k == 1 and stop(metrics) else status
+
+
+def clip(gradient: torch.Tensor, max_norm: float | None) -> torch.Tensor:
     """The gradient scaled to a norm of at most ``max_norm``, as torch's ``clip_grad_norm_`` scales it."""
+    if max_norm is None:
+        return gradient
     return gradient * torch.clamp(max_norm / (torch.linalg.vector_norm(gradient) + 1e-6), max=1.0)
 
 
-def gradient(
-    loss: Loss, params: Params, leaves: Sequence[torch.Tensor], batch: Batch, inputs: Scalars
-) -> tuple[torch.Tensor, torch.Tensor, Scalars]:
-    """Flat gradient of a loss by the ``leaves`` among ``params``, the loss, and what to report. Pure."""
-    value, metrics = loss(params, batch, inputs)
-    gradients = torch.autograd.grad(value, leaves)
-    return torch.cat([part.reshape(-1) for part in gradients]), value.detach(), metrics
+def step(piece: Piece, gradient: torch.Tensor, clip_norm: float | None, fine: bool | torch.Tensor = True) -> None:
+    """Clip a gradient and move the piece's stretch and the optimizer's state by it, in place.
 
-
-def step(
-    optimizer: Optimizer,
-    flat: torch.Tensor,
-    state: dict[str, torch.Tensor],
-    gradient: torch.Tensor,
-    lr: torch.Tensor,
-    clip_norm: float | None,
-) -> None:
-    """Clip a gradient and move ``flat`` and ``state`` by it, in place; reads and writes nothing else."""
-    if clip_norm is not None:
-        gradient = clip(gradient, clip_norm)
+    ``fine`` is for steps that are traced, where nobody can look at the guard's answer; here it is true.
+    """
     with torch.no_grad():
-        optimizer.step(flat, gradient, state, lr)
+        piece.optimizer.step(piece.layout.flat, clip(gradient, clip_norm), piece.state, piece.lr)
 
 
-class Eager:
-    """How an update computes: by the pure functions above, operation by operation."""
-
-    def gradient(self, part: Part, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
-        """Flat gradient of a part's loss, and what to report; nothing changes."""
-        flat, value, metrics = gradient(part.objective.loss, part.params, part.leaves, batch, inputs)
-        return flat, part.reports(value, metrics, flat)
-
-    def prepare(
-        self, update: Update, batch: Batch, inputs: Scalars, clip_norm: float | None, stop: Stop | None
-    ) -> None:
-        """Make ready for updates with sub-batches like this one; without ``stop`` they go part by part."""
-
-    def whole(self, update: Update, parts: Sequence[Part], batch: Batch, inputs: Scalars) -> Whole | None:
-        """A whole update in one call; None where it has to be taken part by part."""
-        return None
-
-    def apply(self, part: Part, gradient: torch.Tensor, clip_norm: float | None) -> None:
-        """Clip a gradient and move a part's stretch and the optimizer's state by it, in place."""
-        step(part.optimizer, part.flat, part.state, gradient, part.lr, clip_norm)
-
-    def follow(self, targets: Targets) -> None:
-        """Let target networks follow, in place."""
-        targets.follow()
+def follow(pairs: Pairs, tau: float, fine: bool | torch.Tensor = True) -> None:
+    """Polyak update of target networks by ``tau``, in place."""
+    with torch.no_grad():
+        for copy, followed in pairs:
+            copy.lerp_(followed, tau) if tau < 1 else copy.copy_(followed)
 
 
-class Part:
-    """One objective, the stretch of the vector that it moves, and the optimizer's state there."""
+@dataclass(frozen=True)
+class Steps:
+    """What an update is made of: the functions above, or the same in native code."""
 
-    def __init__(self, objective: Objective, parameters: Parameters, optimizer: Optimizer, engine: Eager) -> None:
-        self.objective, self.parameters, self.engine = objective, parameters, engine
-        #: What the target networks of its losses are views of.
-        self.copies: Parameters | None = None
-        self.layout = parameters.stretch(objective.slots)
-        self.flat = self.layout.flat
-        # Made once: the leaves share the vector's memory, so a step on the vector is one on each of them.
-        self.leaves = [view.detach().requires_grad_() for view in self.layout.views(self.flat)]
-        all_slots = parameters.by_slot(parameters.views(parameters.flat))
-        self.params = parameters.joined({**all_slots, **self.layout.by_slot(self.leaves)})
-        #: What reports and hooks call it: of several objectives each is known by what it moves first.
-        self.suffix = f"_{objective.slots[0]}" if objective.slots else ""
-        self.name = f"loss{self.suffix}"
-        #: Told when this part computes something else than before: what was compiled for it serves no longer.
-        self.touched: Callable[[], None] = lambda: None
-        #: Whether the gradient's norm is reported, too.
-        self.reports_norm = False
-        self.optimize_with(optimizer)
-
-    def optimize_with(self, optimizer: Optimizer) -> None:
-        """Take this objective's steps by an optimizer, from its beginning, with its own learning rate."""
-        self.optimizer, self.state = optimizer, optimizer.init(self.flat)
-        self.rate = torch.tensor(optimizer.lr, dtype=self.flat.dtype, device=self.flat.device)
-        self.lr = self.rate.clone()
-        self.touched()
-
-    def report_norm(self) -> None:
-        """Report the gradient's norm, too, from now on."""
-        self.reports_norm = True
-        self.touched()
-
-    def set_rates(self, groups: Mapping[str, float]) -> None:
-        """Give slots a learning rate of their own."""
-        slots = {part.slot for part in self.layout.parts}
-        own = {slot: lr for slot, lr in groups.items() if slot in slots}
-        if not own:
-            return
-        if slots == own.keys() and len(set(own.values())) == 1:
-            self.rate.fill_(next(iter(own.values())))
-        else:
-            self.rate = torch.full_like(self.flat, self.optimizer.lr)
-            for slot, lr in own.items():
-                start, stop = self.layout.range(slot)
-                self.rate[start:stop] = lr
-        self.lr = self.rate.clone()
-
-    def losses(self, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
-        """The loss with its graph, and what to report."""
-        return self.objective.loss(self.params, batch, inputs)
-
-    def reports(self, total: torch.Tensor, metrics: Scalars, gradient: torch.Tensor | None = None) -> Scalars:
-        """What is reported of a loss: the only one's own value, too, and the norm of its gradient if that is asked."""
-        reported = metrics if self.suffix else {**metrics, "total": total}
-        if self.reports_norm and gradient is not None:
-            reported = {**reported, f"gradient_norm{self.suffix}": torch.linalg.vector_norm(gradient)}
-        return reported
-
-    def gradient(self, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
-        """Flat gradient of the loss, and what to report; nothing changes."""
-        return self.engine.gradient(self, batch, inputs)
-
-    def apply(self, gradient: torch.Tensor, clip_norm: float | None) -> None:
-        """Clip the gradient and move the stretch and the optimizer's state by it, in place."""
-        self.engine.apply(self, gradient, clip_norm)
+    gradient: Callable[[Piece, Batch, Scalars], tuple[torch.Tensor, Scalars]] = gradient
+    guard: Callable[[Status, int, torch.Tensor, Scalars, Stop], Status] = guard
+    step: Callable[[Piece, torch.Tensor, float | None, bool | torch.Tensor], None] = step
+    follow: Callable[[Pairs, float, bool | torch.Tensor], None] = follow
 
 
-class Update:
-    """The updates of one flat vector: the pure functions above, with what they work on.
+EAGER = Steps()
+#: How updates are taken: by ``update``, or by the packages made of it.
+Taken: TypeAlias = "Callable[[Pieces, Batch, Scalars], tuple[Status, list[Report]]]"
+
+
+# -- the update
+
+
+def update(pieces: Pieces, batch: Batch, inputs: Scalars, steps: Steps = EAGER) -> tuple[Status, list[Report]]:
+    """Move what the pieces are views of by a sub-batch ``[B, ...]``; each objective sees what the one before moved.
 
     Args:
-        objectives: taken in this order.
-        parameters: the vector that they move.
-        optimizer: the step.
-        groups: learning rates of slots that have one of their own.
-        targets: copies that follow the vector.
-        engine: how it computes.
+        pieces: what is moved, in place.
+        batch: what is learned from.
+        inputs: scheduled numbers.
+        steps: what it is made of.
+
+    Returns:
+        What became of it, and what each objective reports.
     """
+    status: Status = 0
+    reports = list[Report]()
+    for k, piece in enumerate(pieces.objectives, 1):
+        flat, metrics = steps.gradient(piece, batch, inputs)
+        reports.append(report(metrics))
+        status = steps.guard(status, k, flat, metrics, pieces.stop)
+        if (fine := status == 0) is False:
+            return status, reports
+        steps.step(piece, flat, pieces.clip_norm, fine)
+    steps.follow(pieces.pairs, pieces.tau, status == 0)
+    return status, reports
 
-    def __init__(
-        self,
-        objectives: Sequence[Objective],
-        parameters: Parameters,
-        optimizer: Optimizer,
-        groups: Mapping[str, float] | None = None,
-        targets: Targets | None = None,
-        engine: Eager | None = None,
-    ) -> None:
-        self.parameters, self.targets, self.engine = parameters, targets, engine or Eager()
-        self.parts = [Part(objective, parameters, optimizer, self.engine) for objective in objectives]
-        #: Updates begun so far: what an objective's ``every`` counts.
-        self.count = 0
-        #: By which learning rates are multiplied.
-        self.factor = 1.0
-        #: Rises when a part is changed; a package is of one version.
-        self.version = 0
-        for part in self.parts:
-            part.touched = self._touch
-            part.set_rates(groups or {})
-            if targets is not None:
-                part.copies = targets.copies
-                part.params.update(targets.params)
 
-    def start_from(self, parameters: Mapping[str, torch.Tensor]) -> None:
-        """Take parameters over by dotted name before the first update; target networks equal them.
+def split_update(
+    pieces: Pieces, batch: Batch, inputs: Scalars, between: Callable[[Report], None], steps: Steps = EAGER
+) -> tuple[Status, list[Report]]:
+    """The same update, with ``between`` called between the first gradient and its step, for hooks at post_loss."""
 
-        Raises:
-            KeyError: a name is missing.
-            ValueError: a shape differs.
-        """
-        self.parameters.load(parameters)
-        if self.targets is not None:
-            self.targets.equal()
+    def watched(status: Status, k: int, flat: torch.Tensor, metrics: Scalars, stop: Stop) -> Status:
+        status = steps.guard(status, k, flat, metrics, stop)
+        if k == 1 and status == 0:
+            between(report(metrics))
+        return status
 
-    @property
-    def params(self) -> Params:
-        """Every parameter by slot and name, those of the first objective with a gradient."""
-        return self.parts[0].params
+    return update(pieces, batch, inputs, Steps(steps.gradient, watched, steps.step, steps.follow))
 
-    @property
-    def loss_names(self) -> list[str]:
-        """Names of the losses, as hooks know them."""
-        return [part.name for part in self.parts]
 
-    def _touch(self) -> None:
-        self.version += 1
-
-    def begin(self) -> list[Part]:
-        """The objectives of the next update."""
-        if self.targets is not None:
-            self.targets.before_update()
-        self.count += 1
-        return self._taken(self.count)
-
-    def _taken(self, count: int) -> list[Part]:
-        return [part for part in self.parts if count % part.objective.every == 0]
-
-    def kinds(self) -> list[list[Part]]:
-        """The objectives of each kind of update that there is, in the order in which they come first."""
-        every = [part.objective.every for part in self.parts]
-        some = (chosen for size in range(len(every) + 1) for chosen in combinations(every, size))
-        kinds = [self._taken(count) for count in sorted({math.lcm(*chosen) for chosen in some})]
-        return [kind for kind in kinds if kind]
-
-    def whole(self, parts: Sequence[Part], batch: Batch, inputs: Scalars) -> Whole | None:
-        """All from the first gradient to ``end`` in one call; None where the engine cannot."""
-        return self.engine.whole(self, parts, batch, inputs)
-
-    def end(self, taken: Sequence[Part]) -> None:
-        """After the last objective's step."""
-        if (targets := self.following(taken)) is not None:
-            self.engine.follow(targets)
-
-    def following(self, taken: Sequence[Part]) -> Targets | None:
-        """The target networks, if they follow at the end of an update that took these objectives."""
-        whole = len(taken) == len(self.parts)
-        return self.targets if whole and self.targets is not None and self.targets.after_update else None
-
-    def scale_lr(self, factor: float) -> None:
-        """Set every learning rate to ``factor`` times what the recipe says."""
-        if factor != self.factor:
-            self.factor = factor
-            for part in self.parts:
-                torch.mul(part.rate, factor, out=part.lr)
-
-    def state_dict(self) -> State:
-        """Parameters by name, the optimizer's state of each objective, the targets, the count."""
-        return {
-            "parameters": self.parameters.named(),
-            "optimizer": [dict(part.state) for part in self.parts],
-            "targets": self.targets.state_dict() if self.targets else None,
-            "count": self.count,
-        }
-
-    def load_state_dict(self, state: State) -> None:
-        """Copy values in; memory stays where numpy and the leaves see it."""
-        with torch.no_grad():
-            self.parameters.load(state["parameters"])
-            for part, saved in zip(self.parts, state["optimizer"], strict=True):
-                for name, tensor in part.state.items():
-                    tensor.copy_(saved[name])
-            if self.targets is not None:
-                self.targets.load_state_dict(state["targets"])
-        self.count = state["count"]
+def hooked_update(
+    pieces: Pieces,
+    batch: Batch,
+    inputs: Scalars,
+    between: Callable[[Report], None],
+    optimize: Callable[[dict[str, torch.Tensor]], None],
+) -> int:
+    """An update whose steps hooks at optimizer take: ``optimize`` is given every loss with its graph."""
+    losses, metrics = dict[str, torch.Tensor](), dict[str, torch.Tensor]()
+    for piece in pieces.objectives:
+        losses[piece.name], reported = piece.objective.loss(piece.params, batch, inputs)
+        metrics |= named(piece, losses[piece.name].detach(), reported)
+    if pieces.stop(metrics):
+        return -1
+    between(report(metrics))
+    optimize(losses)
+    follow(pieces.pairs, pieces.tau)
+    return 0

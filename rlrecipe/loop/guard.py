@@ -10,6 +10,7 @@ import torch
 from rlrecipe.errors import Diverged
 from rlrecipe.interfaces import Batch, Scalars
 from rlrecipe.learning.parameters import Parameters
+from rlrecipe.learning.update import finite
 
 CURE = "lower optimizer.lr, set trainer.clip_norm, or check the environment's observations and rewards"
 
@@ -33,14 +34,12 @@ def check_batch(batch: Batch) -> None:
 
 
 def check_gradient(gradient: torch.Tensor, metrics: Scalars, parameters: Parameters) -> None:
-    """Look at an update's gradient, before the step.
-
-    One sum and one number read back: a NaN or an infinity anywhere makes the sum one.
+    """Look at an update's gradient part by part, if it is not finite.
 
     Raises:
         Diverged: a loss or a part of the gradient is not finite.
     """
-    if math.isfinite(float(gradient.sum())):
+    if finite(gradient):
         return
     losses = [f"loss/{name}" for name, value in metrics.items() if not _finite(value)]
     parts = [

@@ -11,13 +11,13 @@ import torch
 from rlrecipe.clock import Clock
 from rlrecipe.context import RunContext
 from rlrecipe.interfaces import Algorithm, Batch, Collector, Key, OnPolicy, Sampler, Scalars, State, Stateful
-from rlrecipe.learning.update import Update
+from rlrecipe.learning.objectives import Objectives
 from rlrecipe.loop.guard import check_batch
 from rlrecipe.loop.loop import Loop
 from rlrecipe.loop.pace import Pace
 from rlrecipe.loop.points import HookError, Registered
 from rlrecipe.loop.tensordicts import from_tensordict, to_tensordict
-from rlrecipe.loop.updates import Updates
+from rlrecipe.loop.updates import Compiler, Updates
 from rlrecipe.stepping.packing import OBSERVATIONS, Packing, unpacked
 from rlrecipe.streams import Streams
 
@@ -49,10 +49,10 @@ class RecipeTrainer(Loop):
         collector: yields batches.
         algorithm: pure functions over batches.
         sampler: gives the sub-batches of updates.
-        update: turns losses into new parameters.
+        update: the algorithm's objectives, with what updates move.
         clock: counts; training goes on while it is not done.
         streams: the run's random streams.
-        clip_norm: bound on the joint norm of each gradient; None for no bound.
+        native: makes updates native; None leaves them as they are.
         lr_factor: by which learning rates are multiplied, by the clock; None for no schedule.
         coefficients: the algorithm's schedulable numbers by the clock.
         numbers: other components' scheduled numbers: each is called before a batch, with the clock.
@@ -61,7 +61,7 @@ class RecipeTrainer(Loop):
         stage: where the policy can be evaluated.
     """
 
-    update: Update
+    update: Objectives
     algorithm: Algorithm
     collector: Collector
     lr_factor: Schedule | None
@@ -72,10 +72,10 @@ class RecipeTrainer(Loop):
         collector: Collector,
         algorithm: Algorithm,
         sampler: Sampler,
-        update: Update,
+        update: Objectives,
         clock: Clock,
         streams: Streams,
-        clip_norm: float | None = None,
+        native: Compiler | None = None,
         lr_factor: Schedule | None = None,
         coefficients: Mapping[str, Schedule] | None = None,
         numbers: Sequence[Callable[[Clock], None]] = (),
@@ -88,14 +88,14 @@ class RecipeTrainer(Loop):
         parts |= {"collector": collector, "sampler": sampler}
         super().__init__(clock, streams, parts, context, stage)
         self.collector, self.algorithm, self.sampler, self.update = collector, algorithm, sampler, update
-        self.clip_norm, self.lr_factor, self.numbers = clip_norm, lr_factor, numbers
+        self.lr_factor, self.numbers = lr_factor, numbers
         self.coefficients = dict(coefficients or {})
         flat = update.parameters.flat
         self.inputs: Scalars = {
             name: torch.zeros((), dtype=flat.dtype, device=flat.device) for name in self.coefficients
         }
         self.pace = Pace()
-        self.updates = Updates(update, algorithm, sampler.after, self.points, self.losses, self.inputs, clip_norm)
+        self.updates = Updates(update, sampler.after, self.points, self.losses, self.inputs, native)
 
     def restart(self) -> None:
         """Give up the episodes at hand: the next batch starts new ones."""

@@ -4,46 +4,71 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import torch
 
-from rlrecipe.interfaces import Algorithm, Batch, Scalars
-from rlrecipe.learning.update import Eager, Part, Stop, Update, Whole
+from rlrecipe.interfaces import Batch, Scalars
+from rlrecipe.learning.objectives import Objectives
+from rlrecipe.learning.update import (
+    EAGER,
+    Piece,
+    Pieces,
+    Report,
+    Steps,
+    Taken,
+    gradient,
+    hooked_update,
+    split_update,
+    update,
+)
 from rlrecipe.loop.averages import Averages
 from rlrecipe.loop.guard import check_gradient, diverged
 from rlrecipe.loop.points import HookError, Points, Registered
 from rlrecipe.loop.tensordicts import to_tensordict
 
 
+class Compiler(Protocol):
+    """Makes updates native for sub-batches like one."""
+
+    def compiled(self, objectives: Objectives, batch: Batch, inputs: Scalars) -> Taken:
+        """``update`` in native code."""
+
+    def steps(self, objectives: Objectives, batch: Batch, inputs: Scalars) -> Steps:
+        """What an update is made of in native code."""
+
+
 class Updates:
-    """Takes updates: in one call where no hook stands between gradient and step, else part by part.
+    """Takes updates by ``update``, or what was compiled of it.
+
+    Where a hook stands at post_loss it is ``split_update``; where hooks at optimizer take the steps, ``hooked_update``.
 
     Args:
-        update: what is moved.
-        algorithm: says when a batch's updates end before their time.
+        objectives: what is moved.
         after: takes each sub-batch with what the loss has written into it.
         points: the hooks.
         losses: means of what the losses report.
         inputs: the algorithm's schedulable numbers as they stand.
-        clip_norm: bound on the joint norm of each gradient; None for no bound.
+        native: makes updates native; None leaves them as they are.
     """
 
     def __init__(
         self,
-        update: Update,
-        algorithm: Algorithm,
+        objectives: Objectives,
         after: Callable[[Batch], None],
         points: Points,
         losses: Averages,
         inputs: Scalars,
-        clip_norm: float | None,
+        native: Compiler | None = None,
     ) -> None:
-        self.update, self.algorithm, self.after, self.points = update, algorithm, after, points
-        self.losses, self.inputs, self.clip_norm = losses, inputs, clip_norm
-        #: Whether a hook stood at post_loss, and the update's version, when it was made ready.
-        self._ready: tuple[bool, int] | None = None
-        #: Seconds that went into getting ready: compiling, or finding what was compiled.
+        self.objectives, self.after, self.points, self.losses = objectives, after, points, losses
+        self.inputs, self.native = inputs, native
+        self.update: Taken = update
+        self.steps = EAGER
+        #: Whether a hook stood at post_loss, and what was moved, when updates were made native.
+        self._made: tuple[bool, tuple[Piece, ...]] | None = None
+        #: Seconds that went into that: compiling, or finding what was compiled.
         self.preparing = 0.0
 
     def take(self, sub_batch: Batch, j: int) -> bool:
@@ -52,88 +77,68 @@ class Updates:
         Raises:
             Diverged: a gradient is not finite.
         """
-        ops = self.points.ops
-        if not ops["optimizer"] and self._ready != (wanted := (bool(ops["post_loss"]), self.update.version)):
-            self._prepare(sub_batch, None if ops["post_loss"] else self.algorithm.stop)
-            self._ready = wanted
-        parts = self.update.begin()
-        if not ops["post_loss"] and not ops["optimizer"]:
-            whole = self.update.whole(parts, sub_batch, self.inputs)
-            if whole is not None:
-                return self._took(whole, parts, sub_batch)
-        losses = self._losses(parts, sub_batch) if ops["optimizer"] else self._first(parts, sub_batch)
-        if losses is None:
-            return False
-        self.after(sub_batch)
-        for hook in ops["post_loss"]:
-            given = sub_batch if hook.declares.reads_mapping else to_tensordict(sub_batch, False)
-            hook.op(given, **hook.arguments)
-        self._optimize(parts, losses, sub_batch, j)
-        self.update.end(parts)
-        return True
+        made = bool(self.points.ops["post_loss"]), self.objectives.parts
+        if self.native is not None and made != self._made and not self.points.ops["optimizer"]:
+            self.prepare(self.native, sub_batch)
+            self._made = made
+        pieces = self.objectives.begin()
+        status = self._take(pieces, sub_batch, j)
+        if status > 0:
+            self._refuse(pieces.objectives[status - 1], sub_batch)
+        return status == 0
 
-    def _prepare(self, sub_batch: Batch, stop: Stop | None) -> None:
+    def prepare(self, native: Compiler, sub_batch: Batch) -> None:
+        """Make updates with sub-batches like this one native, step by step where a hook stands between steps."""
         begun = time.monotonic()
-        self.update.engine.prepare(self.update, sub_batch, self.inputs, self.clip_norm, stop)
+        if self.points.ops["post_loss"]:
+            self.steps = native.steps(self.objectives, sub_batch, self.inputs)
+        else:
+            self.update = native.compiled(self.objectives, sub_batch, self.inputs)
         self.preparing += time.monotonic() - begun
 
-    def _took(self, whole: Whole, parts: Sequence[Part], sub_batch: Batch) -> bool:
-        """Account for an update in one call."""
-        status = int(whole.status)
-        if status > 0:
-            part = parts[status - 1]
-            # Nothing of this part was moved: once more, operation by operation, to say what it was.
-            check_gradient(*Eager().gradient(part, sub_batch, self.inputs), part.layout)
-            raise diverged(f"the gradient of {part.name}")
-        if status < 0:
-            return False
-        for names, row in whole.rows:
-            self.losses.add_row(names, row)
-        sub_batch.update(whole.columns)
+    def _take(self, pieces: Pieces, sub_batch: Batch, j: int) -> int:
+        """Make an update as the hooks ask for, and account for what was reported."""
+        ops, between = self.points.ops, partial(self._between, sub_batch)
+        if ops["optimizer"]:
+            optimize = partial(self._optimize_by, ops["optimizer"], j)
+            return hooked_update(pieces, sub_batch, self.inputs, between, optimize)
+        if ops["post_loss"]:
+            status, reports = split_update(pieces, sub_batch, self.inputs, between, self.steps)
+            if status == 0:
+                self._report(reports[1:], sub_batch)
+            return int(status)
+        status, reports = self.update(pieces, sub_batch, self.inputs)
+        if (status := int(status)) == 0:
+            self._report(reports, sub_batch)
+            self.after(sub_batch)
+        return status
+
+    def _between(self, sub_batch: Batch, report: Report) -> None:
+        """What is done between the first loss and its step."""
+        self._report([report], sub_batch)
         self.after(sub_batch)
-        return True
+        for hook in self.points.ops["post_loss"]:
+            given = sub_batch if hook.declares.reads_mapping else to_tensordict(sub_batch, False)
+            hook.op(given, **hook.arguments)
 
-    def _first(self, parts: Sequence[Part], sub_batch: Batch) -> torch.Tensor | None:
-        """The gradient of the first objective, ready for its step, or None where the algorithm ends the updates."""
-        gradient, metrics = self._gradient(parts[0], sub_batch)
-        if self.algorithm.stop(metrics):
-            return None
-        self._report(metrics, sub_batch)
-        return gradient
-
-    def _losses(self, parts: Sequence[Part], sub_batch: Batch) -> dict[str, torch.Tensor] | None:
-        """Every loss with its graph, for an optimizer hook, or None where the algorithm ends the updates."""
-        losses, reported = dict[str, torch.Tensor](), dict[str, torch.Tensor]()
-        for part in parts:
-            loss, metrics = part.losses(sub_batch, self.inputs)
-            losses[part.name] = loss
-            reported |= part.reports(loss.detach(), metrics)
-        if self.algorithm.stop(reported):
-            return None
-        self._report(reported, sub_batch)
-        return losses
-
-    def _gradient(self, part: Part, sub_batch: Batch) -> tuple[torch.Tensor, Scalars]:
-        gradient, metrics = part.gradient(sub_batch, self.inputs)
-        check_gradient(gradient, metrics, part.layout)
-        return gradient, metrics
-
-    def _report(self, metrics: Scalars, sub_batch: Batch) -> None:
+    def _report(self, reports: Sequence[Report], sub_batch: Batch) -> None:
         """Numbers go to the row's means, what has a dimension to the sub-batch."""
-        sub_batch.update({name: value for name, value in metrics.items() if value.dim()})
-        self.losses.add({name: value for name, value in metrics.items() if not value.dim()})
+        for report in reports:
+            if report.numbers is not None:
+                self.losses.add_row(report.names, report.numbers)
+            if report.columns:
+                sub_batch.update(report.columns)
 
-    def _optimize(self, parts: Sequence[Part], losses: Any, sub_batch: Batch, j: int) -> None:
-        if hooks := self.points.ops["optimizer"]:
-            self._optimize_by(hooks, losses, j)
-            return
-        parts[0].apply(losses, self.clip_norm)
-        for part in parts[1:]:
-            gradient, metrics = self._gradient(part, sub_batch)
-            self._report(metrics, sub_batch)
-            part.apply(gradient, self.clip_norm)
+    def _refuse(self, piece: Piece, sub_batch: Batch) -> None:
+        """Say what of a gradient is not finite, by taking it once more: nothing of this piece was moved.
 
-    def _optimize_by(self, hooks: Sequence[Registered], losses: Mapping[str, torch.Tensor], j: int) -> None:
+        Raises:
+            Diverged: always; it says no part where only native code had one.
+        """
+        check_gradient(*gradient(piece, sub_batch, self.inputs), piece.layout)
+        raise diverged(f"the gradient of {piece.name}")
+
+    def _optimize_by(self, hooks: Sequence[Registered], j: int, losses: Mapping[str, torch.Tensor]) -> None:
         """Let the optimizer hooks step; where one stepped before another's gradient, that would be another's.
 
         Raises:
@@ -145,7 +150,7 @@ class Updates:
         for hook in hooks:
             given = losses if hook.declares.reads_mapping else _as_tensordict(losses)
             try:
-                hook.op(given, self.clip_norm, j, **hook.arguments)
+                hook.op(given, self.objectives.clip_norm, j, **hook.arguments)
             except RuntimeError as error:
                 if "modified by an inplace operation" not in str(error):
                     raise

@@ -90,7 +90,7 @@ class Profile:
         self.watch(trainer.collector, "collect", "collecting")
         self.watch(trainer.sampler, "extend begin take", "data")
         self.watch(trainer.updates, "take", "update")
-        self.watch(trainer.update.engine, "prepare", "compile")
+        self.watch(trainer.updates, "prepare", "compile")
         self.watch(session.recorder, "open boundary row write close", "logging")
         self.watch(session.evaluation, "run", "evaluation")
         self.watch(session.checkpoints, "save", "checkpoint")

@@ -145,7 +145,7 @@ class AlgorithmTrainer(StandAlone, RecipeTrainer):
             update=built.update,
             clock=built.clock,
             streams=built.streams,
-            clip_norm=built.clip_norm,
+            native=built.updates.native,
             lr_factor=built.lr_factor,
             coefficients=built.coefficients,
             numbers=built.numbers,

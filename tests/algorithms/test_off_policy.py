@@ -9,6 +9,7 @@ import torch
 from rlrecipe.algorithms.dqn import DQN
 from rlrecipe.algorithms.off_policy import squared_error
 from rlrecipe.interfaces import Batch
+from rlrecipe.learning.update import gradient
 from rlrecipe.recipe.slots import Slot
 from tests import small
 
@@ -20,9 +21,9 @@ def test_weights_of_rows_scale_their_errors(algorithm: str) -> None:
     trainer.sampler.begin({"action": torch.zeros(100, 2, 1)})
     batch, critic = trainer.sampler.take(), trainer.update.parts[0]
     weight = torch.rand(len(batch["action"]), generator=torch.Generator().manual_seed(0))
-    whole, _ = critic.gradient({**batch, "priority_weight": weight}, {})
+    whole, _ = gradient(critic, {**batch, "priority_weight": weight}, {})
     rows = [{key: tensor[i : i + 1] for key, tensor in batch.items()} for i in range(len(weight))]
-    each = torch.stack([critic.gradient(row, {})[0] for row in rows])
+    each = torch.stack([gradient(critic, row, {})[0] for row in rows])
     torch.testing.assert_close(whole, (each * weight[:, None]).mean(0), rtol=1e-4, atol=1e-5)
 
 

@@ -13,6 +13,7 @@ from torch.distributions import Categorical, Independent, Normal
 from rlrecipe.algorithms.ppo import PPO
 from rlrecipe.assembly.assemble import Assembly
 from rlrecipe.interfaces import Batch, Scalars
+from rlrecipe.learning.update import gradient, step
 from tests import small
 
 CELLS = [16, 16]
@@ -105,29 +106,29 @@ def test_gradients_and_twenty_updates_equal_plain_autograds(
     # The flat vector's order: policy, its distribution, value.
     leaves = [*policy.parameters(), *([] if log_std is None else [log_std]), *value.parameters()]
     optimizer = torch.optim.Adam(leaves, lr=3e-4, eps=1e-5)
-    for step in range(20):
-        batch = sub_batch(built, step)
-        gradient, metrics = update.parts[0].gradient(batch, inputs(entropy_coeff))
-        assert step == 0 or 0 < metrics["clip_fraction"] < 1
+    for number in range(20):
+        batch = sub_batch(built, number)
+        flat, metrics = gradient(update.parts[0], batch, inputs(entropy_coeff))
+        assert number == 0 or 0 < metrics["clip_fraction"] < 1
         optimizer.zero_grad()
         expected = plain_loss(policy, value, log_std, batch, entropy_coeff, normalize)
         expected.backward()  # type: ignore[no-untyped-call]
         torch.testing.assert_close(metrics["total"], expected.detach(), rtol=1e-5, atol=1e-5)
         plain = torch.cat([leaf.grad.reshape(-1) for leaf in leaves if leaf.grad is not None])
-        torch.testing.assert_close(gradient, plain, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(flat, plain, rtol=1e-5, atol=1e-5)
         if clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(leaves, clip_norm)
         optimizer.step()
-        update.parts[0].apply(gradient, clip_norm)
-        flat = torch.cat([leaf.detach().reshape(-1) for leaf in leaves])
-        torch.testing.assert_close(update.parameters.flat, flat, rtol=1e-5, atol=1e-5)
+        step(update.parts[0], flat, clip_norm)
+        moved = torch.cat([leaf.detach().reshape(-1) for leaf in leaves])
+        torch.testing.assert_close(update.parameters.flat, moved, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("env", ["CartPole-v1", "Pendulum-v1"])
 def test_what_is_reported_of_an_update(env: str) -> None:
     built = assembly(env, entropy_coeff=0.01)
     batch = sub_batch(built, 0)
-    _, metrics = built.trainer.update.parts[0].gradient(batch, inputs(0.01))
+    _, metrics = gradient(built.trainer.update.parts[0], batch, inputs(0.01))
     assert metrics.keys() == {"total", "policy", "value", "entropy", "approx_kl", "clip_fraction"}
     combined = metrics["policy"] + 0.5 * metrics["value"] - 0.01 * metrics["entropy"]
     torch.testing.assert_close(metrics["total"], combined)

@@ -11,6 +11,7 @@ import torch
 
 from rlrecipe.algorithms.torchrl_modules import wiring
 from rlrecipe.interfaces import Batch
+from rlrecipe.learning.update import gradient
 from rlrecipe.recipe.load import load
 from tests import small
 
@@ -85,8 +86,8 @@ def test_dqn_is_the_one_of_its_own_file(double: bool, n_steps: int) -> None:
     batch = batch_of(own)
     if n_steps > 1:
         batch["gamma"] = 0.97 ** torch.randint(1, 4, (B,), generator=torch.Generator().manual_seed(2))
-    mine, metrics = own.update.parts[0].gradient(dict(batch), {})
-    theirs, their_metrics = other.update.parts[0].gradient(dict(batch), {})
+    mine, metrics = gradient(own.update.parts[0], dict(batch), {})
+    theirs, their_metrics = gradient(other.update.parts[0], dict(batch), {})
     torch.testing.assert_close(their_metrics["total"], metrics["total"], rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(theirs, mine, rtol=1e-4, atol=1e-6)
     assert their_metrics["td_error"].shape == (B,)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from tensordict import TensorDict, TensorDictBase
 
+from rlrecipe.learning.update import step
 from rlrecipe.loop import loop as loop_module
 from rlrecipe.loop.points import POINTS, HookError, declared
 from rlrecipe.loop.recipe_trainer import RecipeTrainer
@@ -48,8 +49,9 @@ class Recorder:
         def op(*arguments: Any) -> Any:
             self.calls.append((point, arguments))
             if point == "optimizer":
-                gradients = torch.autograd.grad(arguments[0]["loss"], self.trained.update.parts[0].leaves)
-                self.trained.update.parts[0].apply(torch.cat([g.reshape(-1) for g in gradients]), arguments[1])
+                part = self.trained.update.parts[0]
+                gradients = torch.autograd.grad(arguments[0]["loss"], part.leaves)
+                step(part, torch.cat([g.reshape(-1) for g in gradients]), arguments[1])
             return arguments[0] if POINTS[point] == "data" else None
 
         return op

@@ -1,12 +1,15 @@
 """Hooks that log: what they report of a run, and that they leave it alone."""
 
 import shutil
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 
 from rlrecipe.hooks.count_frames_log import CountFramesLog
+from rlrecipe.learning.update import EAGER, Piece, gradient, update
 from rlrecipe.loop.recipe_trainer import RecipeTrainer
 from rlrecipe.trainers import LogScalar, LogTiming, PPOTrainer, UTDRHook
 from tests import small
@@ -139,15 +142,14 @@ def test_counters_are_exact_where_float32_is_not() -> None:
 def test_gradient_norm_is_that_of_the_gradient(recipe: Any, names: set[str]) -> None:
     trainer, norms = small.build({**recipe, "hooks": ["gradient_norm"]}).trainer, []
     part = trainer.update.parts[0]
-    taken = trainer.update.engine.gradient
 
-    def note(each: Any, *given: Any) -> Any:
-        gradient, metrics = taken(each, *given)
-        if each is part:
-            norms.append(float(gradient.norm()))
-        return gradient, metrics
+    def note(piece: Piece, *given: Any) -> Any:
+        flat, metrics = gradient(piece, *given)
+        if piece is part:
+            norms.append(float(flat.norm()))
+        return flat, metrics
 
-    trainer.update.engine.gradient = note  # type: ignore[method-assign, assignment]
+    trainer.updates.update = partial(update, steps=replace(EAGER, gradient=note))
     trainer.train()
     losses = trainer.losses.take()
     assert {name for name in losses if name.startswith("gradient_norm")} == names

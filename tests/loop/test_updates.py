@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from rlrecipe.interfaces import Batch
+from rlrecipe.learning.update import update
 from tests import small
 
 SAC = {**small.TD3, "algorithm": "sac"}
@@ -17,7 +18,7 @@ def test_a_trainers_updates_are_those_that_parity_compares(
     recipe: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clipped = small.changed(recipe, ("trainer", "clip_norm"), CLIP_NORM)
-    trainer, update = small.build(clipped).trainer, small.build(clipped).trainer.update
+    trainer, other = small.build(clipped).trainer, small.build(clipped).trainer.update
     seen: list[Batch] = []
     take = trainer.sampler.take
 
@@ -29,19 +30,16 @@ def test_a_trainers_updates_are_those_that_parity_compares(
     trainer.train()
     assert len(seen) > 60
     assert trainer.update.targets is not None
-    assert update.targets is not None
-    first, first_copies = update.parameters.flat.clone(), update.targets.copies.flat.clone()
+    assert other.targets is not None
+    first, first_copies = other.parameters.flat.clone(), other.targets.copies.flat.clone()
     for batch in seen:
-        parts = update.begin()
-        for part in parts:
-            part.apply(part.gradient(batch, {})[0], CLIP_NORM)
-        update.end(parts)
-    assert torch.equal(trainer.update.parameters.flat, update.parameters.flat)
-    assert torch.equal(trainer.update.targets.copies.flat, update.targets.copies.flat)
-    assert not torch.equal(update.targets.copies.flat, first_copies)
-    for slot in update.parameters.params:
-        own = slice(*update.parameters.range(slot))
-        assert not torch.equal(update.parameters.flat[own], first[own]), f"{slot} did not learn"
+        assert update(other.begin(), batch, {})[0] == 0
+    assert torch.equal(trainer.update.parameters.flat, other.parameters.flat)
+    assert torch.equal(trainer.update.targets.copies.flat, other.targets.copies.flat)
+    assert not torch.equal(other.targets.copies.flat, first_copies)
+    for slot in other.parameters.params:
+        own = slice(*other.parameters.range(slot))
+        assert not torch.equal(other.parameters.flat[own], first[own]), f"{slot} did not learn"
 
 
 def test_hard_targets_are_copies_of_before_the_first_update_after_each_interval() -> None:

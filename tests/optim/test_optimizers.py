@@ -8,8 +8,9 @@ import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from rlrecipe.interfaces import Objective
+from rlrecipe.learning.objectives import Objectives
 from rlrecipe.learning.parameters import Parameters
-from rlrecipe.learning.update import Update
+from rlrecipe.learning.update import step
 from rlrecipe.optim.base import OptimizerOptions
 from rlrecipe.recipe.registry import find, left_out, search
 from rlrecipe.recipe.slots import Slot
@@ -59,11 +60,11 @@ def tensors() -> dict[str, dict[str, torch.Tensor]]:
     }
 
 
-def gradients(step: int) -> list[torch.Tensor]:
+def gradients(number: int) -> list[torch.Tensor]:
     """A different gradient each step, some elements of it zero for a while."""
-    generator = torch.Generator().manual_seed(1 + step)
+    generator = torch.Generator().manual_seed(1 + number)
     drawn = [torch.randn(t.shape, generator=generator) for named in tensors().values() for t in named.values()]
-    drawn[0][0] *= step >= 10
+    drawn[0][0] *= number >= 10
     return drawn
 
 
@@ -74,10 +75,10 @@ def optimizer(name: str, options: dict[str, Any]) -> Any:
 
 def updated(name: str, options: dict[str, Any], groups: dict[str, float], factor: float) -> Parameters:
     parameters = Parameters(tensors())
-    update = Update([Objective(lambda *_: (torch.zeros(()), {}))], parameters, optimizer(name, options), groups)
-    for step in range(STEPS):
-        update.scale_lr(1.0 if step < STEPS // 2 else factor)
-        update.parts[0].apply(torch.cat([g.reshape(-1) for g in gradients(step)]), None)
+    moved = Objectives([Objective(lambda *_: (torch.zeros(()), {}))], parameters, optimizer(name, options), groups)
+    for i in range(STEPS):
+        moved.scale_lr(1.0 if i < STEPS // 2 else factor)
+        step(moved.parts[0], torch.cat([g.reshape(-1) for g in gradients(i)]), None)
     return parameters
 
 
@@ -90,10 +91,10 @@ def updated_by_torch(kind: Any, options: dict[str, Any], groups: dict[str, float
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
     torchs = kind(slots, lr=LR, **given)
     flat = [leaf for named in leaves.values() for leaf in named.values()]
-    for step in range(STEPS):
-        for leaf, gradient in zip(flat, gradients(step), strict=True):
+    for i in range(STEPS):
+        for leaf, gradient in zip(flat, gradients(i), strict=True):
             leaf.grad = gradient
-        if step == STEPS // 2:
+        if i == STEPS // 2:
             for group in torchs.param_groups:
                 group["lr"] *= factor
         torchs.step()
@@ -167,13 +168,13 @@ def test_a_saved_state_goes_on_with_the_same_bits(name: str) -> None:
     objective = Objective(lambda *_: (torch.zeros(()), {}))
     saved: dict[str, Any] = {}
     for stretch in (range(20), range(20, STEPS)):
-        update = Update([objective], parameters, optimizer(name, {}), {"value": 1e-2})
+        moved = Objectives([objective], parameters, optimizer(name, {}), {"value": 1e-2})
         if saved:
-            update.load_state_dict(saved)
-        for step in stretch:
-            update.scale_lr(1.0 if step < STEPS // 2 else 0.5)
-            update.parts[0].apply(torch.cat([g.reshape(-1) for g in gradients(step)]), None)
-        saved = copy.deepcopy(update.state_dict())
+            moved.load_state_dict(saved)
+        for i in stretch:
+            moved.scale_lr(1.0 if i < STEPS // 2 else 0.5)
+            step(moved.parts[0], torch.cat([g.reshape(-1) for g in gradients(i)]), None)
+        saved = copy.deepcopy(moved.state_dict())
     assert torch.equal(parameters.flat, whole.flat)
 
 
@@ -183,8 +184,8 @@ def test_a_rate_for_each_element_is_the_same_step(name: str) -> None:
     made = optimizer(name, {})
     one, each = (torch.linspace(-1, 1, 5) for _ in range(2))
     states = made.init(one), made.init(each)
-    for step in range(10):
-        gradient = torch.randn(5, generator=torch.Generator().manual_seed(step))
+    for i in range(10):
+        gradient = torch.randn(5, generator=torch.Generator().manual_seed(i))
         made.step(one, gradient, states[0], torch.tensor(0.1))
         made.step(each, gradient, states[1], torch.full((5,), 0.1))
     torch.testing.assert_close(one, each)

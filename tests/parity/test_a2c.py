@@ -13,8 +13,9 @@ from rlrecipe.algorithms.gae import gae
 from rlrecipe.distributions.categorical import Categorical
 from rlrecipe.distributions.normal import Normal
 from rlrecipe.interfaces import Batch
+from rlrecipe.learning.objectives import Objectives
 from rlrecipe.learning.parameters import Parameters
-from rlrecipe.learning.update import Update
+from rlrecipe.learning.update import gradient, step
 from rlrecipe.networks.mlp import MLPOptions, make_mlp
 from rlrecipe.optim.rmsprop import RMSpropOptions, make_rmsprop
 from tests.parity.sb3_a2c import A2CTrace, record_a2c
@@ -25,7 +26,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def updater(trace: A2CTrace, normalize: bool, entropy_coeff: float) -> Update:
+def updater(trace: A2CTrace, normalize: bool, entropy_coeff: float) -> Objectives:
     """This package's update, starting from the trace's parameters."""
     nested: dict[str, dict[str, torch.Tensor]] = {"policy": {}, "value": {}}
     for name, tensor in trace.initial.items():
@@ -42,7 +43,7 @@ def updater(trace: A2CTrace, normalize: bool, entropy_coeff: float) -> Update:
     options = A2COptions(normalize_advantage=normalize, entropy_coeff=entropy_coeff)
     algorithm = make_a2c(options, networks, distribution)
     optimizer = make_rmsprop(RMSpropOptions(lr=1.0, alpha=trace.rmsprop_alpha, eps=trace.rmsprop_eps))
-    return Update(algorithm.objectives, Parameters(nested, torch.float64), optimizer)
+    return Objectives(algorithm.objectives, Parameters(nested, torch.float64), optimizer)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -61,9 +62,9 @@ def test_a_hundred_updates_equal_those_of_stable_baselines3(env_id: str, variant
         batch: Batch = {"observation": rows.observations, "action": rows.actions}
         batch |= {"advantage": rows.advantages, "value_target": rows.returns}
         ours.scale_lr(update.learning_rate)
-        gradient, _ = ours.parts[0].gradient(batch, inputs)
-        torch.testing.assert_close(float(gradient.norm()), update.grad_norm, rtol=1e-6, atol=1e-9)
-        ours.parts[0].apply(gradient, clip_norm)
+        flat, _ = gradient(ours.parts[0], batch, inputs)
+        torch.testing.assert_close(float(flat.norm()), update.grad_norm, rtol=1e-6, atol=1e-9)
+        step(ours.parts[0], flat, clip_norm)
         worst = max(float((t - update.parameters[name]).abs().max()) for name, t in ours.parameters.named().items())
         assert worst <= 1e-9, f"update {number}: parameters differ by {worst}"
 

@@ -18,11 +18,12 @@ import torch
 
 from rlrecipe.clock import Clock
 from rlrecipe.interfaces import Batch
-from rlrecipe.learning.compiled.engine import Compiled
+from rlrecipe.learning.compiled.native import Native, Whole
 from rlrecipe.learning.compiled.trace import separable
+from rlrecipe.learning.objectives import Objectives
 from rlrecipe.learning.parameters import Parameters
 from rlrecipe.learning.targets import Targets
-from rlrecipe.learning.update import Eager, Update
+from rlrecipe.learning.update import Taken, update
 from rlrecipe.networks.copies import Copies
 from rlrecipe.networks.mlp import MLPOptions, make_mlp
 from rlrecipe.optim.adam import AdamOptions, make_adam
@@ -69,25 +70,26 @@ def nested(named: Mapping[str, torch.Tensor], order: tuple[str, ...]) -> dict[st
     return slots
 
 
-def updater(trace: OffPolicyTrace, algorithm: Any, engine: Eager) -> Update:
+def updater(trace: OffPolicyTrace, algorithm: Any) -> Objectives:
     """This package's update, starting from the trace's parameters."""
     slots = tuple(slot for objective in algorithm.objectives for slot in objective.slots) or ("qvalue",)
     parameters = Parameters(nested(trace.initial, slots), torch.float64)
     targets = Targets(parameters, algorithm.targets, algorithm.target, Clock(Duration(1)))
     targets.copies.load(trace.initial_targets)
     optimizer = make_adam(AdamOptions(lr=1.0, betas=list(trace.adam_betas), eps=trace.adam_eps))
-    return Update(algorithm.objectives, parameters, optimizer, targets=targets, engine=engine)
+    objectives, bound = algorithm.objectives, trace.clip_norm
+    return Objectives(objectives, parameters, optimizer, targets=targets, clip_norm=bound, stop=algorithm.stop)
 
 
-def batch_of(update: OffPolicyUpdate) -> Batch:
-    sample = update.sample
+def batch_of(traced: OffPolicyUpdate) -> Batch:
+    sample = traced.sample
     batch: Batch = {"observation": sample.observations, "action": sample.actions}
     batch["next", "observation"], batch["next", "reward"] = sample.next_observations, sample.rewards
     batch["next", "terminated"] = sample.terminated
-    if "action" in update.noise:
-        batch["noise"], batch["next", "noise"] = update.noise["action"], update.noise["next_action"]
-    elif "next_action" in update.noise:
-        batch["noise"] = update.noise["next_action"]
+    if "action" in traced.noise:
+        batch["noise"], batch["next", "noise"] = traced.noise["action"], traced.noise["next_action"]
+    elif "next_action" in traced.noise:
+        batch["noise"] = traced.noise["next_action"]
     return batch
 
 
@@ -106,24 +108,18 @@ def test_a_hundred_updates_equal_those_of_stable_baselines3(name: str, compiled:
     trace = TRACES[name]()
     assert len(trace.updates) == 100
     algorithm = algorithm_of(trace)
-    ours = updater(trace, algorithm, Compiled(tmp_path) if compiled else Eager())
-    ours.engine.prepare(ours, batch_of(trace.updates[0]), {}, trace.clip_norm, algorithm.stop)
+    ours = updater(trace, algorithm)
+    take: Taken = Native(tmp_path).compiled(ours, batch_of(trace.updates[0]), {}) if compiled else update
+    assert isinstance(take, Whole) == (compiled and separable())
     assert ours.targets is not None
-    for number, update in enumerate(trace.updates):
-        ours.scale_lr(update.learning_rate)
-        batch = batch_of(update)
-        parts = ours.begin()
-        whole = ours.whole(parts, batch, {})
-        assert (whole is not None) == (compiled and separable())
-        if whole is None:
-            for part in parts:
-                gradient, _ = part.gradient(batch, {})
-                part.apply(gradient, trace.clip_norm)
-            ours.end(parts)
-        if name == "dqn" and update.targets_moved:
+    for number, traced in enumerate(trace.updates):
+        ours.scale_lr(traced.learning_rate)
+        status, _ = take(ours.begin(), batch_of(traced), {})
+        assert status == 0
+        if name == "dqn" and traced.targets_moved:
             ours.targets.follow()
         found = {**ours.parameters.named(), **ours.targets.copies.named()}
-        expected = {**update.parameters, **update.targets}
+        expected = {**traced.parameters, **traced.targets}
         assert found.keys() == expected.keys()
         worst = max(float((found[key] - expected[key]).abs().max()) for key in expected)
         assert worst <= 1e-9, f"update {number}: parameters differ by {worst}"

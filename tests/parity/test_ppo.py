@@ -11,16 +11,16 @@ from rlrecipe.algorithms.ppo import PPOOptions, make_ppo
 from rlrecipe.distributions.categorical import Categorical
 from rlrecipe.distributions.normal import Normal
 from rlrecipe.interfaces import Batch, Scalars
-from rlrecipe.learning.compiled.engine import Compiled
+from rlrecipe.learning.compiled.native import Native, Whole
+from rlrecipe.learning.objectives import Objectives
 from rlrecipe.learning.parameters import Parameters
-from rlrecipe.learning.update import Eager, Update
+from rlrecipe.learning.update import gradient, step
 from rlrecipe.networks.mlp import MLPOptions, make_mlp
 from rlrecipe.optim.adam import AdamOptions, make_adam
-from tests.parity.sb3_trace import Minibatch, Trace, record
-from tests.parity.sb3_trace import Update as TraceUpdate
+from tests.parity.sb3_trace import Minibatch, Trace, Update, record
 
 
-def updater(trace: Trace, observations: int, engine: Eager) -> Update:
+def updater(trace: Trace, observations: int) -> Objectives:
     """This package's update, starting from the trace's parameters."""
     import gymnasium
 
@@ -37,7 +37,7 @@ def updater(trace: Trace, observations: int, engine: Eager) -> Update:
         nested[slot][rest] = tensor
     parameters = Parameters(nested, trace.dtype)
     optimizer = make_adam(AdamOptions(lr=1.0, betas=list(trace.adam_betas), eps=trace.adam_eps))
-    return Update(algorithm.objectives, parameters, optimizer, engine=engine)
+    return Objectives(algorithm.objectives, parameters, optimizer, clip_norm=trace.clip_norm)
 
 
 def batch_of(rows: Minibatch) -> Batch:
@@ -50,13 +50,13 @@ def batch_of(rows: Minibatch) -> Batch:
     }
 
 
-def inputs_of(trace: Trace, update: TraceUpdate) -> Scalars:
+def inputs_of(trace: Trace, update: Update) -> Scalars:
     numbers = {"clip_epsilon": update.clip_range, "entropy_coeff": trace.entropy_coeff}
     numbers["critic_coeff"] = trace.critic_coeff
     return {name: torch.tensor(number, dtype=trace.dtype) for name, number in numbers.items()}
 
 
-def differ(ours: Update, update: TraceUpdate) -> float:
+def differ(ours: Objectives, update: Update) -> float:
     named = ours.parameters.named().items()
     return max(float((tensor - update.parameters[name]).abs().max()) for name, tensor in named)
 
@@ -66,25 +66,26 @@ def differ(ours: Update, update: TraceUpdate) -> float:
 def test_a_hundred_updates_equal_those_of_stable_baselines3(env_id: str, dtype: torch.dtype) -> None:
     trace = record(env_id, dtype=dtype)
     assert len(trace.updates) == 100
-    ours = updater(trace, trace.updates[0].minibatch.observations.shape[-1], Eager())
+    ours = updater(trace, trace.updates[0].minibatch.observations.shape[-1])
     for number, update in enumerate(trace.updates):
         ours.scale_lr(update.learning_rate)
-        gradient, metrics = ours.parts[0].gradient(batch_of(update.minibatch), inputs_of(trace, update))
-        torch.testing.assert_close(float(gradient.norm()), update.grad_norm, rtol=1e-3, atol=1e-5)
+        flat, metrics = gradient(ours.parts[0], batch_of(update.minibatch), inputs_of(trace, update))
+        torch.testing.assert_close(float(flat.norm()), update.grad_norm, rtol=1e-3, atol=1e-5)
         assert float(metrics["clip_fraction"]) == pytest.approx(update.clip_fraction, abs=0.04)
-        ours.parts[0].apply(gradient, trace.clip_norm)
+        step(ours.parts[0], flat, trace.clip_norm)
         assert differ(ours, update) <= 1e-5, f"after update {number}"
 
 
 def test_a_hundred_compiled_updates_equal_those_of_stable_baselines3(tmp_path: Path) -> None:
     trace = record("CartPole-v1", dtype=torch.float32)
-    ours = updater(trace, trace.updates[0].minibatch.observations.shape[-1], Compiled(tmp_path))
+    ours = updater(trace, trace.updates[0].minibatch.observations.shape[-1])
+    native = Native(tmp_path)
     for number, update in enumerate(trace.updates):
         ours.scale_lr(update.learning_rate)
         given = batch_of(update.minibatch), inputs_of(trace, update)
         if number == 0:
-            ours.engine.prepare(ours, *given, trace.clip_norm, lambda metrics: False)
-        whole = ours.whole(ours.begin(), *given)
-        assert whole is not None, "it was compiled"
-        assert whole.status == 0
+            update_native = native.compiled(ours, *given)
+            assert isinstance(update_native, Whole), "it was compiled"
+        status, _ = update_native(ours.begin(), *given)
+        assert status == 0
         assert differ(ours, update) <= 1e-5, f"after update {number}"

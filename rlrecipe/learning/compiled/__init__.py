@@ -1,21 +1,25 @@
 """Updates as packages of native code: traced once, compiled once, loaded in milliseconds ever after.
 
-``engine.py`` takes the place of the eager engine; ``functions.py`` writes an update as functions of tensors and
-``trace.py`` writes those down; ``fingerprint.py`` says which operations a function is made of; ``cache.py`` keeps
-packages by that; ``package.py`` makes and loads them. Algorithms, networks and optimizers know nothing of it.
+``native.py`` finds or makes the packages of an update; ``functions.py`` writes the one update as a function of flat
+tensors and ``trace.py`` writes that down; ``fingerprint.py`` says which operations a function is made of; ``cache.py``
+keeps packages by that; ``package.py`` makes and loads them. Algorithms, networks and optimizers know nothing of it.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rlrecipe.context import RunContext
-from rlrecipe.learning.update import Eager
+
+if TYPE_CHECKING:
+    from rlrecipe.learning.compiled.native import Native
 
 
-def make_engine(choice: str, context: RunContext) -> Eager:
-    """How updates are computed where the recipe says "on" or "off"."""
+def make_native(choice: str, context: RunContext) -> Native | None:
+    """What makes updates native where the recipe says "on"; None where they stay as they are."""
     if choice != "on":
-        return Eager()
+        return None
     from rlrecipe.learning.compiled.cache import folder
-    from rlrecipe.learning.compiled.engine import Compiled
+    from rlrecipe.learning.compiled.native import Native
 
-    return Compiled(folder(), context)
+    return Native(folder(), context)

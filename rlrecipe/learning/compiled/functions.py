@@ -1,9 +1,9 @@
-"""An update's computations as functions of flat tensors, which is what can be traced."""
+"""An update and its steps as functions of flat tensors, which is what can be traced."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,11 +11,25 @@ import torch
 from rlrecipe.interfaces import Batch, Key, Scalars
 from rlrecipe.learning.compiled.fingerprint import UntraceableError
 from rlrecipe.learning.compiled.trace import apart
+from rlrecipe.learning.objectives import Objectives
 from rlrecipe.learning.parameters import TARGET, Parameters
-from rlrecipe.learning.targets import Targets
-from rlrecipe.learning.update import Part, Stop, Update, gradient, step
+from rlrecipe.learning.update import (
+    Pairs,
+    Piece,
+    Pieces,
+    Report,
+    Status,
+    Steps,
+    Stop,
+    follow,
+    gradient,
+    report,
+    step,
+    update,
+)
 
 Function = Callable[..., tuple[torch.Tensor, ...]]
+Fine = bool | torch.Tensor
 
 
 def only(function: Callable[..., Any], tensors: Sequence[torch.Tensor], used: Sequence[int]) -> Callable[..., Any]:
@@ -28,59 +42,69 @@ def only(function: Callable[..., Any], tensors: Sequence[torch.Tensor], used: Se
     return narrow
 
 
-@dataclass
-class Reports:
-    """Names of what a part's loss reports, once its function was called: of numbers, and of columns."""
+class Names:
+    """Names of what an objective reports, known once its loss was called."""
 
-    numbers: tuple[str, ...] = ()
-    columns: tuple[str, ...] = ()
+    def __init__(self) -> None:
+        self.numbers, self.columns = tuple[str, ...](), tuple[str, ...]()
 
-    def pack(self, metrics: Scalars) -> list[torch.Tensor]:
+    @property
+    def count(self) -> int:
+        """Tensors of a report."""
+        return len(self.columns) + bool(self.numbers)
+
+    def pack(self, reported: Report) -> list[torch.Tensor]:
         """Numbers as a row, if there are any, then columns."""
-        self.numbers = tuple(name for name, metric in metrics.items() if not metric.dim())
-        self.columns = tuple(name for name, metric in metrics.items() if metric.dim())
-        row = [torch.stack([metrics[name].detach().to(torch.float32) for name in self.numbers])] if self.numbers else []
-        return [*row, *(metrics[name].detach() for name in self.columns)]
+        self.numbers, self.columns = reported.names, tuple(reported.columns)
+        return [*([] if reported.numbers is None else [reported.numbers]), *reported.columns.values()]
 
-    def unpack(self, tensors: Iterator[torch.Tensor]) -> tuple[torch.Tensor, Scalars]:
-        """Row and columns again, the first of ``tensors``."""
-        row = next(tensors) if self.numbers else torch.empty(0)
-        return row, {name: next(tensors) for name in self.columns}
+    def unpack(self, tensors: Sequence[torch.Tensor]) -> Report:
+        """The report again."""
+        count = 1 if self.numbers else 0
+        columns = dict(zip(self.columns, tensors[count:], strict=True))
+        return Report(self.numbers, tensors[0] if count else None, columns)
+
+    def metrics(self, tensors: Sequence[torch.Tensor]) -> Scalars:
+        """What the report was made of."""
+        numbers = zip(self.numbers, tensors[0].unbind(), strict=True) if self.numbers else ()
+        return {**dict(numbers), **self.unpack(tensors).columns}
 
 
 class Gradient:
-    """The gradient of a part as a function of flat tensors.
+    """The gradient of a piece as a function of flat tensors.
 
     Args:
-        part: whose.
+        objectives: whose.
+        piece: of which loss.
         coefficients: names of the scheduled numbers.
         keys: of a sub-batch.
 
     Attributes:
-        reports: what its loss reports, once the function was called.
+        names: of what its loss reports, once the function was called.
+        others: every other slot than its own.
     """
 
-    def __init__(self, part: Part, coefficients: Sequence[str], keys: Sequence[Key]) -> None:
-        self.part, self.coefficients, self.keys, self.reports = part, coefficients, keys, Reports()
-        parameters, copies = part.parameters, part.copies
-        self.others = {slot: parameters.stretch((slot,)) for slot in parameters.slots if slot not in part.layout.slots}
-        self.others |= {slot: copies.stretch((slot,)) for slot in copies.slots} if copies is not None else {}
-        #: What the function takes before coefficients and batch: the part's own stretch, and every other slot.
-        self.tensors = [part.flat, *(other.flat for other in self.others.values())]
+    def __init__(self, objectives: Objectives, piece: Piece, coefficients: Sequence[str], keys: Sequence[Key]) -> None:
+        self.piece, self.parameters, self.coefficients, self.keys = piece, objectives.parameters, coefficients, keys
+        self.names, self.others = Names(), dict[str, Parameters]()
+        for vector in vectors_of(objectives):
+            self.others |= {slot: vector.stretch((slot,)) for slot in vector.slots if slot not in piece.layout.slots}
+        #: What the function takes before coefficients and batch: the piece's own stretch, and every other slot.
+        self.tensors = [piece.layout.flat, *(other.flat for other in self.others.values())]
 
     def __call__(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Flat gradient and reports."""
+        """Flat gradient and report."""
         given = iter(tensors)
-        own = self.part.layout.over(next(given))
+        own = self.piece.layout.over(next(given))
         others = {
             slot: named for other in self.others.values() for slot, named in other.over(next(given)).params.items()
         }
         inputs: Scalars = {name: next(given) for name in self.coefficients}
         batch: Batch = {key: next(given) for key in self.keys}
         leaves = [view.detach().requires_grad_() for view in own.views(own.flat)]
-        params = self.part.parameters.joined({**others, **own.by_slot(leaves)})
-        flat, value, metrics = gradient(self.part.objective.loss, params, leaves, batch, inputs)
-        return (flat, *self.reports.pack(self.part.reports(value, metrics, flat)))
+        params = self.parameters.joined({**others, **own.by_slot(leaves)})
+        flat, metrics = gradient(replace(self.piece, leaves=leaves, params=params), batch, inputs)
+        return (flat, *self.names.pack(report(metrics)))
 
 
 def alone(one: Gradient) -> Function:
@@ -88,43 +112,44 @@ def alone(one: Gradient) -> Function:
     return lambda *tensors: tuple(apart(one, "gradient", *tensors))
 
 
-def step_function(part: Part, clip_norm: float | None) -> Function:
-    """A part's step as a function of flat tensors: vector, gradient, rate, state."""
-    optimizer, names = part.optimizer, list(part.state)
+def step_function(piece: Piece, clip_norm: float | None) -> Function:
+    """A piece's step as a function of flat tensors: vector, gradient, rate, state."""
 
     def function(
         flat: torch.Tensor, given: torch.Tensor, lr: torch.Tensor, *state: torch.Tensor
     ) -> tuple[torch.Tensor]:
-        # A rate for each element makes an optimizer spell its step out instead of calling a fused kernel.
-        step(optimizer, flat, dict(zip(names, state, strict=True)), given, lr.expand_as(flat), clip_norm)
+        step(over(piece, flat, lr, state), given, clip_norm)
         # The compiler takes no function without a result.
         return (lr.clone(),)
 
     return function
 
 
-def follow_function(targets: Targets) -> Function:
+def over(piece: Piece, flat: torch.Tensor, lr: torch.Tensor, state: Sequence[torch.Tensor]) -> Piece:
+    """A piece whose step moves other tensors."""
+    layout, named = piece.layout.over(flat), dict(zip(piece.state, state, strict=True))
+    # A rate for each element makes an optimizer spell its step out instead of calling a fused kernel.
+    return replace(piece, layout=layout, state=named, lr=lr.expand_as(flat), leaves=(), params={})
+
+
+def follow_function(pieces: Pieces) -> Function:
     """Following as a function of flat tensors: each copy, and what it follows."""
 
     def function(*tensors: torch.Tensor) -> tuple[torch.Tensor]:
-        for copy, followed in zip(tensors[::2], tensors[1::2], strict=True):
-            copy.copy_(targets.moved(copy, followed))
+        follow(list(zip(tensors[::2], tensors[1::2], strict=True)), pieces.tau)
         return (tensors[0][:1].clone(),)
 
     return function
 
 
 class WholeUpdate:
-    """An update from its first gradient to its targets as one function of flat tensors; what it moves, it writes.
+    """``update`` as one function of flat tensors; what it moves, it writes.
 
-    Nothing is written of an objective whose gradient is not finite, and of what comes after it. Each gradient is a
-    part of the program for itself, as it is one alone: it has the same bits.
+    Each gradient is a part of the program for itself, as it is one alone: it has the same bits.
 
     Args:
-        update: whose.
-        parts: which objectives it takes.
-        clip_norm: bound on each gradient's norm.
-        stop: whether the algorithm ends the updates instead.
+        objectives: whose.
+        pieces: of the kind of update.
         coefficients: names of the scheduled numbers.
         keys: of a sub-batch.
 
@@ -133,90 +158,89 @@ class WholeUpdate:
     """
 
     def __init__(
-        self,
-        update: Update,
-        parts: Sequence[Part],
-        clip_norm: float | None,
-        stop: Stop,
-        coefficients: Sequence[str],
-        keys: Sequence[Key],
+        self, objectives: Objectives, pieces: Pieces, coefficients: Sequence[str], keys: Sequence[Key]
     ) -> None:
-        self.update, self.parts, self.clip_norm, self.stop = update, parts, clip_norm, stop
-        self.gradients = [Gradient(part, coefficients, keys) for part in parts]
-        moved = [part.layout for part in update.parts]
+        self.pieces, self.coefficients, self.keys = pieces, coefficients, keys
+        self.gradients = [Gradient(objectives, piece, coefficients, keys) for piece in pieces.objectives]
+        moved = [piece.layout for piece in objectives.parts]
         slots = [slot for layout in moved for slot in layout.slots]
         if len(set(slots)) < len(slots):
             raise UntraceableError("two objectives move the same parameters")
-        rest = [slot for slot in update.parameters.slots if slot not in slots]
-        copies = update.targets.copies if update.targets is not None else None
-        #: The vectors in disjoint pieces, so that each is written where it lies: those that objectives move come first.
-        self.pieces = [*moved, *(update.parameters.stretch((slot,)) for slot in rest)]
-        self.pieces += [copies.stretch((slot,)) for slot in copies.slots] if copies is not None else []
-        states = [tensor for part in parts for tensor in (part.lr, *part.state.values())]
+        #: The vectors in disjoint stretches, so that each is written where it lies.
+        self.stretches = moved + [
+            vector.stretch((slot,)) for vector in vectors_of(objectives) for slot in vector.slots if slot not in slots
+        ]
+        states = [tensor for piece in pieces.objectives for tensor in (piece.lr, *piece.state.values())]
         #: What the function takes before coefficients and batch.
-        self.tensors = [*(piece.flat for piece in self.pieces), *states]
+        self.tensors = [*(stretch.flat for stretch in self.stretches), *states]
 
     def __call__(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Status and the parts' reports."""
+        """Status and reports."""
         given = iter(tensors)
-        pieces = [piece.over(next(given)) for piece in self.pieces]
-        steps = [(next(given), {name: next(given) for name in part.state}) for part in self.parts]
-        shared = list(given)
-        status, packed = torch.zeros((), device=pieces[0].flat.device), list[torch.Tensor]()
-        writes = list[tuple[torch.Tensor, torch.Tensor]]()
-        for k, (part, one, (lr, state)) in enumerate(zip(self.parts, self.gradients, steps, strict=True), 1):
-            place, vectors = self.update.parts.index(part), _vectors(pieces)
-            own = pieces[place].flat
-            flat, *reports = apart(one, f"gradient{k}", own, *(vectors[slot] for slot in one.others), *shared)
-            packed += reports
-            status = self._status(k, status, flat, one.reports.unpack(iter(reports)))
-            moved = self._step(part, own, flat, state, lr, status == 0)
-            writes += zip((own, *state.values()), moved, strict=True)
-            pieces[place] = pieces[place].over(moved[0])
-        writes += self._follow(_vectors(pieces), status == 0)
-        for old, new in writes:
-            old.copy_(new)
-        return (status, *packed)
+        stretches = [stretch.over(next(given)) for stretch in self.stretches]
+        flats = {tuple(stretch.slots): stretch.flat for stretch in stretches}
+        pieces = [
+            over(piece, flats[tuple(piece.layout.slots)], next(given), [next(given) for _ in piece.state])
+            for piece in self.pieces.objectives
+        ]
+        vectors = {slot: stretch.flat[slice(*stretch.range(slot))] for stretch in stretches for slot in stretch.slots}
+        copies = [slot for slot in vectors if slot.startswith(TARGET)] if self.pieces.pairs else []
+        pairs = [(vectors[slot], vectors[slot.removeprefix(TARGET)]) for slot in copies]
+        inputs: Scalars = {name: next(given) for name in self.coefficients}
+        batch: Batch = {key: next(given) for key in self.keys}
 
-    def _status(
-        self, k: int, status: torch.Tensor, gradient: torch.Tensor, reports: tuple[torch.Tensor, Scalars]
-    ) -> torch.Tensor:
-        """What becomes of the update after the k-th gradient."""
-        # As in check_gradient: a NaN or an infinity anywhere makes the sum one.
-        status = torch.where((status == 0) & ~torch.isfinite(gradient.sum()), float(k), status)
-        row, columns = reports
-        metrics = {**dict(zip(self.gradients[k - 1].reports.numbers, row.unbind(), strict=True)), **columns}
-        if k == 1 and (ends := self.stop(metrics)) is not False:
-            status = torch.where((status == 0) & ends, -1.0, status)
-        return status
+        def apart_gradient(piece: Piece, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
+            k = pieces.index(piece)
+            one = self.gradients[k]
+            others = (vectors[slot] for slot in one.others)
+            flat, *reported = apart(
+                one, f"gradient{k + 1}", piece.layout.flat, *others, *inputs.values(), *batch.values()
+            )
+            return flat, one.names.metrics(reported)
 
-    def _step(
-        self,
-        part: Part,
-        flat: torch.Tensor,
-        given: torch.Tensor,
-        state: dict[str, torch.Tensor],
-        lr: torch.Tensor,
-        fine: torch.Tensor,
-    ) -> list[torch.Tensor]:
-        """What vector and state become."""
-        vector, moments = flat.clone(), {name: tensor.clone() for name, tensor in state.items()}
-        step(part.optimizer, vector, moments, given, lr.expand_as(flat), self.clip_norm)
-        after, before = (vector, *moments.values()), (flat, *state.values())
-        return [torch.where(fine, new, old) for new, old in zip(after, before, strict=True)]
-
-    def _follow(
-        self, vectors: Mapping[str, torch.Tensor], fine: torch.Tensor
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """What the copies become, if they follow."""
-        targets = self.update.following(self.parts)
-        if targets is None:
-            return
-        for slot in targets.copies.slots:
-            copy = vectors[slot]
-            yield copy, torch.where(fine, targets.moved(copy, vectors[slot.removeprefix(TARGET)]), copy)
+        traced = Steps(apart_gradient, guard_traced, step_if, follow_if)
+        status, reports = update(replace(self.pieces, objectives=pieces, pairs=pairs), batch, inputs, traced)
+        assert isinstance(status, torch.Tensor), "the guard that is traced gives one"
+        packed = [one.names.pack(each) for one, each in zip(self.gradients, reports, strict=True)]
+        return (status, *(tensor for tensors in packed for tensor in tensors))
 
 
-def _vectors(pieces: Sequence[Parameters]) -> dict[str, torch.Tensor]:
-    """Every slot's stretch of the pieces."""
-    return {slot: piece.flat[slice(*piece.range(slot))] for piece in pieces for slot in piece.slots}
+def vectors_of(objectives: Objectives) -> list[Parameters]:
+    """The vector of all parameters, and that of the target networks."""
+    targets = objectives.targets
+    return [objectives.parameters, *([] if targets is None else [targets.copies])]
+
+
+# -- the steps that are traced: no number is read back, and nothing is written of what comes after a gradient that is
+# not finite
+
+
+def guard_traced(status: Status, k: int, gradient: torch.Tensor, metrics: Scalars, stop: Stop) -> torch.Tensor:
+    """What becomes of an update after its k-th gradient, as a tensor."""
+    wrong = ~torch.isfinite(gradient.sum())
+    after = torch.where((status == 0) & wrong, float(k), status)
+    if k == 1 and (ends := stop(metrics)) is not False:
+        after = torch.where((after == 0) & ends, -1.0, after)
+    return after
+
+
+def step_if(piece: Piece, gradient: torch.Tensor, clip_norm: float | None, fine: Fine) -> None:
+    """Step, if it is fine."""
+    flat, state = piece.layout.flat, piece.state.values()
+    moved = over(piece, flat.clone(), piece.lr, [tensor.clone() for tensor in state])
+    step(moved, gradient, clip_norm)
+    write_if(fine, [(flat, moved.layout.flat), *zip(state, moved.state.values(), strict=True)])
+
+
+def follow_if(pairs: Pairs, tau: float, fine: Fine) -> None:
+    """Follow, if it is fine."""
+    moved = [(copy.clone(), followed) for copy, followed in pairs]
+    follow(moved, tau)
+    write_if(fine, [(copy, new) for (copy, _), (new, _) in zip(pairs, moved, strict=True)])
+
+
+def write_if(fine: Fine, pairs: Pairs) -> None:
+    """Write what each tensor becomes into it, if it is fine."""
+    assert isinstance(fine, torch.Tensor), "the guard that is traced gives one"
+    for old, new in pairs:
+        old.copy_(torch.where(fine, new, old))

@@ -5,29 +5,30 @@ from pathlib import Path
 import torch
 
 from rlrecipe.interfaces import Objective
-from rlrecipe.learning.compiled.engine import _moved
 from rlrecipe.learning.compiled.functions import step_function
+from rlrecipe.learning.compiled.native import _moved
 from rlrecipe.learning.compiled.package import Job, build, load
+from rlrecipe.learning.objectives import Objectives
 from rlrecipe.learning.parameters import Parameters
-from rlrecipe.learning.update import Part, Update
+from rlrecipe.learning.update import Piece
 from tests.optim.test_optimizers import CASES, gradients, optimizer, tensors
 
 #: Each optimizer once, with the most options.
 OPTIONS = {name: options for name, options, _ in CASES}
 
 
-def part_of(name: str) -> Part:
-    """The part that an optimizer steps, with rates by slot for every other one."""
+def piece_of(name: str) -> Piece:
+    """The piece that an optimizer steps, with rates by slot for every other one."""
     options, groups = OPTIONS[name], {"value": 1e-2} if len(name) % 2 else {}
-    update = Update(
+    objectives = Objectives(
         [Objective(lambda *_: (torch.zeros(()), {}))], Parameters(tensors()), optimizer(name, options), groups
     )
-    return update.parts[0]
+    return objectives.parts[0]
 
 
 def test_compiled_steps_of_every_optimizer_are_the_eager_ones(tmp_path: Path) -> None:
-    functions = [step_function(part_of(name), clip_norm=1.0) for name in OPTIONS]
-    eager = [_moved(part, torch.zeros_like(part.flat)) for part in map(part_of, OPTIONS)]
+    functions = [step_function(piece_of(name), clip_norm=1.0) for name in OPTIONS]
+    eager = [_moved(piece, torch.zeros_like(piece.layout.flat)) for piece in map(piece_of, OPTIONS)]
     native = [[tensor.clone() for tensor in given] for given in eager]
     start = [given[0].clone() for given in eager]
 
