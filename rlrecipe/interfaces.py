@@ -19,6 +19,8 @@ Key: TypeAlias = "str | tuple[str, ...]"
 #: Named arrays of one collection or sub-batch under torchrl's keys: "observation", "action",
 #: ("next", "reward"), ("next", "terminated"), ...
 Batch: TypeAlias = "dict[Key, torch.Tensor]"
+#: Where a sub-batch is of sequences of L steps, the steps of all first: which step a row is, one-hot ``[B, L]``.
+SEQUENCE_STEP = "sequence_step"
 #: Parameters by slot and name: ``params["policy"]["0.weight"]``.
 Params: TypeAlias = "Mapping[str, Mapping[str, torch.Tensor]]"
 #: Parameters of one slot, or of a part of a network.

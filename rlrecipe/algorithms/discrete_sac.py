@@ -10,6 +10,7 @@ from rlrecipe.algorithms.entropy import DEFAULTS, EntropyLearner, EntropyOptions
 from rlrecipe.algorithms.off_policy import check_off_policy
 from rlrecipe.interfaces import Algorithm, Batch, Distribution, Head, Network, Params, Scalars
 from rlrecipe.lazy import torch
+from rlrecipe.networks.fed import shared
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.traits import AlgorithmTraits
@@ -36,6 +37,7 @@ class DiscreteSAC(EntropyLearner):
     def __init__(self, options: DiscreteSACOptions, policy: Network, qvalue: Network, actions: int) -> None:
         super().__init__(options, options.target_entropy_weight * math.log(actions))
         self.policy, self.qvalue = policy, qvalue
+        self.front, (self.policy_head, self.qvalue_head) = shared(policy, qvalue)
 
     def next_value(self, params: Params, batch: Batch) -> torch.Tensor:
         """The lower of both target critics' values and the entropy, expected over actions (equation 3)."""
@@ -51,9 +53,9 @@ class DiscreteSAC(EntropyLearner):
 
     def actor_loss(self, params: Params, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
         """Losses of policy (equation 12) and temperature (equation 11, on its log)."""
-        observation = flat(batch["observation"])
-        log_p = torch.log_softmax(self.policy(params["policy"], observation), -1)
-        p, values = log_p.exp(), self.qvalue(params["qvalue"], observation).amin(0)
+        seen = self.front(params["policy"], flat(batch["observation"]))
+        log_p = torch.log_softmax(self.policy_head(params["policy"], seen), -1)
+        p, values = log_p.exp(), self.qvalue_head(params["qvalue"], seen).amin(0)
         loss = (p * (self.alpha(params) * log_p - values)).sum(-1).mean()
         return self.with_temperature(loss, -(p * log_p).sum(-1).detach().mean(), params)
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from rlrecipe.algorithms.base import Plain, check_networks, flat
 from rlrecipe.algorithms.gae import add_advantages
-from rlrecipe.interfaces import Batch, Distribution, Head, Key, Network, Params
+from rlrecipe.interfaces import SEQUENCE_STEP, Batch, Distribution, Head, Key, Network, Params
 from rlrecipe.lazy import np, torch
+from rlrecipe.networks.fed import shared
 from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.options import Options
 
@@ -32,12 +33,12 @@ class ActorCritic(Plain):
     """
 
     reads: frozenset[Key] = frozenset({"observation", "action", "advantage", "value_target"})
-    #: Steps in a row of the sub-batches' sequences; 0 where rows are single steps.
-    length = 0
 
     def __init__(self, policy: Network, value: Network, distribution: Distribution, gamma: float, lmbda: float) -> None:
         self.policy, self.value, self.distribution = policy, value, distribution
         self.gamma, self.lmbda = gamma, lmbda
+        #: What both networks read of the same rows, and the networks behind it.
+        self.front, (self.policy_head, self.value_head) = shared(policy, value)
 
     def prepare(self, params: Params, batch: Batch) -> None:
         """Add values, advantages and value targets, with the parameters of collection."""
@@ -50,17 +51,19 @@ class ActorCritic(Plain):
 
         The policy's gradient is the one of Williams, 1992, with advantages in place of returns.
         """
-        observation, advantage = flat(batch["observation"]), batch["advantage"]
-        outputs = self.policy(params["policy"], observation)
+        seen, advantage = self.front(params["policy"], flat(batch["observation"])), batch["advantage"]
+        outputs = self.policy_head(params["policy"], seen)
         log_prob = self.distribution.log_prob(params["policy"], outputs, batch["action"])
         policy_loss = -((normalized(advantage) if normalize else advantage) * log_prob).mean()
-        value = self.value(params["value"], observation).squeeze(-1)
+        value = self.value_head(params["value"], seen).squeeze(-1)
         return policy_loss, torch.nn.functional.mse_loss(value, batch["value_target"]), outputs
 
     def observed(self, batch: Batch) -> torch.Tensor:
         """Observations of a sub-batch as rows ``[B, n]``, or as sequences of them ``[L, M, n]``."""
         rows = flat(batch["observation"])
-        return rows.reshape(self.length, -1, rows.shape[-1]) if self.length else rows
+        if SEQUENCE_STEP not in batch:
+            return rows
+        return rows.reshape(batch[SEQUENCE_STEP].shape[1], -1, rows.shape[-1])
 
     def updates_per_batch(self, frames: int) -> int:
         """One."""

@@ -95,31 +95,31 @@ class PPO(ActorCritic):
                 yield rows[start : start + self.options.minibatch_size]
 
     def sequences(self, steps: int, envs: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-        """Rows of each minibatch as sequences, ``[L * M]`` with the steps of all first: a new permutation each epoch.
+        """Rows of each minibatch as M sequences of L steps, ``[L, M]``: a new permutation each epoch.
 
         A batch's rows are ``[T, N]``; each environment's are cut into sequences of ``L`` steps.
         """
         length = self.options.sequence_length or usual_length(steps, self.options.minibatch_size)
         starts = np.arange(steps // length)[:, None] * length * envs + np.arange(envs)
         rows = np.arange(length)[:, None] * envs + starts.reshape(-1)
-        self.length, count = length, self.options.minibatch_size // length
+        count = self.options.minibatch_size // length
         for _ in range(self.options.num_epochs):
             order = rng.permutation(rows.shape[1])
             for start in range(0, len(order), count):
-                yield rows[:, order[start : start + count]].reshape(-1)
+                yield rows[:, order[start : start + count]]
 
     def loss(self, params: Params, batch: Batch, inputs: Scalars) -> tuple[torch.Tensor, Scalars]:
         """Clipped surrogate, value error and entropy bonus of a minibatch ``[B, ...]``."""
-        observation, advantage = self.observed(batch), batch["advantage"]
+        seen, advantage = self.front(params["policy"], self.observed(batch)), batch["advantage"]
         if self.options.normalize_advantage:
             advantage = normalized(advantage)
-        outputs = self.policy(params["policy"], observation)
+        outputs = self.policy_head(params["policy"], seen)
         log_ratio = self.distribution.log_prob(params["policy"], outputs, batch["action"]) - batch["sample_log_prob"]
         ratio = log_ratio.exp()
         clip = inputs["clip_epsilon"]
         clipped = torch.clamp(ratio, 1 - clip, 1 + clip)
         policy_loss = -torch.min(advantage * ratio, advantage * clipped).mean()
-        value = self.value(params["value"], observation).squeeze(-1)
+        value = self.value_head(params["value"], seen).squeeze(-1)
         value_loss = torch.nn.functional.mse_loss(value, batch["value_target"])
         loss = policy_loss + inputs["critic_coeff"] * value_loss
         if self.options.entropy_coeff == 0:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from rlrecipe.interfaces import Batch, OnPolicy, Params, State
+from rlrecipe.interfaces import SEQUENCE_STEP, Batch, OnPolicy, Params, State
 from rlrecipe.stepping.packing import Packing, unpacked
 
 
@@ -54,9 +54,13 @@ class Minibatches:
         return self.algorithm.updates_per_batch(frames)
 
     def take(self) -> Batch:
-        """The next sub-batch ``[B, ...]``."""
-        index = torch.from_numpy(next(self._order))
-        taken = {key: tensor.index_select(0, index.to(tensor.device)) for key, tensor in self._rows.items()}
+        """The next sub-batch ``[B, ...]``; of sequences of L steps ``[L * M, ...]``, the steps of all first."""
+        rows = next(self._order)
+        index = torch.from_numpy(rows.reshape(-1))
+        taken: Batch = {key: tensor.index_select(0, index.to(tensor.device)) for key, tensor in self._rows.items()}
+        if rows.ndim > 1:
+            steps = torch.eye(len(rows), device=next(iter(taken.values())).device)
+            taken[SEQUENCE_STEP] = steps.repeat_interleave(rows.shape[1], 0)
         return taken if self.packing is None else unpacked(taken, self.packing)
 
     def after(self, sub_batch: Batch) -> None:

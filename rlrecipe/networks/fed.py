@@ -46,28 +46,12 @@ class Front:
         self.carry = memory.carry if memory is not None else 0
         #: Of a row as networks get it: the observation, and what belongs to a memory.
         self.width = columns + (self.carry + 1 if memory is not None else 0)
-        self._last: tuple[object, torch.Tensor | None, torch.Tensor | None] = (None, None, None)
-
-    def __getstate__(self) -> dict[str, Any]:
-        # The last features belong to this process.
-        return {**vars(self), "_last": (None, None, None)}
 
     def __call__(self, params: Named, x: torch.Tensor) -> torch.Tensor:
         """Features ``[B, features]`` of rows ``[B, width]``, or of all ``L * M`` rows of sequences ``[L, M, width]``.
 
         In a sequence only the first row's memory is read: the others' follow from it, and gradients go through them.
-        Networks that share it ask one after the other for the same rows: they are computed once.
         """
-        first = next(iter(params.values()))
-        asked = (id(first), first._version, torch.is_grad_enabled())
-        if self._last[0] == asked and self._last[1] is x and self._last[2] is not None:
-            return self._last[2]
-        features = self._features(params, x)
-        # With the rows: as long as they are there, no others have their identity.
-        self._last = (asked, x, features)
-        return features
-
-    def _features(self, params: Named, x: torch.Tensor) -> torch.Tensor:
         encoded = self._encoded(params, x.reshape(-1, x.shape[-1]))
         if self.memory is None:
             return encoded
@@ -117,15 +101,16 @@ class Fed:
 
     def __call__(self, params: Named, x: torch.Tensor) -> torch.Tensor:
         """Outputs of rows ``[B, width + what passes by]``, or of all rows of sequences ``[L, M, width]``."""
-        return self.network(params, self._inputs(params, x))
+        return self.network(params, self.features(params, x))
 
     def first(self, params: Named, x: torch.Tensor) -> torch.Tensor:
         """Outputs of the first of several copies alone."""
         copies: Any = self.network
-        first: torch.Tensor = copies.first(params, self._inputs(params, x))
+        first: torch.Tensor = copies.first(params, self.features(params, x))
         return first
 
-    def _inputs(self, params: Named, x: torch.Tensor) -> torch.Tensor:
+    def features(self, params: Named, x: torch.Tensor) -> torch.Tensor:
+        """What the network behind the front reads of such rows."""
         width = self.front.width
         if self.front.packing is not None:
             x = self.front.packing.unpacked(x)
@@ -140,6 +125,20 @@ class Fed:
             return None
         chosen = self.front.chosen
         return lambda x: forward(x[:, chosen])
+
+
+def shared(first: Network, second: Network) -> tuple[Callable[[Named, torch.Tensor], torch.Tensor], list[Network]]:
+    """What two networks share, for rows that both read, and the networks behind it: so it is computed once.
+
+    Networks that share nothing read the rows themselves.
+    """
+    if isinstance(first, Fed) and isinstance(second, Fed) and first.front is second.front:
+        return first.features, [first.network, second.network]
+    return _unchanged, [first, second]
+
+
+def _unchanged(params: Named, x: torch.Tensor) -> torch.Tensor:
+    return x
 
 
 def inner(params: Named, name: str) -> dict[str, torch.Tensor]:

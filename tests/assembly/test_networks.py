@@ -9,6 +9,7 @@ import torch
 
 from rlrecipe import load_policy
 from rlrecipe.assembly.assemble import Assembly
+from rlrecipe.interfaces import SEQUENCE_STEP
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.registry import find
@@ -137,12 +138,31 @@ def test_a_loaded_policy_takes_what_the_environment_gives(tmp_path: Path) -> Non
 def test_sequences_keep_their_steps_in_order() -> None:
     algorithm: Any = small.build(RECURRENT, "algorithm.sequence_length=4").trainer.algorithm
     steps, envs = 32, 2
-    for rows in algorithm.sequences(steps, envs, np.random.default_rng(0)):
-        sequences = rows.reshape(4, -1)
+    for sequences in algorithm.sequences(steps, envs, np.random.default_rng(0)):
         assert (np.diff(sequences, axis=0) == envs).all()
         assert (sequences[0] // envs % 4 == 0).all()
-    seen = np.concatenate(list(algorithm.sequences(steps, envs, np.random.default_rng(0))))
-    assert np.array_equal(np.sort(seen), np.repeat(np.arange(steps * envs), 2)), "each row once an epoch"
+    seen = np.stack(list(algorithm.sequences(steps, envs, np.random.default_rng(0))))
+    assert np.array_equal(np.sort(seen.reshape(-1)), np.repeat(np.arange(steps * envs), 2)), "each row once an epoch"
+
+
+def test_a_sub_batch_says_how_long_its_sequences_are_and_the_loss_reads_nothing_else() -> None:
+    trainer = small.build(RECURRENT, "algorithm.sequence_length=4").trainer
+    batch = trainer.collector.collect()
+    trainer.sampler.extend(trainer.update.params, batch)
+    trainer.sampler.begin(batch)
+    taken = trainer.sampler.take()
+    steps = taken[SEQUENCE_STEP]
+    assert steps.shape == (len(taken["action"]), 4)
+    assert steps.argmax(-1).tolist() == sorted(steps.argmax(-1).tolist()), "the steps of all first"
+    algorithm: Any = trainer.algorithm
+    inputs = {name: torch.tensor(0.2) for name in trainer.inputs}
+    before, _ = algorithm.loss(trainer.update.params, taken, inputs)
+    # What else the algorithm is asked in between moves nothing.
+    list(algorithm.sequences(8, 2, np.random.default_rng(0)))
+    again, _ = algorithm.loss(trainer.update.params, taken, inputs)
+    other, _ = algorithm.loss(trainer.update.params, {**taken, SEQUENCE_STEP: torch.eye(2).repeat(16, 1)}, inputs)
+    assert torch.equal(before, again)
+    assert not torch.equal(before, other)
 
 
 PLAIN = {**PPO, "networks": HEADS}

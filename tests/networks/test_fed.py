@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rlrecipe.interfaces import Entry
-from rlrecipe.networks.fed import Fed, Front, outer
+from rlrecipe.networks.fed import Fed, Front, outer, shared
 from rlrecipe.networks.gru import GRU
 from rlrecipe.networks.lstm import LSTM
 from rlrecipe.networks.mlp import MLP, MLPOptions
@@ -71,7 +71,7 @@ def test_gradients_go_back_through_the_steps_of_a_sequence_but_not_into_the_epis
     assert moved.tolist() == [False, False, True, True, True, True]
 
 
-def test_what_is_shared_is_computed_once_for_the_same_rows_and_again_after_a_step() -> None:
+def test_what_is_shared_is_computed_once_for_the_rows_of_both() -> None:
     asked = []
 
     class Counted(OneHot):
@@ -81,20 +81,26 @@ def test_what_is_shared_is_computed_once_for_the_same_rows_and_again_after_a_ste
 
     front = Front(COLUMNS, Counted({"all": Entry(0, (COLUMNS,))}))
     policy, value = Fed(network(COLUMNS), front), Fed(network(COLUMNS), front)
-    scale = torch.ones(1, requires_grad=True)
+    scale = torch.full((1,), 0.5, requires_grad=True)
     generator = torch.Generator().manual_seed(0)
     params = [{"encoder.scale": scale, **one.init(generator)} for one in (policy, value)]
     x = torch.randn(ROWS, COLUMNS)
-    outputs = policy(params[0], x) + value(params[1], x)
+    together, (acting, judging) = shared(policy, value)
+    seen = together(params[0], x)
+    outputs = acting(params[0], seen), judging(params[1], seen)
     assert asked == [ROWS]
-    torch.autograd.backward(outputs.sum())
-    before = policy(params[0], x)
-    with torch.no_grad():
-        scale.mul_(2)
-    assert not torch.equal(policy(params[0], x), before), "features of other parameters"
-    with torch.no_grad():
-        assert not policy(params[0], x).requires_grad
-    assert policy(params[0], x.clone()).requires_grad
+    assert torch.equal(outputs[0], policy(params[0], x))
+    assert torch.equal(outputs[1], value(params[1], x))
+    assert asked == [ROWS] * 3, "nothing is remembered of the rows before"
+
+
+def test_networks_that_share_nothing_read_the_rows_themselves() -> None:
+    plain, fed, other = network(COLUMNS), Fed(network(COLUMNS), Front(COLUMNS)), Fed(network(COLUMNS), Front(COLUMNS))
+    x = torch.randn(ROWS, COLUMNS)
+    for first, second in ((plain, plain), (plain, fed), (fed, other)):
+        together, behind = shared(first, second)
+        assert together({}, x) is x
+        assert behind == [first, second]
 
 
 def test_chosen_columns_are_the_same_in_numpy() -> None:
