@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -19,7 +19,6 @@ from rlrecipe.assembly.sections import Section, check, read, refuse
 from rlrecipe.clock import Clock
 from rlrecipe.interfaces import Collector, Exploration, Key, ReplayBuffer, Sampler, Transform
 from rlrecipe.loop.minibatches import Minibatches
-from rlrecipe.loop.replayed import Ratio, Replay
 from rlrecipe.machine import cores
 from rlrecipe.recipe.adapt import shared
 from rlrecipe.recipe.errors import Problem
@@ -28,10 +27,12 @@ from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.traits import AlgorithmTraits, CollectorTraits, ExplorationTraits, TransformTraits
 from rlrecipe.recipe.values import DISCOUNT
-from rlrecipe.replay.base import Transitions
 from rlrecipe.stepping.observations import dtype_of, packing_of
 from rlrecipe.stepping.packing import OBSERVATIONS, Packing
 from rlrecipe.streams import Stream, Streams
+
+if TYPE_CHECKING:
+    from rlrecipe.replay.base import Transitions
 
 
 def make_exploration(options: Any, space: Any, num_envs: int, numbers: Numbers) -> Exploration | None:
@@ -276,6 +277,9 @@ def transitions(
     """
     row = columns(spaces, stored_action(spaces, policy))
     reward = partial(reduce, lambda reward, apply: apply(reward), [each.apply_reward for each in seen])
+    # A run without a buffer does without.
+    from rlrecipe.replay.base import Transitions
+
     return Transitions(row, num_envs, n_steps, gamma, reward if seen else None, packings(spaces))
 
 
@@ -301,6 +305,9 @@ def make_sampler(
         remembers = learner.policy.front is not None
         rng = streams.generator(Stream.PERMUTATION)
         return Minibatches(learner.algorithm, rng, remembers=remembers, packing=learner.policy.packing)
+    # A run without a buffer does without.
+    from rlrecipe.loop.replayed import Ratio, Replay
+
     trainer = recipe.trainer
     starts = getattr(recipe.collector, "init_random_frames", 0)
     return Replay(
