@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlrecipe.interfaces import Scalars, Target
 from rlrecipe.lazy import torch
+from rlrecipe.recipe.asked import distribution_of, inputs_of
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.traits import AlgorithmTraits, DistributionTraits, NetworkTraits
@@ -51,7 +52,7 @@ def check_networks(recipe: Recipe) -> Iterable[Problem]:
     for slot, network in recipe.networks.items():
         yield from _check_place(slot, network)
         yield from _check_plain(recipe, slot, network) if traits.fragile is not None else ()
-        if slot != acting and getattr(network, "distribution", None) is not None:
+        if slot != acting and distribution_of(network) is not None:
             yield Problem(
                 "E302",
                 ("networks", slot, "distribution"),
@@ -77,7 +78,7 @@ def _check_place(slot: str, network: Any) -> Iterable[Problem]:
         cure = "use lstm or gru" if slot == "memory" else f"write networks.memory: {component.name}"
         what = "is no memory" if slot == "memory" else f"is a memory, which stands before {slot}"
         yield Problem("E302", ("networks", slot), f"{component.name} {what}", cure)
-    if slot == "memory" and getattr(network, "inputs", None) is not None:
+    if slot == "memory" and inputs_of(network) is not None:
         yield Problem("E302", ("networks", slot, "inputs"), "a memory reads what the encoder gives, or everything",
                       "remove it, or give the encoder inputs")  # fmt: skip
 
@@ -85,7 +86,7 @@ def _check_place(slot: str, network: Any) -> Iterable[Problem]:
 def _check_plain(recipe: Recipe, slot: str, network: Any) -> Iterable[Problem]:
     """Only networks that read the whole observation themselves fit an algorithm that wraps them in others' modules."""
     fed = slot in ("encoder", "memory") or NetworkTraits.of(network).encodes is True
-    if fed or getattr(network, "inputs", None) is not None:
+    if fed or inputs_of(network) is not None:
         path = ("networks", slot) if fed else ("networks", slot, "inputs")
         message = f"{recipe.algorithm.component.name} takes networks that read the whole observation themselves"
         yield Problem("E302", path, message, "remove it; flatten_observation makes one vector of a dict observation")
@@ -94,7 +95,7 @@ def _check_plain(recipe: Recipe, slot: str, network: Any) -> Iterable[Problem]:
 def _check_distribution(recipe: Recipe, acting: str) -> Iterable[Problem]:
     """Whether the acting network's distribution gives what the algorithm needs of it."""
     algorithm = recipe.algorithm.component
-    distribution = getattr(recipe.networks.get(acting), "distribution", None)
+    distribution = distribution_of(recipe.networks.get(acting))
     if distribution is None:
         return
     traits, gives = AlgorithmTraits.of(algorithm), DistributionTraits.of(distribution).gives

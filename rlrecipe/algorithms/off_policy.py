@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from rlrecipe.algorithms.base import DiscountedOptions, Plain, check_networks, flat
 from rlrecipe.interfaces import Batch, Distribution, Head, Key, Params, Scalars
 from rlrecipe.lazy import np, torch
+from rlrecipe.recipe.asked import init_random_frames
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.slots import Slot
@@ -100,7 +101,7 @@ def check_off_policy(recipe: Recipe) -> Iterable[Problem]:
     if recipe.replay_buffer is None:
         message = f"{name} learns from a replay buffer, and this recipe takes it away"
         yield Problem("E302", ("replay_buffer",), message, "add replay_buffer: uniform", (("algorithm",),))
-    starts, total = getattr(recipe.collector, "init_random_frames", 0), recipe.trainer.total_frames
+    starts, total = init_random_frames(recipe.collector), recipe.trainer.total_frames
     if total is not None and starts >= total:
         message = f"learning starts after {starts} random frames, but the run has {total}: nothing would be learned"
         cure = f"make collector.init_random_frames less than {total}, or trainer.total_frames more than {starts}"

@@ -10,6 +10,7 @@ from rlrecipe.algorithms.gae import add_advantages
 from rlrecipe.interfaces import SEQUENCE_STEP, Batch, Distribution, Head, Key, Network, Params
 from rlrecipe.lazy import np, torch
 from rlrecipe.networks.fed import shared
+from rlrecipe.recipe.asked import init_random_frames
 from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.options import Options
 
@@ -100,7 +101,7 @@ def check_on_policy(recipe: Recipe) -> Iterable[Problem]:
                 f"remove trainer.{key}",
                 ALGORITHM,
             )
-    if getattr(recipe.collector, "init_random_frames", 0):
+    if init_random_frames(recipe.collector):
         message = f"{name} learns from its own actions; random ones would mislead it"
         yield Problem(
             "E302", ("collector", "init_random_frames"), message, "remove collector.init_random_frames", ALGORITHM

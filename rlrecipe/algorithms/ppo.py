@@ -11,6 +11,7 @@ from rlrecipe.algorithms.gae import add_advantages
 from rlrecipe.algorithms.on_policy import ActorCritic, check_on_policy, heads, normalized
 from rlrecipe.interfaces import Algorithm, Batch, Distribution, Key, Network, Objective, Params, Scalars
 from rlrecipe.lazy import np, torch
+from rlrecipe.recipe.asked import frames_per_batch, num_envs
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
@@ -168,7 +169,7 @@ def usual_length(steps: int, minibatch_size: int) -> int:
 
 def check(recipe: Recipe) -> Iterable[Problem]:
     """What in a recipe cannot go with PPO."""
-    options, frames = recipe.algorithm, getattr(recipe.collector, "frames_per_batch", None)
+    options, frames = recipe.algorithm, frames_per_batch(recipe.collector)
     assert isinstance(options, PPOOptions)
     size = options.minibatch_size
     if frames is not None and frames % size:
@@ -192,7 +193,7 @@ def _check_sequences(recipe: Recipe, options: PPOOptions, frames: int | None) ->
         message = f"sequences of {length} steps are for a memory, and there is none"
         yield Problem("E302", ("algorithm", "sequence_length"), message, "add networks.memory: lstm, or remove it")
     elif "memory" in recipe.networks and frames is not None:
-        steps = frames // getattr(recipe.env, "num_envs", 1)
+        steps = frames // num_envs(recipe.env)
         if usual_length(steps, size) == 1:
             message = f"a batch's {steps} steps of an environment and minibatches of {size} share no sequence: steps of"
             message += " one alone teach a memory nothing"

@@ -25,6 +25,7 @@ from rlrecipe.algorithms.torchrl_modules import (
 from rlrecipe.errors import UnbuildableError
 from rlrecipe.interfaces import Algorithm, Batch, Distribution, Head, Key, Network, Objective, Params, Scalars
 from rlrecipe.lazy import np, torch
+from rlrecipe.recipe.asked import distribution_of, groups_of
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.names import NAMED, Words
 from rlrecipe.recipe.options import option
@@ -252,10 +253,10 @@ def _left_over(recipe: Recipe, arguments: Mapping[str, Any]) -> Iterable[Problem
         if slot not in taken and network != usual:
             cure = f"say it of networks.{', networks.'.join(sorted(taken))}"
             yield Problem("E302", ("networks", slot), f"{loss} has no network {slot}", cure)
-    for slot in getattr(optimizer, "groups", {}):
+    for slot in groups_of(optimizer):
         if slot not in {*taken, OWN}:
             yield Problem("E302", ("optimizer", "groups", slot), f"{loss} has no network {slot}", "remove it")
-    chosen = getattr(recipe.networks["policy"], "distribution", None)
+    chosen = distribution_of(recipe.networks["policy"])
     if recipe.exploration is None and chosen is None and loss != "BCLoss":
         # What it does at random it must be told: its usual distribution has one action for each state.
         message = f"the policy of {loss} has no randomness of its own"

@@ -35,6 +35,7 @@ from rlrecipe.interfaces import ReplayBuffer, Transform
 from rlrecipe.learning.compiled import make_native
 from rlrecipe.loop.points import HookError
 from rlrecipe.loop.recipe_trainer import RecipeTrainer
+from rlrecipe.recipe.asked import num_envs
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.overrides import overrides_of
 from rlrecipe.recipe.schema import Recipe
@@ -116,7 +117,7 @@ def assemble(trial: Trial, context: RunContext | None = None, *, hooks: bool = T
     context = replace(context or RunContext(), lost=partial(level.lower, "continue"))
     buffer = _buffer(recipe, learner, spaces, numbers, transforms, streams)
     surroundings = Surroundings(
-        make_exploration(recipe.exploration, spaces.action, getattr(recipe.env, "num_envs", 1), numbers),
+        make_exploration(recipe.exploration, spaces.action, num_envs(recipe.env), numbers),
         transforms,
         streams,
         lambda: clock.frames,

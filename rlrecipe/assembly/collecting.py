@@ -21,6 +21,7 @@ from rlrecipe.interfaces import Collector, Exploration, Key, ReplayBuffer, Sampl
 from rlrecipe.loop.minibatches import Minibatches
 from rlrecipe.machine import cores
 from rlrecipe.recipe.adapt import shared
+from rlrecipe.recipe.asked import init_random_frames, num_envs
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.imports import Imported
 from rlrecipe.recipe.options import Options
@@ -168,13 +169,13 @@ def collector_of(vector: Any, policy: Policy, options: Any, given: Surroundings,
 def with_workers(collector: Any, env: Any) -> Any:
     """Options of a collector with a number of workers, where it has some and they leave it to the machine."""
     share_out = CollectorTraits.of(collector).shared_out
-    return collector if share_out is None else share_out(collector, getattr(env, "num_envs", 1), cores())
+    return collector if share_out is None else share_out(collector, num_envs(env), cores())
 
 
 def width_of(collector: Any, env: Any) -> int:
     """Environments in each batch of a collector."""
-    width, num_envs = CollectorTraits.of(collector).width, getattr(env, "num_envs", 1)
-    return num_envs if width is None else width(collector, num_envs)
+    width, count = CollectorTraits.of(collector).width, num_envs(env)
+    return count if width is None else width(collector, count)
 
 
 def columns(spaces: Spaces, action: np.ndarray) -> dict[Key, tuple[tuple[int, ...], np.dtype[Any]]]:
@@ -309,7 +310,7 @@ def make_sampler(
     from rlrecipe.loop.replayed import Ratio, Replay
 
     trainer = recipe.trainer
-    starts = getattr(recipe.collector, "init_random_frames", 0)
+    starts = init_random_frames(recipe.collector)
     return Replay(
         buffer,
         learner.algorithm,

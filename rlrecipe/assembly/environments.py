@@ -14,6 +14,7 @@ import gymnasium
 
 from rlrecipe.errors import EnvironmentFault, UnbuildableError
 from rlrecipe.interfaces import Transform
+from rlrecipe.recipe.asked import HasEnvClass, discount, env_name, kwargs_of
 from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.imports import Imported
 from rlrecipe.recipe.options import Options
@@ -51,7 +52,7 @@ def make_env(options: Any, phase: str = "train", render_mode: str | None = None)
 
 def name_of(options: Any) -> str:
     """What an environment is called in messages."""
-    name: str = getattr(options, "env_name", None) or options.component.name
+    name: str = env_name(options) or options.component.name
     return name
 
 
@@ -253,7 +254,7 @@ def make_transforms(options: Any, space: Any, gamma: float, streams: Streams | N
 
 def transforms_of(recipe: Recipe, spaces: Spaces, streams: Streams | None = None) -> dict[str, Transform]:
     """The transforms of a recipe, with the discount of its algorithm; without discounting where that has none."""
-    return make_transforms(recipe.env, spaces.observation, getattr(recipe.algorithm, "gamma", 1.0), streams)
+    return make_transforms(recipe.env, spaces.observation, discount(recipe.algorithm), streams)
 
 
 def in_phase(options: Any, phase: str) -> list[str]:
@@ -295,7 +296,7 @@ def environment_problem(options: Any, error: Exception, path: Path) -> Problem:
     if isinstance(error, EnvironmentFault):
         return Problem("E301", path, error.message, error.cure)
     # Of torchrl's the class, where there is no id.
-    key = "env" if getattr(options, "env_name", None) is None and hasattr(options, "env") else "env_name"
+    key = "env" if env_name(options) is None and isinstance(options, HasEnvClass) else "env_name"
     name = getattr(options, key, options.component.name)
     where = (*path, key) if hasattr(options, key) else path
     text = str(error).split("\n")[0]
@@ -316,7 +317,7 @@ def environment_problem(options: Any, error: Exception, path: Path) -> Problem:
             return Problem("E102", where, message, near)
         own = "if a file or module of yours registers it, name that under imports, or with --import"
         return Problem("E102", where, f"{message}; {own}", near)
-    if getattr(options, "kwargs", None):
+    if kwargs_of(options):
         where = (*path, "kwargs")
     return Problem("E102", where, f"{name} cannot be built: {type(error).__name__}: {text}", "check env.kwargs")
 

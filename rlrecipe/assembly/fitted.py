@@ -12,6 +12,7 @@ from rlrecipe.assembly.acting import space_problem
 from rlrecipe.assembly.environments import Spaces
 from rlrecipe.assembly.learning import Learner, Parts, acting_slot, count_many, make_learner, make_parts
 from rlrecipe.errors import UnbuildableError
+from rlrecipe.recipe.asked import distribution_of
 from rlrecipe.recipe.errors import ENV, Problem
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.slots import Slot
@@ -80,7 +81,7 @@ class Fitted:
     @property
     def _chosen(self) -> Any:
         """Options of the distribution that the recipe says, or None."""
-        return getattr(self.given.networks[self.slot], "distribution", None)
+        return distribution_of(self.given.networks[self.slot])
 
     @cached_property
     def distribution(self) -> Any:

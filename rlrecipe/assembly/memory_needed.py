@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from math import prod
-from typing import Any
 
 import gymnasium
 
@@ -13,6 +12,7 @@ from rlrecipe.assembly.collecting import batches_of_bytes
 from rlrecipe.assembly.environments import Spaces
 from rlrecipe.assembly.fitted import Fitted
 from rlrecipe.machine import free_memory, tightest, total_memory
+from rlrecipe.recipe.asked import buffer_size, frames_per_batch, storage_of
 from rlrecipe.recipe.errors import ENV, Problem
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.traits import ReplayBufferTraits, StorageTraits
@@ -65,7 +65,7 @@ def row_bytes(spaces: Spaces, *, packed: bool = True) -> int:
 
 
 def _batch(recipe: Recipe, row: int) -> list[Problem]:
-    frames, there = getattr(recipe.collector, "frames_per_batch", 0), free_memory()
+    frames, there = frames_per_batch(recipe.collector) or 0, free_memory()
     if frames * row <= there:
         return []
     message = f"a batch of {frames} frames x {row} bytes needs {_gib(frames * row)}; {_gib(there)} are free{_why()}"
@@ -74,9 +74,8 @@ def _batch(recipe: Recipe, row: int) -> list[Problem]:
 
 
 def _buffer(recipe: Recipe, row: int) -> list[Problem]:
-    storage: Any = getattr(recipe.replay_buffer, "storage", None)
-    size = getattr(storage, "max_size", None)
-    if size is None:
+    storage, size = storage_of(recipe.replay_buffer), buffer_size(recipe.replay_buffer)
+    if storage is None or size is None:
         return []
     folder_of = StorageTraits.of(storage).folder
     on_disk = folder_of(storage) if folder_of else None

@@ -15,6 +15,7 @@ from rlrecipe.networks.base import encoder_builder, refuse_pixels
 from rlrecipe.networks.copies import Copies
 from rlrecipe.networks.fed import Fed, Front
 from rlrecipe.networks.mlp import MLP, MLPOptions
+from rlrecipe.recipe.asked import inputs_of
 from rlrecipe.recipe.checks import SHARED
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.traits import AlgorithmTraits, NetworkTraits
@@ -114,7 +115,7 @@ def _network(slot: str, options: Any, head: Head, actions: int, entries: Entries
     """The network of a slot; actions follow what it reads of the observation."""
     build, columns = options.component.build, _columns(entries)
     own = NetworkTraits.of(options).encodes is True
-    if front is not None and front.memory is not None and (own or getattr(options, "inputs", None) is not None):
+    if front is not None and front.memory is not None and (own or inputs_of(options) is not None):
         message = "with a memory, every network reads what it remembers"
         path = ("networks", slot) if own else ("networks", slot, "inputs")
         raise UnbuildableError(path, message, "move it to networks.encoder, or remove networks.memory")
@@ -123,7 +124,7 @@ def _network(slot: str, options: Any, head: Head, actions: int, entries: Entries
         # Its features, and one layer to what the slot is asked for.
         layer = MLP(MLPOptions(num_cells=[]), [encoder.features + actions, head.features], head.gain)
         return _copies(Fed(layer, Front(columns, encoder), own=True), head)
-    if getattr(options, "inputs", None) is not None:
+    if inputs_of(options) is not None:
         chosen = _chosen(slot, options, entries)
         _refuse_pixels(slot, options, chosen)
         read = [i for entry in chosen.values() for i in range(entry.start, entry.stop)]
@@ -152,7 +153,7 @@ def _encoder(slot: str, options: Any, entries: Entries) -> Any:
 
 def _chosen(slot: str, options: Any, entries: Entries) -> Entries:
     """The entries that a network's ``inputs`` name, or all of them."""
-    names = getattr(options, "inputs", None)
+    names = inputs_of(options)
     if names is None:
         return entries
     for i, name in enumerate(names):

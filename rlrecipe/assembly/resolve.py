@@ -14,6 +14,7 @@ from rlrecipe.assembly.learning import acting_slot
 from rlrecipe.learning.compiled.package import compiler
 from rlrecipe.machine import asked_threads, cores
 from rlrecipe.networks.base import width_of
+from rlrecipe.recipe.asked import frames_per_batch, init_random_frames
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.traits import AlgorithmTraits
 
@@ -108,11 +109,11 @@ def updates_ahead(recipe: Recipe) -> int:
     traits = AlgorithmTraits.of(algorithm)
     if trainer.total_updates is not None:
         return trainer.total_updates
-    frames, batch = trainer.total_frames or 0, getattr(recipe.collector, "frames_per_batch", 1)
+    frames, batch = trainer.total_frames or 0, frames_per_batch(recipe.collector) or 1
     if recipe.replay_buffer is None:
         per_batch = traits.updates_per_batch
         return -(-frames // batch) * (1 if per_batch is None else per_batch(algorithm, batch))
-    learning = frames - getattr(recipe.collector, "init_random_frames", 0)
+    learning = frames - init_random_frames(recipe.collector)
     if trainer.optim_steps_per_batch is not None:
         return learning // batch * trainer.optim_steps_per_batch
     return int(learning * (trainer.updates_per_frame or traits.updates_per_frame or 1.0))

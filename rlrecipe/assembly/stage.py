@@ -13,6 +13,7 @@ from rlrecipe.acting.evaluation import WIDTH, Stage
 from rlrecipe.acting.policy import Policy
 from rlrecipe.assembly.environments import dressed, in_phase, make_env
 from rlrecipe.interfaces import Transform
+from rlrecipe.recipe.asked import num_envs
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.stepping.vector import Vector
@@ -70,7 +71,7 @@ def _lending(options: Any, phase: str, training: Vector | None, *, lends: bool) 
 
 def evaluation_width(options: Any) -> int:
     """Environments that are evaluated in side by side: one where one trains, which may be slow to build, or alone."""
-    return 1 if getattr(options, "num_envs", 1) == 1 else WIDTH
+    return 1 if num_envs(options) == 1 else WIDTH
 
 
 def _same_kind(one: Any, other: Any) -> bool:

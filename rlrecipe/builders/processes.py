@@ -15,6 +15,7 @@ from rlrecipe.assembly.environments import Env
 from rlrecipe.assembly.sections import Section, plain, refuse, slot_of
 from rlrecipe.collectors.sent import Sent
 from rlrecipe.interfaces import Collector
+from rlrecipe.recipe.asked import env_name
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.values import DISCOUNT
 
@@ -42,7 +43,7 @@ class _There:
     """Makes an environment in the process that it is called in."""
 
     def __init__(self, constructor: EnvConstructor) -> None:
-        self.sent = Sent(constructor, getattr(constructor.options, "env_name", None))
+        self.sent = Sent(constructor, env_name(constructor.options))
 
     def __call__(self) -> Env:
         env: Env = self.sent.open()()

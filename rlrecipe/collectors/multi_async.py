@@ -16,6 +16,7 @@ from rlrecipe.collectors.workers import (
 )
 from rlrecipe.interfaces import Batch, Collector, Exploration, State, Transform
 from rlrecipe.lazy import np
+from rlrecipe.recipe.asked import num_envs
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.traits import CollectorTraits
@@ -127,7 +128,7 @@ def check(recipe: Recipe) -> Iterator[Problem]:
     """What in a recipe cannot go with this collector."""
     yield from check_workers(recipe)
     options: Any = recipe.collector
-    workers, n = options.num_workers, getattr(recipe.env, "num_envs", 1)
+    workers, n = options.num_workers, num_envs(recipe.env)
     if workers != "auto" and workers <= n and n % workers:
         divisors = ", ".join(str(i) for i in range(1, n + 1) if n % i == 0)
         message = f"batches differ in size: {workers} workers cannot have as many each of {n} environments"

@@ -11,6 +11,7 @@ from rlrecipe.collectors.sync import as_batch
 from rlrecipe.collectors.workers import WorkersCollector, WorkersOptions, check_workers, learns_from_newest
 from rlrecipe.interfaces import Batch, Collector, Exploration, State, Transform
 from rlrecipe.lazy import np
+from rlrecipe.recipe.asked import update_weights_interval
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.traits import CollectorTraits
@@ -91,7 +92,7 @@ def shared_out(options: MultiSyncOptions, num_envs: int, cores: int) -> MultiSyn
 def check(recipe: Recipe) -> Iterator[Problem]:
     """What in a recipe cannot go with this collector."""
     yield from check_workers(recipe)
-    interval = getattr(recipe.collector, "update_weights_interval", 1)
+    interval = update_weights_interval(recipe.collector)
     if interval > 1 and learns_from_newest(recipe):
         yield Problem(
             "E302",

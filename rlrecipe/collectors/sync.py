@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlrecipe.interfaces import Batch, Collector, Exploration, State, Transform
 from rlrecipe.lazy import np, torch
+from rlrecipe.recipe.asked import frames_per_batch, minibatch_size, num_envs
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
@@ -262,10 +263,10 @@ class SyncCollector:
 
 def check(recipe: Recipe) -> Iterable[Problem]:
     """What in a recipe cannot go with this collector."""
-    frames, n = getattr(recipe.collector, "frames_per_batch", 0), getattr(recipe.env, "num_envs", 1)
+    frames, n = frames_per_batch(recipe.collector) or 0, num_envs(recipe.env)
     if frames % n:
         # A cure that the algorithm's minibatches can share out, too.
-        step = math.lcm(n, getattr(recipe.algorithm, "minibatch_size", 1))
+        step = math.lcm(n, minibatch_size(recipe.algorithm))
         yield Problem(
             "E302",
             ("collector", "frames_per_batch"),

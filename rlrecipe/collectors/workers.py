@@ -31,6 +31,7 @@ from rlrecipe.collectors.sync import EpisodeCounter, SyncOptions, check
 from rlrecipe.collectors.worker import Layout, Share, shared_arrays
 from rlrecipe.interfaces import Exploration, State, Transform
 from rlrecipe.lazy import np
+from rlrecipe.recipe.asked import env_name, num_envs
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import option
 from rlrecipe.system.signals import held_back
@@ -228,8 +229,7 @@ class WorkersCollector:
             starts=starts,
             flushing=bool(np.float32(1e-39) * np.float32(1) == 0),
         )
-        env_name = getattr(self.environments.options, "env_name", None)
-        sent = Sent(share, env_name, self.environments.imports)
+        sent = Sent(share, env_name(self.environments.options), self.environments.imports)
         self._file.append(_memory())
         for index, rows in enumerate(self.shares):
             self.workers.append(Handle(index, rows, self._file[0]))
@@ -341,7 +341,7 @@ def check_workers(recipe: Recipe) -> Iterator[Problem]:
     """What in a recipe cannot go with worker processes."""
     yield from check(recipe)
     options: Any = recipe.collector
-    workers, n = options.num_workers, getattr(recipe.env, "num_envs", 1)
+    workers, n = options.num_workers, num_envs(recipe.env)
     if workers != "auto" and workers > n:
         message = f"{workers} workers cannot share {n} environments out among them"
         cure = f"make collector.num_workers {n} or less, or env.num_envs more"

@@ -9,6 +9,7 @@ from rlrecipe.errors import HookError
 from rlrecipe.hooks.base import Hook, places
 from rlrecipe.interfaces import State
 from rlrecipe.lazy import np, torch
+from rlrecipe.recipe.asked import frames_per_batch, num_envs
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
@@ -109,7 +110,7 @@ def check(recipe: Recipe) -> Iterable[Problem]:
             message = "it draws rows of its own, and a memory (networks.memory) learns from sequences of them"
             yield Problem("E302", place, message, "leave out one of the two")
         else:
-            steps, rest = divmod(getattr(recipe.collector, "frames_per_batch", 0), getattr(recipe.env, "num_envs", 1))
+            steps, rest = divmod(frames_per_batch(recipe.collector) or 0, num_envs(recipe.env))
             # A batch that the environments do not fill evenly is the collector's to tell.
             yield from _check_lengths(place, options, steps) if steps and not rest else ()
 

@@ -11,6 +11,7 @@ from rlrecipe.errors import HookError
 from rlrecipe.hooks.base import Hook, places
 from rlrecipe.interfaces import State
 from rlrecipe.lazy import torch
+from rlrecipe.recipe.asked import groups_of, schedule_of
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.names import NAMED
 from rlrecipe.recipe.options import Options, option
@@ -119,7 +120,7 @@ class OptimizerHook(Hook, options=OptimizerHookOptions, point="optimizer"):
         """The parts of the chosen losses, which move every slot that a recipe's optimizer has a group for."""
         parts = [part for part in update.parts if self.components is None or part.name in self.components]
         slots = {each.slot for part in parts for each in part.layout.parts}
-        unmoved = [slot for slot in getattr(self.optimizer, "groups", ()) if slot not in slots]
+        unmoved = [slot for slot in groups_of(self.optimizer) if slot not in slots]
         if unmoved:
             raise HookError(
                 f"optimizer_hook: optimizer.groups names {', '.join(unmoved)}, which {_named(self.components)} "
@@ -215,7 +216,7 @@ def check(recipe: Recipe) -> Iterable[Problem]:
     """Each loss has one optimizer, whose rates follow the recipe's schedule."""
     found = list(places(recipe, "optimizer_hook"))
     for i, (place, options) in enumerate(found):
-        if getattr(options.optimizer, "schedule", None) is not None:
+        if schedule_of(options.optimizer) is not None:
             yield Problem("E302", (*place, "optimizer", "schedule"), *_SCHEDULE)
         for earlier, other in found[:i]:
             if (both := _common(options.loss_components, other.loss_components)) is not None:

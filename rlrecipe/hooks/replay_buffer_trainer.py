@@ -10,6 +10,7 @@ from rlrecipe.errors import HookError
 from rlrecipe.hooks.base import Hook, places
 from rlrecipe.interfaces import State
 from rlrecipe.lazy import torch
+from rlrecipe.recipe.asked import frames_per_batch
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
@@ -179,7 +180,7 @@ def _restored(state: Any, live: Any) -> Any:
 
 def check(recipe: Recipe) -> Iterable[Problem]:
     """Where rows of earlier batches help, and sizes that fit."""
-    name, frames = recipe.algorithm.component.name, getattr(recipe.collector, "frames_per_batch", None)
+    name, frames = recipe.algorithm.component.name, frames_per_batch(recipe.collector)
     for place, options in places(recipe, "replay_buffer_trainer"):
         if recipe.replay_buffer is not None:
             yield Problem("E302", place, f"{name} learns from its replay_buffer already",

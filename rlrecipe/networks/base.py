@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from rlrecipe.errors import UnbuildableError
 from rlrecipe.interfaces import Entry
+from rlrecipe.recipe.asked import HasCells
 from rlrecipe.recipe.names import SHOWN
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.slots import Slot
@@ -46,8 +47,8 @@ def width_of(options: Options) -> float:
     told = NetworkTraits.of(options).width
     if told is not None:
         return float(told(options))
-    cells = getattr(options, "num_cells", math.inf)
-    return max(cells, default=0) if isinstance(cells, list) else float(cells)
+    cells = options.num_cells if isinstance(options, HasCells) else math.inf
+    return float(max(cells, default=0) if isinstance(cells, Sequence) else cells)
 
 
 def encoder_builder(options: Options) -> Callable[..., Any] | None:

@@ -10,6 +10,7 @@ from rlrecipe.interfaces import Encoder, Entry
 from rlrecipe.lazy import torch
 from rlrecipe.networks.base import NetworkOptions, encoder_builder, width_of
 from rlrecipe.networks.fed import inner, outer
+from rlrecipe.recipe.asked import distribution_of, inputs_of
 from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
@@ -60,10 +61,10 @@ def _unused(options: Options, path: Path) -> Iterable[Problem]:
         return
     for key, network in options.keys.items():
         place = (*path, "keys", key)
-        if getattr(network, "inputs", None) is not None:
+        if inputs_of(network) is not None:
             message = f"inside per_key an encoder reads the entry that it stands under, which is {key}"
             yield Problem("E302", (*place, "inputs"), message, "remove it; the key alone says what it reads")
-        if getattr(network, "distribution", None) is not None:
+        if distribution_of(network) is not None:
             message = f"the encoder of {key} gives features; the network behind it has the distribution"
             yield Problem("E302", (*place, "distribution"), message, "remove it, or move it to the network that acts")
         yield from _unused(network, place)

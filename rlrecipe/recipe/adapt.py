@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from rlrecipe.recipe.asked import HasWidth, frames_per_batch, minibatch_size
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.tree import Node
 
@@ -18,11 +19,11 @@ def adapted(recipe: Recipe, root: Node) -> Recipe:
         recipe: valid in itself.
         root: its tree, which knows what was written.
     """
-    written, collector = root.get(*FRAMES), recipe.collector
-    frames, num_envs = getattr(collector, "frames_per_batch", None), getattr(recipe.env, "num_envs", None)
-    if (written is not None and written.mark is not None) or frames is None or num_envs is None:
+    written, collector, env = root.get(*FRAMES), recipe.collector, recipe.env
+    frames = frames_per_batch(collector)
+    if (written is not None and written.mark is not None) or frames is None or not isinstance(env, HasWidth):
         return recipe
-    fitting = shared(frames, num_envs, getattr(recipe.algorithm, "minibatch_size", 1))
+    fitting = shared(frames, env.num_envs, minibatch_size(recipe.algorithm))
     if fitting == frames:
         return recipe
     batches = collector.model_copy(update={"frames_per_batch": fitting})

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from rlrecipe.lazy import gymnasium
+from rlrecipe.recipe.asked import env_name, kwargs_of
 from rlrecipe.recipe.errors import ENV, Problem
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
@@ -33,8 +34,8 @@ def check(recipe: Recipe) -> Iterable[Problem]:
         if not isinstance(options, AtariPreprocessingOptions) or options.frame_skip == 1:
             continue
         where = ("env", "transforms", i, "frame_skip")
-        own = getattr(env, "kwargs", {}).get("frameskip", 4)
-        if str(getattr(env, "env_name", "")).startswith("ALE/") and own != 1:
+        own = kwargs_of(env).get("frameskip", 4)
+        if (env_name(env) or "").startswith("ALE/") and own != 1:
             message = (
                 f"{env.env_name} skips {own} frames already: the preprocessing's {options.frame_skip} stand on top"
             )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rlrecipe.lazy import np
+from rlrecipe.recipe.asked import buffer_size, num_envs
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import Options, option
 
@@ -30,8 +31,7 @@ class Storage(Protocol):
 
 def check(recipe: Recipe) -> Iterable[Problem]:
     """What in a recipe cannot go with a storage's size."""
-    storage = getattr(recipe.replay_buffer, "storage", None)
-    size, n = getattr(storage, "max_size", None), getattr(recipe.env, "num_envs", 1)
+    size, n = buffer_size(recipe.replay_buffer), num_envs(recipe.env)
     if size is not None and size < n:
         yield Problem(
             "E302",
