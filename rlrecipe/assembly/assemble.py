@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from rlrecipe.acting.policy import Policy
 from rlrecipe.assembly.collecting import (
     Surroundings,
@@ -27,7 +29,7 @@ from rlrecipe.assembly.learning import Learner, make_update
 from rlrecipe.assembly.numbers import Numbers, make_schedule
 from rlrecipe.assembly.resolve import Compiling
 from rlrecipe.assembly.stage import let_rollouts_borrow, make_stage
-from rlrecipe.assembly.trial import Trial, compute_as
+from rlrecipe.assembly.trial import Trial
 from rlrecipe.clock import Clock
 from rlrecipe.collectors.sync import SyncCollector
 from rlrecipe.context import Level, RunContext
@@ -106,14 +108,14 @@ def assemble(trial: Trial, context: RunContext | None = None, *, hooks: bool = T
     Raises:
         HookError: a hook does not fit where it is registered.
     """
-    recipe, spaces = trial.recipe, trial.spaces
-    device = compute_as(recipe)
+    recipe, spaces, learner, capture = trial.recipe, trial.spaces, trial.learner, trial.capture
+    level, evaluated_in, compiling = Level(*trial.level), trial.evaluated_in, trial.compiling
+    # From here on nothing is asked.
     streams, clock = Streams(recipe.seed), Clock(total_of(recipe))
-    numbers, learner = Numbers(clock), trial.learner.on(device)
+    numbers, learner = Numbers(clock), learner.on(torch.device(recipe.runtime.device))
     if batches_of_bytes(recipe):
         learner.policy.keep_bytes()
     transforms = transforms_of(recipe, spaces, streams)
-    capture, level = trial.capture, Level(*trial.level)
     context = replace(context or RunContext(), lost=partial(level.lower, "continue"))
     buffer = _buffer(recipe, learner, spaces, numbers, transforms, streams)
     surroundings = Surroundings(
@@ -135,7 +137,7 @@ def assemble(trial: Trial, context: RunContext | None = None, *, hooks: bool = T
         streams=streams,
         numbers=numbers.scheduled,
         context=context,
-        stage=make_stage(recipe, trial.evaluated_in, learner.policy, transforms, training, lends=capture.again),
+        stage=make_stage(recipe, evaluated_in, learner.policy, transforms, training, lends=capture.again),
     )
     modules: dict[str, Any] = {} if buffer is None else {"replay_buffer": buffer}
     for name, module in {**modules, **transforms}.items():
@@ -143,7 +145,7 @@ def assemble(trial: Trial, context: RunContext | None = None, *, hooks: bool = T
     let_rollouts_borrow(recipe.env, transforms, training, lends=capture.again)
     if hooks:
         _register_hooks(recipe, trainer)
-    return Assembly(recipe, trainer, learner.policy, transforms, spaces, level, trial.compiling, trial.hints)
+    return Assembly(recipe, trainer, learner.policy, transforms, spaces, level, compiling, trial.hints)
 
 
 def _buffer(

@@ -146,7 +146,7 @@ class Trial:
         Raises:
             UnbuildableError: networks and losses do not fit each other or the environment.
         """
-        compute_as(self.recipe)
+        _compute_as(self.recipe)
         return self.fitted.learner
 
     @cached_property
@@ -255,12 +255,10 @@ def _durations(recipe: Recipe) -> Iterator[tuple[str, Duration | None]]:
         yield from ((".".join(map(str, (*path, key))), value) for key, value in options if isinstance(value, Duration))
 
 
-def compute_as(recipe: Recipe) -> torch.device:
-    """Threads and arithmetic as a resolved recipe asks for; the device."""
+def _compute_as(recipe: Recipe) -> None:
+    """Threads and arithmetic of this process, as a resolved recipe asks for them."""
     torch.set_num_threads(int(recipe.runtime.threads))
-    device = torch.device(recipe.runtime.device)
-    if recipe.runtime.deterministic and device.type != "cpu":
+    if recipe.runtime.deterministic and torch.device(recipe.runtime.device).type != "cpu":
         # cuBLAS asks for it, before its first call.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-    return device
