@@ -29,9 +29,17 @@ class Clock:
         """Wall time of all sessions of the run."""
         return self.seconds_before + time.monotonic() - self._started
 
+    @property
+    def moment(self) -> int:
+        """Frames, or the updates of a run that counts none, as one that learns from a dataset.
+
+        What is to happen at intervals happens there, too. A run with environments has frames before its first update.
+        """
+        return self.frames or self.updates
+
     def count(self, duration: Duration) -> float:
-        """How far the run is, in the unit of ``duration``."""
-        return float(getattr(self, duration.unit))
+        """How far the run is, in the unit of ``duration``; frames as ``moment`` has them."""
+        return float((self.frames or self.updates) if duration.unit == "frames" else getattr(self, duration.unit))
 
     @property
     def done(self) -> bool:

@@ -45,6 +45,14 @@ class Number(Protocol):
 
 
 @dataclass(frozen=True)
+class Spaces:
+    """What an environment observes and takes: gymnasium's spaces, an observation of several parts as a row."""
+
+    observation: Any
+    action: Any
+
+
+@dataclass(frozen=True)
 class Head:
     """What an algorithm asks of a slot's network.
 
@@ -224,15 +232,20 @@ class Algorithm(Protocol):
 
 
 @runtime_checkable
-class OnPolicy(Algorithm, Protocol):
+class Prepares(Protocol):
+    """What an algorithm has besides whose losses share something: values and advantages, or a model's rollout."""
+
+    def prepare(self, params: Params, batch: Batch) -> None:
+        """Add to a batch what its losses share: on-policy to a collected one, off-policy to each sub-batch drawn."""
+
+
+@runtime_checkable
+class OnPolicy(Algorithm, Prepares, Protocol):
     """Learns from the newest batch only."""
 
     @property
     def reads(self) -> frozenset[Key]:
         """Keys of a batch that ``loss`` reads."""
-
-    def prepare(self, params: Params, batch: Batch) -> None:
-        """Add to a collected batch what all of its updates share (values, advantages)."""
 
     def updates_per_batch(self, frames: int) -> int:
         """Updates after a batch of ``frames`` frames."""
@@ -242,7 +255,7 @@ class OnPolicy(Algorithm, Protocol):
 
 
 class OffPolicy(Algorithm, Protocol):
-    """Learns from a replay buffer."""
+    """Learns from a replay buffer; one that ``Prepares`` is shown each sub-batch before its losses are."""
 
     @property
     def n_steps(self) -> int:
@@ -325,8 +338,48 @@ class Transform(Stateful, Protocol):
     # One that keeps something of each environment has ``part(rows)``: itself for some of them, statistics shared.
 
 
+class Vectored(Protocol):
+    """Environments stepped as one, a row of each array for each of them, or for each agent in them.
+
+    Attributes:
+        num_envs: rows, N.
+        starts: how often they were started; each start has seeds of its own.
+        over: where the last step ended an episode ``[N]``.
+    """
+
+    num_envs: int
+    starts: int
+    over: np.ndarray
+    single_observation_space: Any
+    observation_dtype: np.dtype[Any]
+
+    def start(self) -> np.ndarray:
+        """First observations ``[N, ...]`` of new episodes."""
+
+    def advance(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """One step of each with actions ``[N, ...]``; where an episode ends, the next one starts in it.
+
+        Returns:
+            Observations to act on ``[N, ...]``, rewards, terminated, truncated ``[N]``, and the true next
+            observations ``[N, ...]``: where an episode ended, its last one.
+        """
+
+    def state_dict(self) -> State: ...
+    def load_state_dict(self, state: State) -> bool:
+        """Put every environment back; False if they have to start anew."""
+
+    def close(self) -> None: ...
+
+
 class Collector(Stateful, Protocol):
-    """Yields batches of frames, forever; what it yields is overwritten by the next."""
+    """Yields batches of frames, forever; what it yields is overwritten by the next.
+
+    Where it steps environments, in this process, in others or on other machines, is its own affair: it is given what
+    builds them and a policy whose weights are one vector.
+
+    Attributes:
+        frames_per_batch: frames that a batch adds to the run's; 0 where nothing is stepped, as for rows of a dataset.
+    """
 
     frames_per_batch: int
 

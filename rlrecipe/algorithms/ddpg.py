@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from rlrecipe.algorithms.base import flat
 from rlrecipe.algorithms.off_policy import Critics, OffPolicyOptions, check_off_policy, with_action
-from rlrecipe.interfaces import Algorithm, Batch, Distribution, Head, Network, Objective, Params, Scalars
+from rlrecipe.interfaces import Algorithm, Batch, Distribution, Head, Network, Objective, Params, Scalars, Spaces
 from rlrecipe.lazy import torch
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import register
@@ -66,7 +66,7 @@ class DDPG(Critics):
         return loss, {"policy": loss.detach()}
 
 
-def heads(distribution: Distribution, options: Options) -> dict[str, Head]:
+def heads(distribution: Distribution, options: Options, spaces: Spaces) -> dict[str, Head]:
     """A policy and a critic."""
     return {"policy": Head(distribution.features), "qvalue": Head(1, action=True)}
 

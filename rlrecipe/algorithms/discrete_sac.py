@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from rlrecipe.algorithms.base import flat
 from rlrecipe.algorithms.entropy import DEFAULTS, EntropyLearner, EntropyOptions
 from rlrecipe.algorithms.off_policy import check_off_policy
-from rlrecipe.interfaces import Algorithm, Batch, Distribution, Head, Network, Params, Scalars
+from rlrecipe.interfaces import Algorithm, Batch, Distribution, Head, Network, Params, Scalars, Spaces
 from rlrecipe.lazy import torch
 from rlrecipe.networks.fed import shared
 from rlrecipe.recipe.options import Options, option
@@ -60,7 +60,7 @@ class DiscreteSAC(EntropyLearner):
         return self.with_temperature(loss, -(p * log_p).sum(-1).detach().mean(), params)
 
 
-def heads(distribution: Distribution, options: Options) -> dict[str, Head]:
+def heads(distribution: Distribution, options: Options, spaces: Spaces) -> dict[str, Head]:
     """A policy and twin critics."""
     n = distribution.features
     return {"policy": Head(n), "qvalue": Head(n, copies=2)}

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from rlrecipe.algorithms.base import flat
 from rlrecipe.algorithms.off_policy import OffPolicyOptions, ValueLearner, check_off_policy, weighted
-from rlrecipe.interfaces import Algorithm, Batch, Distribution, Head, Network, Objective, Params, Scalars
+from rlrecipe.interfaces import Algorithm, Batch, Distribution, Head, Network, Objective, Params, Scalars, Spaces
 from rlrecipe.lazy import torch
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
@@ -78,7 +78,7 @@ class DQN(ValueLearner):
         return loss, {"qvalue": loss.detach(), "value_mean": taken.mean(), "td_error": taken - target}
 
 
-def heads(distribution: Distribution, options: DQNOptions) -> dict[str, Head]:
+def heads(distribution: Distribution, options: DQNOptions, spaces: Spaces) -> dict[str, Head]:
     """A value for each action, and the state's."""
     return {"qvalue": Head(distribution.features + options.dueling)}
 

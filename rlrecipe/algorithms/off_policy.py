@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 from rlrecipe.algorithms.base import DiscountedOptions, Plain, check_networks, flat
-from rlrecipe.interfaces import Batch, Distribution, Head, Key, Params, Scalars
+from rlrecipe.interfaces import Batch, Distribution, Head, Key, Params, Scalars, Spaces
 from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.asked import init_random_frames
 from rlrecipe.recipe.errors import Problem
@@ -90,7 +90,7 @@ def with_action(observation: torch.Tensor, action: torch.Tensor) -> torch.Tensor
     return torch.cat([flat(observation), action], -1)
 
 
-def twin_heads(distribution: Distribution, options: Options) -> dict[str, Head]:
+def twin_heads(distribution: Distribution, options: Options, spaces: Spaces) -> dict[str, Head]:
     """A policy and twin critics of its continuous actions."""
     return {"policy": Head(distribution.features), "qvalue": Head(1, action=True, copies=2)}
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rlrecipe.algorithms.base import Plain, check_networks, flat
 from rlrecipe.algorithms.gae import add_advantages
-from rlrecipe.interfaces import SEQUENCE_STEP, Batch, Distribution, Head, Key, Network, Params
+from rlrecipe.interfaces import SEQUENCE_STEP, Batch, Distribution, Head, Key, Network, Params, Spaces
 from rlrecipe.lazy import np, torch
 from rlrecipe.networks.fed import shared
 from rlrecipe.recipe.asked import init_random_frames
@@ -75,7 +75,7 @@ class ActorCritic(Plain):
         yield np.arange(frames)
 
 
-def heads(distribution: Distribution, options: Options) -> dict[str, Head]:
+def heads(distribution: Distribution, options: Options, spaces: Spaces) -> dict[str, Head]:
     """What an actor and its value network are asked for."""
     return {"policy": Head(distribution.features, 0.01), "value": Head(1)}
 

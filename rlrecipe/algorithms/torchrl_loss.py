@@ -23,7 +23,7 @@ from rlrecipe.algorithms.torchrl_modules import (
     wiring,
 )
 from rlrecipe.errors import UnbuildableError
-from rlrecipe.interfaces import Algorithm, Batch, Distribution, Head, Key, Network, Objective, Params, Scalars
+from rlrecipe.interfaces import Algorithm, Batch, Distribution, Head, Key, Network, Objective, Params, Scalars, Spaces
 from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.asked import distribution_of, groups_of
 from rlrecipe.recipe.errors import Problem
@@ -273,7 +273,7 @@ class _Any:
         return {"weight": torch.zeros(1)}
 
 
-def heads(distribution: Any, options: TorchRLLossOptions) -> dict[str, Head]:
+def heads(distribution: Any, options: TorchRLLossOptions, spaces: Spaces) -> dict[str, Head]:
     """The networks that the loss takes; critics as often as torchrl copies them.
 
     Raises:

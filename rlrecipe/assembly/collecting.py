@@ -131,7 +131,8 @@ def _of_sections(
 ) -> Collector:
     """The collector of sections that no recipe has checked."""
     vector = options_of(env)
-    if "frames_per_batch" not in options.model_fields_set:
+    chooses = "frames_per_batch" in type(options).model_fields
+    if chooses and "frames_per_batch" not in options.model_fields_set:
         options = options.model_copy(update={"frames_per_batch": shared(options.frames_per_batch, vector.num_envs)})
     check(env=vector, collector=options)
     if given.transforms is None:
@@ -151,6 +152,8 @@ def collector_of(vector: Any, policy: Policy, options: Any, given: Surroundings,
         raw: whether batches are for a replay buffer, to be normalised when they are drawn.
     """
     streams, transforms = given.streams, given.transforms or {}
+    # A collector of a dataset has no frames to choose the number of.
+    steps = "frames_per_batch" in type(options).model_fields
     environments = Environments(vector, partial(streams.integer, Stream.ENVIRONMENT), given.capture, given.imports)
     collector: Collector = options.component.build(
         options,
@@ -159,7 +162,7 @@ def collector_of(vector: Any, policy: Policy, options: Any, given: Surroundings,
         policy,
         [transforms[name] for name in in_phase(vector, "train")],
         streams.generator(Stream.ACTION),
-        given.frames or itertools.count(0, options.frames_per_batch).__next__,
+        given.frames or itertools.count(0, options.frames_per_batch if steps else 0).__next__,
         given.exploration,
         raw=raw,
     )

@@ -13,14 +13,15 @@ from typing import Any
 import gymnasium
 
 from rlrecipe.errors import EnvironmentFault, UnbuildableError
-from rlrecipe.interfaces import Transform
+from rlrecipe.interfaces import Spaces as Spaces
+from rlrecipe.interfaces import Transform, Vectored
 from rlrecipe.recipe.asked import HasEnvClass, discount, env_name, kwargs_of
 from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.imports import Imported
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import package_of, reason_of
 from rlrecipe.recipe.schema import Recipe
-from rlrecipe.recipe.traits import TransformTraits
+from rlrecipe.recipe.traits import EnvTraits, TransformTraits
 from rlrecipe.stepping.capture import Recording, record
 from rlrecipe.stepping.observations import as_rows
 from rlrecipe.stepping.rollout import random_rollout
@@ -160,26 +161,20 @@ class Environments:
         n: int = self.options.num_envs
         return n
 
-    def __call__(self, rows: range | None = None) -> Vector:
-        """Those of a range, or all, stepped in turn in this process."""
-        chosen = range(self.num_envs) if rows is None else rows
-        makes = [partial(make_env, self.options)] * len(chosen)
+    def __call__(self, rows: range | None = None) -> Vectored:
+        """Those of a range, or all, stepped in this process: in turn, or as their kind steps several (``vector``)."""
+        chosen, make = range(self.num_envs) if rows is None else rows, partial(make_env, self.options)
+        own = EnvTraits.of(self.options).vector
         try:
-            return Vector(makes, self.seed, self.capture, chosen.start, self.num_envs)
+            if own is not None:
+                return own(self.options, make, chosen, self.seed, self.capture)
+            return Vector([make] * len(chosen), self.seed, self.capture, chosen.start, self.num_envs)
         except (EnvironmentFault, UnbuildableError):
             raise
         except Exception as error:
             # It was tried before, and could be built.
             message = f"{name_of(self.options)}: {len(chosen)} to train in cannot be built: {told(error)}"
             raise EnvironmentFault(message, OCCUPIED) from error
-
-
-@dataclass(frozen=True)
-class Spaces:
-    """What an environment observes and takes."""
-
-    observation: Any
-    action: Any
 
 
 def spaces_of(options: Any, phase: str = "train") -> Spaces:

@@ -30,7 +30,7 @@ def make_networks(recipe: Recipe, spaces: Spaces, distribution: Distribution) ->
     Raises:
         UnbuildableError: a network cannot read this observation.
     """
-    heads = AlgorithmTraits.of(recipe.algorithm).heads(distribution, recipe.algorithm)
+    heads = AlgorithmTraits.of(recipe.algorithm).heads(distribution, recipe.algorithm, spaces)
     entries, actions = entries_of(spaces.observation), int(np.prod(spaces.action.shape))
     front = _shared(recipe, entries)
     networks = {

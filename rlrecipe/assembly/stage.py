@@ -12,7 +12,7 @@ import gymnasium
 from rlrecipe.acting.evaluation import WIDTH, Stage
 from rlrecipe.acting.policy import Policy
 from rlrecipe.assembly.environments import dressed, in_phase, make_env
-from rlrecipe.interfaces import Transform
+from rlrecipe.interfaces import Transform, Vectored
 from rlrecipe.recipe.asked import num_envs
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.schema import Recipe
@@ -27,7 +27,7 @@ def make_stage(
     options: Options,
     policy: Policy,
     transforms: Mapping[str, Transform],
-    training: Vector | None = None,
+    training: Vectored | None = None,
     *,
     lends: bool,
 ) -> Stage:
@@ -52,7 +52,7 @@ def make_stage(
     )
 
 
-def let_rollouts_borrow(options: Any, transforms: Mapping[str, Any], training: Vector | None, *, lends: bool) -> None:
+def let_rollouts_borrow(options: Any, transforms: Mapping[str, Any], training: Vectored | None, *, lends: bool) -> None:
     """Let random rollouts of transforms take an environment that trains, where none can be built beside it."""
     for transform in transforms.values():
         observe = getattr(transform, "observe", None)
@@ -60,9 +60,10 @@ def let_rollouts_borrow(options: Any, transforms: Mapping[str, Any], training: V
             transform.observe = partial(observe, lend=_lending(options, "train", training, lends=lends))
 
 
-def _lending(options: Any, phase: str, training: Vector | None, *, lends: bool) -> Lend:
+def _lending(options: Any, phase: str, training: Vectored | None, *, lends: bool) -> Lend:
     def lend() -> AbstractContextManager[Env] | None:
-        if training is None or not lends or not training.can_be_lent:
+        # A kind that steps its environments itself has none that could stand alone.
+        if not isinstance(training, Vector) or not lends or not training.can_be_lent:
             return None
         return training.lent(partial(dressed, options=options, phase=phase))
 

@@ -25,7 +25,7 @@ from rlrecipe.recipe.load import Loaded
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.shape import components
-from rlrecipe.recipe.traits import AlgorithmTraits, CollectorTraits, HookTraits, ReplayBufferTraits
+from rlrecipe.recipe.traits import AlgorithmTraits, CollectorTraits, EnvTraits, HookTraits, ReplayBufferTraits
 from rlrecipe.recipe.values import Duration
 from rlrecipe.stepping.capture import Capture, choose
 
@@ -163,7 +163,7 @@ class Trial:
             return "continue", f"sums on {device.type} have no fixed order"
         if recipe.replay_buffer is not None and not recipe.checkpoint.include_buffer:
             return "continue", "checkpoints leave out the replay buffer (checkpoint.include_buffer: false)"
-        level = CollectorTraits.of(recipe.collector).level
+        level = CollectorTraits.of(recipe.collector).level or EnvTraits.of(recipe.env).level
         if level is not None:
             return level
         for place, duration in _durations(recipe):

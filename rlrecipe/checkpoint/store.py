@@ -43,6 +43,12 @@ def name_of(frames: int, updates: int) -> str:
     return f"{frames:012d}-{updates:010d}"
 
 
+def moment_of(name: str) -> int:
+    """Where a checkpoint stands by its name: at its frames, or at the updates of a run that counts none."""
+    frames, updates = map(int, name.split("-"))
+    return frames or updates
+
+
 def cure_without_buffer(path: Path) -> str:
     """How to go on with a run or checkpoint of which only pieces are damaged."""
     return (

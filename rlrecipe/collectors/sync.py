@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rlrecipe.interfaces import Batch, Collector, Exploration, State, Transform
+from rlrecipe.interfaces import Batch, Collector, Exploration, State, Transform, Vectored
 from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.asked import frames_per_batch, minibatch_size, num_envs
 from rlrecipe.recipe.errors import Problem
@@ -17,7 +17,6 @@ from rlrecipe.recipe.registry import register
 if TYPE_CHECKING:
     from rlrecipe.acting.policy import Policy
     from rlrecipe.recipe.schema import Recipe
-    from rlrecipe.stepping.vector import Vector
 
 
 class SyncOptions(Options):
@@ -98,7 +97,7 @@ class SyncCollector:
 
     def __init__(
         self,
-        envs: Vector,
+        envs: Vectored,
         policy: Policy,
         transforms: Sequence[Transform],
         options: SyncOptions,
@@ -279,7 +278,7 @@ def check(recipe: Recipe) -> Iterable[Problem]:
 @register("collector", "sync", check=check)
 def make_sync(
     options: SyncOptions,
-    envs: Vector,
+    envs: Vectored,
     policy: Policy,
     transforms: Sequence[Transform],
     rng: np.random.Generator,

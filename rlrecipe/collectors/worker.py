@@ -190,11 +190,11 @@ class Worker:
         kept = self.frozen.layout(self.share.steps, self.collector.envs) if self.share.transforms else {}
         return {name: (array.shape, array.dtype.str) for name, array in self.collector.arrays.items()} | dict(kept)
 
-    def record_into(self, file: int, layout: Layout, index: int) -> None:
-        """Map the memory that all share: batches go there, and weights come from there."""
-        arrays = shared_arrays(file, layout)
-        weights = arrays.pop("weights")[index]
-        own = {name: array[:, self.rows] for name, array in arrays.items()}
+    def record_into(self, own: dict[str, np.ndarray], weights: np.ndarray) -> None:
+        """Let batches go to arrays ``[T, n, ...]`` of this worker's layout, and weights come from a vector.
+
+        Whether another process sees their memory, or they are sent to another machine, is nothing to the worker.
+        """
         self.collector.record_into({name: own[name] for name in self.collector.arrays})
         self.frozen.arrays = own
         acting: Any = Rows(self.share.policy.over(weights), self.rows, self.total)
@@ -263,7 +263,9 @@ def _serve(connection: Connection, file: int) -> None:
         torch.set_num_threads(1)
         torch.set_flush_denormal(share.flushing)
     connection.send((True, worker.layout()))
-    worker.record_into(file, connection.recv(), index)
+    arrays = shared_arrays(file, connection.recv())
+    weights = arrays.pop("weights")[index]
+    worker.record_into({name: array[:, worker.rows] for name, array in arrays.items()}, weights)
     while True:
         command, arguments = connection.recv()
         if command == "close":

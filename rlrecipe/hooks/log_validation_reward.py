@@ -182,7 +182,7 @@ class LogValidationReward(Hook, options=LogValidationRewardOptions, point="post_
             return
         if self.trainer.folder is None:
             raise HookError(f"{self.name}: this trainer has no run directory to write videos to; set trainer.folder")
-        parts = [self.name, f"{self.trainer.clock.frames:012d}", self.options.suffix]
+        parts = [self.name, f"{self.trainer.clock.moment:012d}", self.options.suffix]
         self.filming.start(self.trainer.folder / "videos" / ("-".join(filter(None, parts)) + ".mp4"))
 
     def state_dict(self) -> State:

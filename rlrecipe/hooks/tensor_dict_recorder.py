@@ -70,7 +70,7 @@ class TensorDictRecorder(Hook, options=TensorDictRecorderOptions, point="post_st
             batch = batch.select(*self.options.keys)
         if self.options.max_len is not None:
             batch = batch[:, -self.options.max_len :]
-        path = folder / f"{self.prefix}{self.trainer.clock.frames:012d}.pt"
+        path = folder / f"{self.prefix}{self.trainer.clock.moment:012d}.pt"
         from rlrecipe.recorders import write_tensordict
 
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from rlrecipe.hooks.base import Hook
@@ -54,7 +55,8 @@ class UTDRHook(Hook, options=UTDRHookOptions):
             raise ValueError("UTDRHook: give it the trainer, or register it with one")
         clock = self.trainer.clock
         return {
-            "utd_ratio": self.rows / clock.frames,
+            # Of rows of a dataset there is none.
+            "utd_ratio": self.rows / clock.frames if clock.frames else math.nan,
             "write_count": float(clock.frames),
             "update_count": float(clock.updates),
         }

@@ -88,7 +88,7 @@ class VideoRecorder(Hook, options=VideoRecorderOptions, point="post_steps"):
         folder = self.folder or (self.trainer.folder and self.trainer.folder / "videos")
         if folder is None:
             raise HookError("video_recorder: this trainer has no run directory; say VideoRecorder(folder=)")
-        self.filming.start(folder / f"{self.prefix}{self.trainer.clock.frames:012d}.mp4", self.options.episodes)
+        self.filming.start(folder / f"{self.prefix}{self.trainer.clock.moment:012d}.mp4", self.options.episodes)
         try:
             self.evaluator.run(self.options.episodes, self.options.deterministic, frames=self.options.max_frames)
         except OccupiedError as error:

@@ -29,10 +29,11 @@ class Logger(ABC):
         self._next: dict[str, int] = {}
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """Write a run's row, its numbers at its frames."""
+        """Write a run's row, its numbers at its frames (``step_of``)."""
         measured = numbers(row)
-        self._passed(measured, row["frames"])
-        self._log(measured, row["frames"])
+        step = step_of(row)
+        self._passed(measured, step)
+        self._log(measured, step)
 
     def _passed(self, names: Iterable[str], step: int) -> None:
         self._next |= dict.fromkeys(names, step + 1)
@@ -179,6 +180,12 @@ class Note:
         return bool(content.get("exp_name", self.exp_name) == self.exp_name)
 
 
+def step_of(row: Mapping[str, Any]) -> int:
+    """Where a run's row stands: at its frames, or at the updates of a run that counts none."""
+    step = row["frames"] or row.get("updates")
+    return step if isinstance(step, int) else 0
+
+
 def last_frames(rows: Sequence[Mapping[str, Any]]) -> float:
-    """Frames of the newest row."""
-    return max((row["frames"] for row in rows), default=-math.inf)
+    """The step of the newest row."""
+    return max(map(step_of, rows), default=-math.inf)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import unquote, urlparse
 
-from rlrecipe.loggers.base import Logger, Note, file_of, flat, histogram, last_frames, numbers, recipe_of
+from rlrecipe.loggers.base import Logger, Note, file_of, flat, histogram, last_frames, numbers, recipe_of, step_of
 from rlrecipe.loggers.video import write_mp4
 from rlrecipe.recipe.names import NAMED, SHOWN, Address
 from rlrecipe.recipe.options import LoggerOptions, option
@@ -130,7 +130,7 @@ class MLFlowLogger(Logger):
             self.run_id = self._new(artifact_location)
         if self.note:
             self.note.write({"tracking_uri": where, "run_id": self.run_id})
-        self._log_all([(row["frames"], numbers(row)) for row in rows or ()])
+        self._log_all([(step_of(row), numbers(row)) for row in rows or ()])
 
     def _new(self, artifact_location: str | None) -> str:
         """A new run in the experiment."""

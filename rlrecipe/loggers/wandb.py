@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from rlrecipe.lazy import np
-from rlrecipe.loggers.base import Logger, Note, file_of, folder_of, last_frames, numbers, recipe_of
+from rlrecipe.loggers.base import Logger, Note, file_of, folder_of, last_frames, numbers, recipe_of, step_of
 from rlrecipe.loggers.video import write_mp4
 from rlrecipe.recipe.names import NAMED, SHOWN
 from rlrecipe.recipe.options import LoggerOptions, option
@@ -112,7 +112,7 @@ class WandbLogger(Logger):
         for step, _, path in videos:
             if step > last:
                 path.unlink()
-        given: list[tuple[int, dict[str, Any]]] = [(row["frames"], numbers(row)) for row in rows]
+        given: list[tuple[int, dict[str, Any]]] = [(step_of(row), numbers(row)) for row in rows]
         given += [(step, {name: self._wandb.Video(str(path))}) for step, name, path in videos if step <= last]
         for step, metrics in sorted(given, key=lambda pair: pair[0]):
             self._log(metrics, step)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from rlrecipe.clock import Clock
-from rlrecipe.interfaces import Batch, Key, OffPolicy, Params, ReplayBuffer, State, Transform
+from rlrecipe.interfaces import Batch, Key, OffPolicy, Params, Prepares, ReplayBuffer, State, Transform
 from rlrecipe.stepping.packing import OBSERVATIONS
 
 
@@ -17,8 +17,9 @@ class Ratio:
     """Updates for each frame once learning has started; fractions are carried over, warm-up leaves no debt.
 
     Args:
-        starts: learning starts when the run has more frames than this.
-        per_frame: updates for each frame.
+        starts: learning starts when the run has more frames than this; with 0 at the first batch, if that is of a
+            dataset and brings no frames, too.
+        per_frame: updates for each frame, or row of a dataset.
         per_batch: updates after each batch, in place of ``per_frame``.
     """
 
@@ -27,8 +28,8 @@ class Ratio:
         self.frames = self.updates = 0
 
     def due(self, frames: int, new: int) -> int:
-        """Updates after a batch of ``new`` frames that brought the run to ``frames``."""
-        if frames <= self.starts:
+        """Updates after a batch of ``new`` rows that brought the run to ``frames``."""
+        if self.starts and frames <= self.starts:
             return 0
         if self.per_batch is not None:
             return self.per_batch
@@ -46,7 +47,7 @@ class Replay:
 
     Args:
         buffer: of past transitions.
-        algorithm: says which random numbers its losses take.
+        algorithm: says which random numbers its losses take; may prepare sub-batches.
         transforms: what stands between observations and the policy, first to last.
         ratio: how many updates there are.
         clock: frames so far.
@@ -68,12 +69,15 @@ class Replay:
     ) -> None:
         self.buffer, self.algorithm, self.transforms, self.ratio = buffer, algorithm, transforms, ratio
         self.clock, self.rng, self.device = clock, rng, device
+        self._prepare = algorithm.prepare if isinstance(algorithm, Prepares) else None
+        self._params: Params = {}
         self._sub_batches: Iterator[Batch] = iter(())
         self._noise: Callable[[], dict[Key, torch.Tensor]] = dict
 
     def extend(self, params: Params, batch: Batch) -> None:
         """Put a batch ``[T, N, ...]`` into the buffer."""
         self.buffer.extend(batch)
+        self._params = params
 
     def begin(self, batch: Batch) -> int:
         """Draw the sub-batches that follow a batch, and their noise, in one go each."""
@@ -96,6 +100,9 @@ class Replay:
                 sub_batch[key] = torch.from_numpy(transform.apply(sub_batch[key].numpy()))
         if self.device.type != "cpu":
             sub_batch = {key: tensor.to(self.device) for key, tensor in sub_batch.items()}
+        if self._prepare is not None:
+            with torch.no_grad():
+                self._prepare(self._params, sub_batch)
         return sub_batch
 
     def after(self, sub_batch: Batch) -> None:

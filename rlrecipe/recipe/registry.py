@@ -25,6 +25,7 @@ from rlrecipe.recipe.traits import (
     AlgorithmTraits,
     CollectorTraits,
     DistributionTraits,
+    EnvTraits,
     ExplorationTraits,
     HookTraits,
     LoggerTraits,
@@ -145,7 +146,11 @@ def register(
 ) -> Callable[[ForTarget], ForTarget]: ...
 @overload
 def register(
-    kind: Literal["env", "schedule"], name: str, *, traits: Traits = ..., **given: Unpack[Given]
+    kind: Literal["env"], name: str, *, traits: EnvTraits = ..., **given: Unpack[Given]
+) -> Callable[[Builder], Builder]: ...
+@overload
+def register(
+    kind: Literal["schedule"], name: str, *, traits: Traits = ..., **given: Unpack[Given]
 ) -> Callable[[Builder], Builder]: ...
 
 
@@ -210,6 +215,8 @@ def _traits(kind: str, name: str, given: Traits | None, old: Mapping[str, Any]) 
     """
     expected = OF_KIND.get(kind, Traits)
     if given is None:
+        if "heads" in old:
+            old = {**old, "heads": _told_spaces(name, old["heads"])}
         try:
             return expected(**old)
         except TypeError as error:
@@ -220,6 +227,15 @@ def _traits(kind: str, name: str, given: Traits | None, old: Mapping[str, Any]) 
         message = f"its traits are {type(given).__name__}; give it traits={expected.__name__}(...)"
         raise TypeError(f"the {kind} {name!r}: {message}")
     return given
+
+
+def _told_spaces(name: str, heads: Callable[..., Any]) -> Callable[..., Any]:
+    """An algorithm's heads, which once were not told the spaces."""
+    if len(inspect.signature(heads).parameters) > 2:
+        return heads
+    now = "heads are told the spaces, too: heads(distribution, options, spaces)"
+    warnings.warn(f"the algorithm {name!r}: {now}", DeprecationWarning, stacklevel=4)
+    return lambda distribution, options, spaces: heads(distribution, options)
 
 
 def leave_out(kind: str, name: str, reason: str, needs: tuple[str, str] | None = None) -> None:

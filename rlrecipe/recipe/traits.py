@@ -15,12 +15,18 @@ from rlrecipe.recipe.options import Traits
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rlrecipe.interfaces import Distribution, Encoder, Entry, Head
+    import gymnasium
+
+    from rlrecipe.interfaces import Distribution, Encoder, Entry, Head, Spaces, Vectored
     from rlrecipe.recipe.errors import Problem
     from rlrecipe.recipe.schema import Recipe
 
 #: The distribution of an action space as a recipe writes it, or what gives it from the algorithm's options.
 Acts: TypeAlias = "str | Mapping[str, Any] | Callable[[Any], Mapping[str, Any]]"
+#: What steps several environments as one: ``EnvTraits`` says of what.
+Steps: TypeAlias = (
+    "Callable[[Any, Callable[[], gymnasium.Env[Any, Any]], range, Callable[[int], int], str | None], Vectored]"
+)
 #: Why a component has no use for a space of gymnasium's; None where it has.
 Fits: TypeAlias = Callable[[Any], str | None]
 
@@ -31,7 +37,7 @@ class AlgorithmTraits(Traits):
 
     Attributes:
         slots: its networks.
-        heads: from its distribution and its options to what each slot's network has to give.
+        heads: from its distribution, its options and the spaces to what each slot's network has to give.
         acts_in: the distribution for each kind of action space that it acts in (``Discrete``, ``Box``), where the
             recipe names none.
         acts: the slot that acts.
@@ -50,7 +56,7 @@ class AlgorithmTraits(Traits):
     """
 
     slots: tuple[str, ...]
-    heads: Callable[[Distribution, Any], Mapping[str, Head]]
+    heads: Callable[[Distribution, Any, Spaces], Mapping[str, Head]]
     acts_in: Mapping[str, Acts]
     acts: str = "policy"
     own_slots: tuple[str, ...] = ()
@@ -64,6 +70,21 @@ class AlgorithmTraits(Traits):
     starts_with: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     compiles: bool = True
     fragile: Callable[[Recipe, bool], Iterable[Problem]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvTraits(Traits):
+    """Of a kind of environment; its builder makes one, for evaluation and to see the spaces of a row.
+
+    Attributes:
+        vector: how several of them are stepped as one, a row for each or for each agent in them: from the options,
+            what builds one as the recipe wraps it, the rows of all ``num_envs`` that are wanted, the seed of a row's
+            start, and the method that saves one; None: in turn.
+        level: the level at which a run with its ``vector`` can be resumed, and why; None: as one can be saved.
+    """
+
+    vector: Steps | None = None
+    level: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +212,7 @@ class LoggerTraits(Traits):
 
 #: The traits of each kind; those of the kinds that are not here are ``Traits``.
 OF_KIND: Mapping[str, type[Traits]] = {
+    "env": EnvTraits,
     "algorithm": AlgorithmTraits,
     "distribution": DistributionTraits,
     "exploration": ExplorationTraits,

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from rlrecipe.checkpoint.content import Checkpoint
-from rlrecipe.checkpoint.store import CheckpointStore, name_of
+from rlrecipe.checkpoint.store import CheckpointStore, moment_of, name_of
 from rlrecipe.checkpoint.verified import DamagedCheckpoint
+from rlrecipe.loggers.base import step_of
 from rlrecipe.recipe.dump import data
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.schema import Recipe
@@ -117,7 +118,7 @@ class Audit:
         self, name: str, one: Checkpoint, digests: dict[str, str], before: list[str], fork: dict[str, Any] | None
     ) -> None:
         previous, told = one.manifest.get("previous"), one.session.get("previous", "")
-        if fork is not None and one.manifest["frames"] == fork.get("frame"):
+        if fork is not None and moment_of(name) == fork.get("frame"):
             if previous != fork.get("digest"):
                 self.differences.append(f"{name}/manifest.json: previous is not the digest of the parent's checkpoint")
         elif before and digests.get(before[-1]) == previous:
@@ -160,12 +161,12 @@ class Audit:
         if wrong is not None and (wrong < len(lines) - 1 or self.ended):
             self.differences.append(f"{log}: line {wrong + 1} is no row")
         kept = [row for line in lines if (row := row_of(line)) is not None]
-        self.last_frame = max([self.last_frame, *(row["frames"] for row in kept)])
+        self.last_frame = max([self.last_frame, *map(step_of, kept)])
         whole = self._prefixes(log, content)
         if self.ended and self.checkpoints:
-            last = self.checkpoints[max(self.checkpoints)]
-            frames, position = last.manifest["frames"], int(last.session["files"][log])
-            beyond = sum(row["frames"] > frames for row in kept)
+            name = max(self.checkpoints)
+            frames, position = moment_of(name), int(self.checkpoints[name].session["files"][log])
+            beyond = sum(step_of(row) > frames for row in kept)
             more = max(beyond, len(content[position:].splitlines())) if whole else beyond
             if more:
                 self.differences.append(f"{log} has {more} rows after the end of the run at frame {frames}")
@@ -177,7 +178,7 @@ class Audit:
         if without:
             self.notes.append(f"{len(without)} checkpoints are of a version that kept no digest of {log}")
         for name, one in self.checkpoints.items():
-            position, frames = int(one.session["files"][log]), one.manifest["frames"]
+            position, frames = int(one.session["files"][log]), moment_of(name)
             digest = one.session.get("digests", {}).get(log)
             if len(content) < position:
                 self.differences.append(f"{log} is shorter than it was at the checkpoint {name}")

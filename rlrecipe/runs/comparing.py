@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from rlrecipe.checkpoint.content import Checkpoint
+from rlrecipe.loggers.base import step_of
 from rlrecipe.runs.recorder import LOGS
 from rlrecipe.state import Arrays
 from rlrecipe.system.files import open_binary
@@ -25,7 +26,7 @@ def first_row(one: Path, other: Path, start: int, end: int) -> str | None:
         for row, second in zip(rows, again, strict=False):
             for key in row.keys() | second.keys():
                 if row.get(key) != second.get(key):
-                    return f"frame {row['frames']}: {key} in {log} was {row.get(key)} and became {second.get(key)}"
+                    return f"frame {step_of(row)}: {key} in {log} was {row.get(key)} and became {second.get(key)}"
         if len(rows) != len(again):
             return f"frame {end}: {log} has {len(rows)} rows of this stretch and became {len(again)}"
     return None
@@ -37,7 +38,7 @@ def _rows(path: Path, start: int, end: int) -> list[dict[str, Any]]:
     return [
         {key: value for key, value in row.items() if not key.startswith("time/")}
         for row in rows
-        if start < row["frames"] <= end
+        if start < step_of(row) <= end
     ]
 
 

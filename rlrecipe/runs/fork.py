@@ -11,7 +11,7 @@ from typing import Any
 from rlrecipe.assembly.assemble import Assembly, total_of
 from rlrecipe.assembly.trial import Trial
 from rlrecipe.checkpoint.content import Checkpoint
-from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint
+from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint, moment_of
 from rlrecipe.checkpoint.verified import DamagedCheckpoint
 from rlrecipe.recipe.dump import data, dump
 from rlrecipe.recipe.load import Loaded, load
@@ -154,7 +154,7 @@ class _Plan:
         return {
             "parent": str(self.parent.absolute()),
             "checkpoint": checkpoint.folder.name,
-            "frame": int(checkpoint.manifest["frames"]),
+            "frame": moment_of(checkpoint.folder.name),
             "digest": checkpoint.manifest["digest"],
             "changes": {key: values(self.own, kept, key) for key in changes if not key.startswith("imports")},
             "ancestors": _ancestors(self.parent),
@@ -165,7 +165,7 @@ def _chosen(folder: Path, name: str | None, at: int | None, say: Callable[[str],
     """The checkpoint to start from; nothing of the run is touched."""
     store = CheckpointStore(folder / "checkpoints")
     names = [name] if name is not None else store.names()
-    early = [each for each in names if at is None or int(each.split("-")[0]) <= at]
+    early = [each for each in names if at is None or moment_of(each) <= at]
     if not early:
         where = f"at or before frame {at:,}" if at is not None else "to start from"
         raise NoCheckpoint(f"{folder} has no checkpoint {where}; there are: {', '.join(names) or 'none'}")

@@ -16,7 +16,7 @@ from typing import Any
 from rlrecipe.assembly.assemble import assemble
 from rlrecipe.assembly.trial import Trial
 from rlrecipe.checkpoint.content import Checkpoint
-from rlrecipe.checkpoint.store import CheckpointStore
+from rlrecipe.checkpoint.store import CheckpointStore, moment_of
 from rlrecipe.errors import Refusal, StoppedError
 from rlrecipe.loop.points import declared
 from rlrecipe.machine import flushing_denormals
@@ -91,18 +91,18 @@ def stretch(
     with standing_at(run_dir, start, recipe) as session:
 
         def stop() -> None:
-            if session.clock.frames >= until:
+            if session.clock.moment >= until:
                 session.trainer.interrupt("the end of the stretch")
 
         session.trainer.boundaries.append(stop)
         prepare(session)
-        if session.clock.frames < until:
+        if session.clock.moment < until:
             session.catch_up()
             session.trainer.train()
         if session.signals.received is not None:
             raise StoppedError("stopped in the middle of a stretch")
-        if session.clock.frames < until:
-            raise Refusal(f"the run ended at {session.clock.frames} frames: {session.trainer.ending.reason}")
+        if session.clock.moment < until:
+            raise Refusal(f"the run ended at {session.clock.moment} frames: {session.trainer.ending.reason}")
         yield session
 
 
@@ -139,7 +139,7 @@ def replay(
     """
     look_through(run_dir)
     store = CheckpointStore(run_dir / "checkpoints")
-    before = [name for name in store.names() if int(name.split("-")[0]) <= first]
+    before = [name for name in store.names() if moment_of(name) <= first]
     if not before:
         raise Refusal(
             f"{run_dir} has no checkpoint at or before frame {first}; there are {', '.join(store.names()) or 'none'}"
@@ -155,7 +155,7 @@ def replay(
         for options in added:
             _add_observer(session, options)
 
-    folder = run_dir / "replays" / f"{start.manifest['frames']}-{last}"
+    folder = run_dir / "replays" / f"{moment_of(before[-1])}-{last}"
     with stretch(run_dir, start, recipe.model_copy(update=every_batch), last, prepare) as session:
         make_folder(make_folder(folder.parent) / folder.name)
         for log in LOGS:

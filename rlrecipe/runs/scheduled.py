@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from bisect import bisect_left
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,16 @@ from rlrecipe.interfaces import State
 from rlrecipe.recipe.dump import data
 from rlrecipe.runs.provenance import versions
 from rlrecipe.runs.spaces import space_to_json
+
+
+class Evaluated(NamedTuple):
+    """An evaluation: frames and updates when it was made, its figures, and how many of its episodes were cut."""
+
+    frames: int
+    mean: float
+    std: float
+    cut: int
+    updates: int
 
 
 class ScheduledEvaluation:
@@ -37,8 +47,8 @@ class ScheduledEvaluation:
         self.evaluator = Evaluator(assembly.trainer.stage, assembly.trainer.streams, interrupted, say=say)
         #: Whether one was cut short, and is still to be made.
         self.pending = False
-        #: Frames, mean and standard deviation of the newest evaluation, and how many of its episodes were cut.
-        self.last: tuple[int, float, float, int] | None = None
+        #: The newest evaluation.
+        self.last: Evaluated | None = None
         #: Mean return of the best one, and the name of its checkpoint.
         self.best: tuple[float, str] | None = None
 
@@ -58,7 +68,7 @@ class ScheduledEvaluation:
         if evaluation is None:
             return None
         mean, std = evaluation.mean, evaluation.std
-        self.last = (self.clock.frames, mean, std, evaluation.cut)
+        self.last = Evaluated(self.clock.frames, mean, std, evaluation.cut, self.clock.updates)
         if self.best is None or mean > self.best[0]:
             self.best = (mean, name_of(self.clock.frames, self.clock.updates))
         return {
@@ -71,7 +81,12 @@ class ScheduledEvaluation:
     @property
     def is_current(self) -> bool:
         """Whether the newest evaluation is of the policy as it is; also where there are to be none."""
-        return not self.wanted or (self.last is not None and self.last[0] == self.clock.frames)
+        return not self.wanted or self._of_now(self.last)
+
+    def _of_now(self, evaluated: Evaluated | None) -> bool:
+        # By updates, too: a run that learns from a dataset has no frames.
+        now = (self.clock.frames, self.clock.updates)
+        return evaluated is not None and (evaluated.frames, evaluated.updates) == now
 
     @property
     def is_best(self) -> bool:
@@ -80,26 +95,27 @@ class ScheduledEvaluation:
 
     def facts(self) -> dict[str, Any]:
         """What ``summary.json`` says of the final policy; null where it was not evaluated."""
-        _, mean, std, cut = self.last if self.wanted and self.last else (0, None, None, None)
-        episodes = self.options.episodes if self.wanted else None
+        last = self.last if self.wanted else None
         return {
-            "eval_return_mean": mean,
-            "eval_return_std": std,
-            "eval_episodes": episodes,
-            "eval_episodes_cut": cut,
+            "eval_return_mean": last and last.mean,
+            "eval_return_std": last and last.std,
+            "eval_episodes": self.options.episodes if self.wanted else None,
+            "eval_episodes_cut": last and last.cut,
         }
 
     def forget_elsewhere(self, store: CheckpointStore) -> None:
         """Let the best be one that is here: this run's newest evaluation, or none yet."""
         names, here = store.names(), name_of(self.clock.frames, self.clock.updates)
         if self.best is not None and self.best[1] not in names:
-            current = self.last is not None and self.last[0] == self.clock.frames and here in names
-            self.best = (self.last[1], here) if self.last is not None and current else None
+            last = self.last if self._of_now(self.last) and here in names else None
+            self.best = (last.mean, here) if last is not None else None
 
     def state_dict(self) -> State:
         """The alarm, the newest and the best evaluation."""
         alarm = self.alarm.state_dict() if self.alarm else None
-        return {"alarm": alarm, "pending": self.pending, "last": self.last, "best": self.best}
+        # Its updates follow from its frames, where there are some.
+        last = None if self.last is None else tuple(self.last[:4] if self.last.frames else self.last)
+        return {"alarm": alarm, "pending": self.pending, "last": last, "best": self.best}
 
     def load_state_dict(self, state: State) -> None:
         """Go on from a saved state."""
@@ -110,7 +126,8 @@ class ScheduledEvaluation:
             self.alarm.align()
         self.pending, self.best = state["pending"] and self.wanted, state["best"]
         # Older checkpoints do not say how many episodes were cut: none could be.
-        self.last = None if state["last"] is None else (*state["last"][:3], *(state["last"][3:] or (0,)))
+        last, usual = state["last"], (0, self.clock.updates)
+        self.last = None if last is None else Evaluated(*last, *usual[len(last) - 3 :])
 
 
 class ScheduledCheckpoint:

@@ -8,7 +8,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 
 from rlrecipe.checkpoint.content import SESSION, Checkpoint
-from rlrecipe.checkpoint.store import CheckpointStore
+from rlrecipe.checkpoint.store import CheckpointStore, moment_of
 from rlrecipe.checkpoint.verified import DamagedCheckpoint
 from rlrecipe.errors import Refusal
 from rlrecipe.recipe.load import load
@@ -119,7 +119,7 @@ def verify(
     pairs = _sampled(list(pairwise(names)), sample)
     for first, second in pairwise(names):
         if (first, second) not in pairs:
-            found.unproved.append((_frames(first) + 1, _frames(second), "not looked at (--sample)"))
+            found.unproved.append((moment_of(first) + 1, moment_of(second), "not looked at (--sample)"))
     beginning = _beginning(run_dir, store, names[0], from_start, recipe_at)
     for one in chain(beginning, _between(run_dir, store, pairs, recipe_at)):
         say(one)
@@ -129,8 +129,8 @@ def verify(
         elif one.difference is not None:
             found.differences.append(f"{one.start} .. {one.end}: {one.difference}")
     found.unproved += _before(run_dir, names[0], found.proved, from_start)
-    if audit.last_frame > _frames(names[-1]) and not audit.ended:
-        found.unproved.append((_frames(names[-1]) + 1, audit.last_frame, "no checkpoint lies behind them yet"))
+    if audit.last_frame > moment_of(names[-1]) and not audit.ended:
+        found.unproved.append((moment_of(names[-1]) + 1, audit.last_frame, "no checkpoint lies behind them yet"))
     found.unproved = sorted(dict.fromkeys(found.unproved))
     return found
 
@@ -142,15 +142,11 @@ def _sampled(pairs: list[tuple[str, str]], sample: int | None) -> list[tuple[str
     return [pairs[round(i * step)] for i in range(sample)]
 
 
-def _frames(name: str) -> int:
-    return int(name.split("-")[0])
-
-
 def _before(
     run_dir: Path, first: str, proved: list[tuple[int, int]], from_start: bool
 ) -> Iterator[tuple[int, int, str]]:
     """Frames before the first checkpoint that were not done again, and why."""
-    begin, end = 1, _frames(first)
+    begin, end = 1, moment_of(first)
     if proved and proved[0][0] <= 1:
         return
     fork = RunDirectory(run_dir).origin().get("fork")
@@ -171,7 +167,7 @@ def _beginning(
     """What lies before the first checkpoint, if it is asked for and does not belong to a parent."""
     if not from_start or RunDirectory(run_dir).origin():
         return
-    frames = (1, _frames(first))
+    frames = (1, moment_of(first))
     try:
         end = store.load(first)
         yield _looked(run_dir, None, end, recipe_at(end), frames)
@@ -186,7 +182,7 @@ def _between(
     recipe_at: Callable[[Checkpoint], Recipe],
 ) -> Iterator[Verified]:
     for first, second in pairs:
-        frames = (_frames(first) + 1, _frames(second))
+        frames = (moment_of(first) + 1, moment_of(second))
         try:
             start, end = store.load(first), store.load(second)
             yield _looked(run_dir, start, end, recipe_at(end), frames)
@@ -232,7 +228,8 @@ def _changed(start: Checkpoint | None, end: Checkpoint) -> str | None:
 def _difference(
     run_dir: Path, start: Checkpoint | None, end: Checkpoint, recipe: Recipe, weights: Checkpoint | None
 ) -> str | None:
-    frames, name = int(end.manifest["frames"]), end.folder.name
+    name = end.folder.name
+    frames = moment_of(name)
 
     def begin(session: Session) -> None:
         if weights is not None:
@@ -242,7 +239,7 @@ def _difference(
             session.checkpoints.save()
         if end.tree["evaluation"]["pending"]:
             # A signal cut the evaluation short that is due there; it was made up for after this checkpoint.
-            session.evaluation.evaluator.interrupted = lambda: session.clock.frames >= frames
+            session.evaluation.evaluator.interrupted = lambda: session.clock.moment >= frames
 
     with stretch(run_dir, start, recipe, frames, begin) as session:
         if session.trainer.complete and frames:
@@ -254,7 +251,7 @@ def _difference(
         again = session.store.load(name)
         session.evaluation.evaluator.interrupted = lambda: False
         session.catch_up()
-        before = int(start.manifest["frames"]) if start is not None else -1
+        before = moment_of(start.folder.name) if start is not None else -1
         row = first_row(run_dir, session.run.path, before, frames)
         files, files_again = end.manifest["files"], again.manifest["files"]
         changed = [file for file in files if file != SESSION and files[file] != files_again.get(file)]

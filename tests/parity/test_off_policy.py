@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from rlrecipe.clock import Clock
-from rlrecipe.interfaces import Batch
+from rlrecipe.interfaces import Batch, Spaces
 from rlrecipe.learning.compiled.native import Native, Whole
 from rlrecipe.learning.compiled.trace import separable
 from rlrecipe.learning.objectives import Objectives
@@ -53,7 +53,8 @@ def algorithm_of(trace: OffPolicyTrace) -> Any:
     kind = AlgorithmTraits.of(chosen).acts_in[type(space).__name__]
     distribution = Slot("distribution").read(kind)
     distribution = distribution.component.build(distribution, space)
-    heads = AlgorithmTraits.of(chosen).heads(distribution, chosen)
+    spaces = Spaces(gymnasium.spaces.Box(-1.0, 1.0, sample.observations.shape[-1:]), space)
+    heads = AlgorithmTraits.of(chosen).heads(distribution, chosen, spaces)
     networks: dict[str, Any] = {}
     for slot, head in heads.items():
         features = sample.observations.shape[-1] + (sample.actions.shape[-1] if head.action else 0)

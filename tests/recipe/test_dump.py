@@ -92,7 +92,7 @@ def test_tuples_and_taken_away_defaults_survive() -> None:
     @registry.register("optimizer", "shaped")
     def make_optimizer(options: Shaped) -> Any: ...
 
-    traits = AlgorithmTraits(slots=(), heads=lambda distribution, options: {}, acts_in={}, defaults=defaults)
+    traits = AlgorithmTraits(slots=(), heads=lambda distribution, options, spaces: {}, acts_in={}, defaults=defaults)
 
     @registry.register("algorithm", "tried", traits=traits)
     def make(options: Shaped) -> Any: ...
