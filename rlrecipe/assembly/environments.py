@@ -15,7 +15,7 @@ import gymnasium
 from rlrecipe.errors import EnvironmentFault, UnbuildableError
 from rlrecipe.interfaces import Spaces as Spaces
 from rlrecipe.interfaces import Transform, Vectored
-from rlrecipe.recipe.asked import HasEnvClass, discount, env_name, kwargs_of
+from rlrecipe.recipe.asked import HasEnvClass, discount, env_name, has, kwargs_of
 from rlrecipe.recipe.errors import Path, Problem
 from rlrecipe.recipe.imports import Imported
 from rlrecipe.recipe.options import Options
@@ -291,7 +291,7 @@ def environment_problem(options: Any, error: Exception, path: Path) -> Problem:
     if isinstance(error, EnvironmentFault):
         return Problem("E301", path, error.message, error.cure)
     # Of torchrl's the class, where there is no id.
-    key = "env" if env_name(options) is None and isinstance(options, HasEnvClass) else "env_name"
+    key = "env" if env_name(options) is None and has(options, HasEnvClass) else "env_name"
     name = getattr(options, key, options.component.name)
     where = (*path, key) if hasattr(options, key) else path
     text = str(error).split("\n")[0]

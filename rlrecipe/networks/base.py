@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from rlrecipe.errors import UnbuildableError
 from rlrecipe.interfaces import Entry
-from rlrecipe.recipe.asked import HasCells
+from rlrecipe.recipe.asked import HasCells, has
 from rlrecipe.recipe.names import SHOWN
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.slots import Slot
@@ -47,7 +47,7 @@ def width_of(options: Options) -> float:
     told = NetworkTraits.of(options).width
     if told is not None:
         return float(told(options))
-    cells = options.num_cells if isinstance(options, HasCells) else math.inf
+    cells = options.num_cells if has(options, HasCells) else math.inf
     return float(max(cells, default=0) if isinstance(cells, Sequence) else cells)
 
 

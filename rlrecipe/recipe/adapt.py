@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rlrecipe.recipe.asked import HasWidth, frames_per_batch, minibatch_size
+from rlrecipe.recipe.asked import HasWidth, frames_per_batch, has, minibatch_size
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.tree import Node
 
@@ -21,7 +21,7 @@ def adapted(recipe: Recipe, root: Node) -> Recipe:
     """
     written, collector, env = root.get(*FRAMES), recipe.collector, recipe.env
     frames = frames_per_batch(collector)
-    if (written is not None and written.mark is not None) or frames is None or not isinstance(env, HasWidth):
+    if (written is not None and written.mark is not None) or frames is None or not has(env, HasWidth):
         return recipe
     fitting = shared(frames, env.num_envs, minibatch_size(recipe.algorithm))
     if fitting == frames:

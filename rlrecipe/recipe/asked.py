@@ -6,190 +6,182 @@ answered by its default here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeGuard, TypeVar
 
 from rlrecipe.recipe.options import Options
 
 
-@runtime_checkable
 class HasWidth(Protocol):
     """Options of an environment of which several can step side by side."""
 
     num_envs: int
 
 
-@runtime_checkable
 class HasEnvName(Protocol):
     """Options of a kind of environment that has a registry of ids."""
 
     env_name: str | None
 
 
-@runtime_checkable
 class HasEnvClass(Protocol):
     """Options of a kind of environment that can be given as a class."""
 
     env: str | None
 
 
-@runtime_checkable
 class HasArguments(Protocol):
     """Options of an environment that hand on arguments of its own."""
 
     kwargs: Mapping[str, Any]
 
 
-@runtime_checkable
 class HasFrames(Protocol):
     """Options of a collector whose batches have a fixed number of frames."""
 
     frames_per_batch: int | None
 
 
-@runtime_checkable
 class HasRandomFrames(Protocol):
     """Options of a collector that can begin with random actions."""
 
     init_random_frames: int | None
 
 
-@runtime_checkable
 class HasInterval(Protocol):
     """Options of a collector that can keep acting with weights that are some batches old."""
 
     update_weights_interval: int
 
 
-@runtime_checkable
 class HasMinibatches(Protocol):
     """Options of an algorithm that cuts a batch into minibatches."""
 
     minibatch_size: int
 
 
-@runtime_checkable
 class HasDiscount(Protocol):
     """Options of an algorithm that discounts."""
 
     gamma: float
 
 
-@runtime_checkable
 class HasDistribution(Protocol):
     """Options of a network that can say how its outputs become actions."""
 
     distribution: Options | None
 
 
-@runtime_checkable
 class HasInputs(Protocol):
     """Options of a network that can read chosen entries of the observation."""
 
     inputs: Sequence[str] | None
 
 
-@runtime_checkable
 class HasCells(Protocol):
     """Options of a network with hidden layers, by the width of each, or of one."""
 
     num_cells: Sequence[int] | int
 
 
-@runtime_checkable
 class HasStorage(Protocol):
     """Options of a replay buffer whose rows lie in a storage."""
 
     storage: Options
 
 
-@runtime_checkable
 class HasSize(Protocol):
     """Options of a storage that holds a bounded number of rows."""
 
     max_size: int | None
 
 
-@runtime_checkable
 class HasGroups(Protocol):
     """Options of an optimizer that can treat slots differently."""
 
     groups: Mapping[str, Any]
 
 
-@runtime_checkable
 class HasSchedule(Protocol):
     """Options of an optimizer whose learning rates can follow a schedule."""
 
     schedule: Options | None
 
 
+T = TypeVar("T")
+
+
+def has(options: Options | None, protocol: Callable[..., T]) -> TypeGuard[T]:
+    """Whether options have what a protocol names; a look at the fields, as ``isinstance`` makes fifty calls of it."""
+    return options is not None and protocol.__annotations__.keys() <= type(options).model_fields.keys()
+
+
 def num_envs(env: Options) -> int:
     """Environments side by side: one, where the options say none."""
-    return env.num_envs if isinstance(env, HasWidth) else 1
+    return env.num_envs if has(env, HasWidth) else 1
 
 
 def env_name(env: Options) -> str | None:
     """The id of a registered environment; None for a kind that has none."""
-    return env.env_name if isinstance(env, HasEnvName) else None
+    return env.env_name if has(env, HasEnvName) else None
 
 
 def kwargs_of(env: Options) -> Mapping[str, Any]:
     """Arguments of the environment's own."""
-    return env.kwargs if isinstance(env, HasArguments) else {}
+    return env.kwargs if has(env, HasArguments) else {}
 
 
 def frames_per_batch(collector: Options) -> int | None:
     """Frames of a batch; None where the collector has no fixed number."""
-    return collector.frames_per_batch if isinstance(collector, HasFrames) else None
+    return collector.frames_per_batch if has(collector, HasFrames) else None
 
 
 def init_random_frames(collector: Options) -> int:
     """Frames before the first update, whose actions are random."""
-    return (collector.init_random_frames or 0) if isinstance(collector, HasRandomFrames) else 0
+    return (collector.init_random_frames or 0) if has(collector, HasRandomFrames) else 0
 
 
 def update_weights_interval(collector: Options) -> int:
     """Batches after which a collector takes new weights."""
-    return collector.update_weights_interval if isinstance(collector, HasInterval) else 1
+    return collector.update_weights_interval if has(collector, HasInterval) else 1
 
 
 def minibatch_size(algorithm: Options) -> int:
     """Rows of an update; 1 where the algorithm takes any number."""
-    return algorithm.minibatch_size if isinstance(algorithm, HasMinibatches) else 1
+    return algorithm.minibatch_size if has(algorithm, HasMinibatches) else 1
 
 
 def discount(algorithm: Options) -> float:
     """The discount; 1 where the algorithm has none."""
-    return algorithm.gamma if isinstance(algorithm, HasDiscount) else 1.0
+    return algorithm.gamma if has(algorithm, HasDiscount) else 1.0
 
 
 def distribution_of(network: Options | None) -> Options | None:
     """The distribution that a network section gives, if it gives one."""
-    return network.distribution if isinstance(network, HasDistribution) else None
+    return network.distribution if has(network, HasDistribution) else None
 
 
 def inputs_of(network: Options | None) -> Sequence[str] | None:
     """The entries of the observation that a network section names, if it names any."""
-    return network.inputs if isinstance(network, HasInputs) else None
+    return network.inputs if has(network, HasInputs) else None
 
 
 def storage_of(replay_buffer: Options | None) -> Options | None:
     """Where a replay buffer keeps its rows; None where there is no buffer, or it keeps them itself."""
-    return replay_buffer.storage if isinstance(replay_buffer, HasStorage) else None
+    return replay_buffer.storage if has(replay_buffer, HasStorage) else None
 
 
 def buffer_size(replay_buffer: Options | None) -> int | None:
     """Rows of a replay buffer; None where there is no buffer, or its storage is unbounded."""
     storage = storage_of(replay_buffer)
-    return storage.max_size if isinstance(storage, HasSize) else None
+    return storage.max_size if has(storage, HasSize) else None
 
 
 def groups_of(optimizer: Options) -> Mapping[str, Any]:
     """Slots that an optimizer treats differently, with how."""
-    return optimizer.groups if isinstance(optimizer, HasGroups) else {}
+    return optimizer.groups if has(optimizer, HasGroups) else {}
 
 
 def schedule_of(optimizer: Options) -> Options | None:
     """The schedule of an optimizer's learning rates, if they follow one."""
-    return optimizer.schedule if isinstance(optimizer, HasSchedule) else None
+    return optimizer.schedule if has(optimizer, HasSchedule) else None

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ import pytest
 from rlrecipe import Options, option, register
 from rlrecipe.loggers import apart
 from rlrecipe.recipe.traits import LoggerTraits
-from rlrecipe.runs import recorder
 from tests import small
 
 #: Seconds of patience with the loggers here, which wait for nobody.
@@ -122,10 +122,9 @@ def test_a_signal_ends_the_waiting(
     at: str, broken: list[Broken], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(apart, "HURRY", SHORT)
-    monkeypatch.setattr("rlrecipe.runs.recorder.PATIENCE", 600.0)
     with small.own_components():
 
-        @register("logger", "patient")
+        @register("logger", "patient", traits=LoggerTraits(patience=600.0))
         def make(options: BrokenOptions, run_dir: Path, rows: Sequence[Mapping[str, Any]]) -> Broken:
             if options.at == "make":
                 _fail(options.how)
@@ -176,7 +175,8 @@ def closed() -> int:
 def test_a_server_of_mlflow_that_is_not_there(
     server: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder, "PATIENCE", 1.0)
+    usual = LoggerTraits.of
+    monkeypatch.setattr(LoggerTraits, "of", lambda options: replace(usual(options), patience=1.0))
     uri = f"http://127.0.0.1:{request.getfixturevalue(server)}"
     result = small.train({**RECIPE, "loggers": [{"name": "mlflow", "tracking_uri": uri}]}, tmp_path / "run")
     assert result.outcome.code == 0

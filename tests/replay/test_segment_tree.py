@@ -99,9 +99,9 @@ def test_a_compiled_part_that_does_not_load_is_told_with_its_cure(compiled: bool
     if compiled:
         (package / f"_torchrl{sysconfig.get_config_var('EXT_SUFFIX')}").write_bytes(b"not an ELF file" * 10)
     code = (
-        "from rlrecipe.assembly.probe import probe\n"
+        "from rlrecipe.assembly.trial import Trial\n"
         "from rlrecipe.recipe.load import load\n"
-        f"(problem,) = probe(load({PRIORITIZED}).recipe)\n"
+        f"(problem,) = Trial(load({PRIORITIZED}).recipe, captures=False).problems\n"
         "print(problem.code, problem.path, problem.message, problem.suggestion, sep='\\n')"
     )
     line = in_a_process(code, tmp_path).splitlines()
