@@ -53,8 +53,7 @@ def asked_threads(environ: Mapping[str, str] = os.environ) -> int | None:
 
 def _allowed() -> set[int]:
     """Numbers of the cores that this process may run on."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return set(affinity(0)) if affinity else set(range(os.cpu_count() or 1))
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
 
 
 # -- memory

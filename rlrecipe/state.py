@@ -14,6 +14,7 @@ from collections.abc import Callable, Container, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from rlrecipe.abilities import Measures
 from rlrecipe.interfaces import State
 from rlrecipe.lazy import np, torch
 
@@ -93,6 +94,7 @@ def split(state: Any, path: str, arrays: Arrays, pieces: dict[str, Piece] | None
         return [split(item, f"{path}.{i}", arrays, pieces) for i, item in enumerate(state)]
     if isinstance(state, torch.dtype | torch.device):
         return {f"${type(state).__name__}": str(state).removeprefix("torch.")}
+    # torch puts it on the states that its modules give.
     if isinstance(state, OrderedDict) and (described := getattr(state, "_metadata", None)) is not None:
         # What torch and tensordict know of a state besides: versions, batch sizes.
         inner = [split(dict(part), path, arrays, pieces) for part in (state, described)]
@@ -106,7 +108,7 @@ def split(state: Any, path: str, arrays: Arrays, pieces: dict[str, Piece] | None
 
 def standing(module: Any) -> State:
     """A module's state to look at: what it would measure before it is saved stays unmeasured."""
-    state: State = getattr(module, "as_it_stands", module.state_dict)()
+    state: State = module.as_it_stands() if isinstance(module, Measures) else module.state_dict()
     return state
 
 

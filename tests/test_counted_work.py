@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from rlrecipe.loop.recipe_trainer import RecipeTrainer
+from rlrecipe.torchrl.recipe_trainer import RecipeTrainer
 from tests import small
 
 ON = "runtime.compile=on"

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from rlrecipe.interfaces import Batch
-from rlrecipe.loop.recipe_trainer import RecipeTrainer
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import register
 from rlrecipe.streams import Stream, Streams
+from rlrecipe.torchrl.recipe_trainer import RecipeTrainer
 from tests import small
 
 

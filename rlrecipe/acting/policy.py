@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from rlrecipe.abilities import HasFront
 from rlrecipe.interfaces import Distribution, Network
 from rlrecipe.lazy import np, torch
 from rlrecipe.learning.parameters import Parameters
@@ -31,7 +32,7 @@ class Policy:
         self.packing = packing
         self.network, self.distribution, self.parameters, self.slot = network, distribution, parameters, slot
         #: What feeds a network that remembers, or None.
-        self.front: Any = front if (front := getattr(network, "front", None)) is not None and front.carry else None
+        self.front: Any = network.front if isinstance(network, HasFront) and network.front.carry else None
         self._forward: Callable[[np.ndarray], np.ndarray] | None = None
         self._arrays: dict[str, np.ndarray] = {}
         if isinstance(parameters.flat, np.ndarray):
@@ -82,8 +83,7 @@ class Policy:
 
     def keep_bytes(self) -> None:
         """Let batches keep pictures beside other entries as bytes; networks read them."""
-        front = getattr(self.network, "front", None)
-        self.packing = None if front is None else front.packing
+        self.packing = self.network.front.packing if isinstance(self.network, HasFront) else None
 
     def shape(self, observation: tuple[int, ...]) -> tuple[int, ...]:
         """Of what the policy reads for an observation of a shape."""

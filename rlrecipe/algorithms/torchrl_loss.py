@@ -11,17 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from rlrecipe.algorithms import entropy
 from rlrecipe.algorithms.base import flat
 from rlrecipe.algorithms.off_policy import OffPolicyOptions, ValueLearner, check_off_policy
-from rlrecipe.algorithms.torchrl_modules import (
-    CURE,
-    SLOTS,
-    arguments_of,
-    build_loss,
-    filled,
-    is_deterministic,
-    is_discrete,
-    is_for_discrete,
-    wiring,
-)
 from rlrecipe.errors import UnbuildableError
 from rlrecipe.interfaces import Algorithm, Batch, Distribution, Head, Key, Network, Objective, Params, Scalars, Spaces
 from rlrecipe.lazy import np, torch
@@ -32,6 +21,17 @@ from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.slots import Slot
 from rlrecipe.recipe.traits import AlgorithmTraits
+from rlrecipe.torchrl.modules import (
+    CURE,
+    SLOTS,
+    arguments_of,
+    build_loss,
+    filled,
+    is_deterministic,
+    is_discrete,
+    is_for_discrete,
+    wiring,
+)
 
 if TYPE_CHECKING:
     from rlrecipe.recipe.schema import Recipe
@@ -90,7 +90,7 @@ class TorchRLLoss(ValueLearner):
         self.targets = tuple(self.delayed.values())
         self.module._has_update_associated.update(dict.fromkeys(delayed, True))
         self.terms = set(options.terms)
-        # Some losses compute it late, from parameters that are no longer theirs then.
+        # A property: some losses compute it when asked, from parameters that are no longer theirs later.
         getattr(self.module, "target_entropy", None)
         self.own = {name: each.detach().clone() for name, each in self.module.named_parameters() if "." not in name}
         self.objectives = (Objective(self.loss),)
@@ -131,6 +131,7 @@ class TorchRLLoss(ValueLearner):
 
     def _bound_own(self, params: Params) -> None:
         """Bound a temperature in the run's memory: torchrl does it by giving the parameter other memory."""
+        # A property of some losses, which bounds when asked.
         getattr(self.module, "_alpha", None)
         for name, kept in self._kept.items():
             leaf = params[OWN][name]

@@ -28,7 +28,7 @@ from rlrecipe.assembly.environments import Spaces, in_phase, named, transforms_o
 from rlrecipe.assembly.learning import Learner, make_update
 from rlrecipe.assembly.numbers import Numbers, make_schedule
 from rlrecipe.assembly.resolve import Compiling
-from rlrecipe.assembly.stage import let_rollouts_borrow, make_stage
+from rlrecipe.assembly.stage import Lender, make_stage
 from rlrecipe.assembly.trial import Trial
 from rlrecipe.clock import Clock
 from rlrecipe.collectors.sync import SyncCollector
@@ -36,13 +36,13 @@ from rlrecipe.context import Level, RunContext
 from rlrecipe.interfaces import ReplayBuffer, Transform
 from rlrecipe.learning.compiled import make_native
 from rlrecipe.loop.points import HookError
-from rlrecipe.loop.recipe_trainer import RecipeTrainer
 from rlrecipe.recipe.asked import num_envs
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.overrides import overrides_of
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.values import Duration
 from rlrecipe.streams import Streams
+from rlrecipe.torchrl.recipe_trainer import RecipeTrainer
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,8 @@ def assemble(trial: Trial, context: RunContext | None = None, *, hooks: bool = T
     numbers, learner = Numbers(clock), learner.on(torch.device(recipe.runtime.device))
     if batches_of_bytes(recipe):
         learner.policy.keep_bytes()
-    transforms = transforms_of(recipe, spaces, streams)
+    lender = Lender(lends=capture.again)
+    transforms = transforms_of(recipe, spaces, streams, partial(lender.lend, recipe.env, "train"))
     context = replace(context or RunContext(), lost=partial(level.lower, "continue"))
     buffer = _buffer(recipe, learner, spaces, numbers, transforms, streams)
     surroundings = Surroundings(
@@ -127,7 +128,8 @@ def assemble(trial: Trial, context: RunContext | None = None, *, hooks: bool = T
         recipe.imported,
     )
     collector = collector_of(recipe.env, learner.policy, recipe.collector, surroundings, raw=buffer is not None)
-    training = collector.envs if isinstance(collector, SyncCollector) else None
+    if isinstance(collector, SyncCollector):
+        lender.begin(collector.envs)
     trainer = _trainer(
         recipe,
         learner,
@@ -137,12 +139,11 @@ def assemble(trial: Trial, context: RunContext | None = None, *, hooks: bool = T
         streams=streams,
         numbers=numbers.scheduled,
         context=context,
-        stage=make_stage(recipe, evaluated_in, learner.policy, transforms, training, lends=capture.again),
+        stage=make_stage(recipe, evaluated_in, learner.policy, transforms, lender),
     )
     modules: dict[str, Any] = {} if buffer is None else {"replay_buffer": buffer}
     for name, module in {**modules, **transforms}.items():
         trainer.register_module(name, module)
-    let_rollouts_borrow(recipe.env, transforms, training, lends=capture.again)
     if hooks:
         _register_hooks(recipe, trainer)
     return Assembly(recipe, trainer, learner.policy, transforms, spaces, level, compiling, trial.hints)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import gymnasium
+import numpy as np
 
 from rlrecipe.errors import EnvironmentFault, UnbuildableError
 from rlrecipe.interfaces import Spaces as Spaces
@@ -24,7 +25,7 @@ from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.traits import EnvTraits, TransformTraits
 from rlrecipe.stepping.capture import Recording, record
 from rlrecipe.stepping.observations import as_rows
-from rlrecipe.stepping.rollout import random_rollout
+from rlrecipe.stepping.rollout import Lend, random_rollout
 from rlrecipe.stepping.vector import Vector
 from rlrecipe.stepping.wrappers.checked import checked, layer_of, told
 from rlrecipe.stepping.wrappers.resetting import begin_with
@@ -226,7 +227,9 @@ def tried(options: Any, phase: str = "train", *, capture: bool = True) -> Found:
     return Found(Spaces(env.observation_space, env.action_space), recording, tuple(f"{name}: {hint}" for hint in hints))
 
 
-def make_transforms(options: Any, space: Any, gamma: float, streams: Streams | None = None) -> dict[str, Transform]:
+def make_transforms(
+    options: Any, space: Any, gamma: float, streams: Streams | None = None, lend: Lend | None = None
+) -> dict[str, Transform]:
     """The transforms that stand between the environments and the policy, by the name of their state.
 
     Args:
@@ -234,22 +237,29 @@ def make_transforms(options: Any, space: Any, gamma: float, streams: Streams | N
         space: of observations.
         gamma: the algorithm's discount.
         streams: the run's, where what a random rollout shows may be measured; None where all of it is loaded.
+        lend: lends a random rollout an environment that trains, where none can be built beside it.
     """
-    made: dict[str, Any] = {
-        name: transform.component.build(transform, space, options.num_envs, gamma)
-        for name, transform in named(options.transforms).items()
-        if not TransformTraits.of(transform).wraps
-    }
-    for i, transform in enumerate(made.values()):
-        if streams is not None and getattr(transform, "rollout", False):
-            seed = streams.integer(Stream.ROLLOUT, i)
-            transform.observe = partial(random_rollout, partial(make_env, options), seed=seed)
+    # The others wrap each environment.
+    between = {name: one for name, one in named(options.transforms).items() if not TransformTraits.of(one).wraps}
+    made: dict[str, Transform] = {}
+    for i, (name, transform) in enumerate(between.items()):
+        given: list[Any] = [space, options.num_envs, gamma]
+        if TransformTraits.of(transform).measures:
+            given.append(None if streams is None else partial(_rows, options, streams, i, lend))
+        made[name] = transform.component.build(transform, *given)
     return made
 
 
-def transforms_of(recipe: Recipe, spaces: Spaces, streams: Streams | None = None) -> dict[str, Transform]:
+def _rows(options: Any, streams: Streams, i: int, lend: Lend | None, steps: int) -> Iterator[np.ndarray]:
+    """What the environment shows of so many random steps, for the transform of that place."""
+    return random_rollout(partial(make_env, options), steps, streams.integer(Stream.ROLLOUT, i), lend)
+
+
+def transforms_of(
+    recipe: Recipe, spaces: Spaces, streams: Streams | None = None, lend: Lend | None = None
+) -> dict[str, Transform]:
     """The transforms of a recipe, with the discount of its algorithm; without discounting where that has none."""
-    return make_transforms(recipe.env, spaces.observation, discount(recipe.algorithm), streams)
+    return make_transforms(recipe.env, spaces.observation, discount(recipe.algorithm), streams, lend)
 
 
 def in_phase(options: Any, phase: str) -> list[str]:

@@ -165,8 +165,8 @@ def differing(one: Spaces, other: Spaces) -> str | None:
     """Why a policy for one environment cannot act in another, or None."""
     for what in ("observation", "action"):
         a, b = getattr(one, what), getattr(other, what)
-        same = type(a) is type(b) and getattr(a, "shape", None) == getattr(b, "shape", None) and _size(a) == _size(b)
-        if not same or getattr(a, "entries", None) != getattr(b, "entries", None):
+        same = type(a) is type(b) and a.shape == b.shape and _size(a) == _size(b)
+        if not same or (isinstance(a, Rows) and isinstance(b, Rows) and a.entries != b.entries):
             return f"the policy was made for the {what} space {a}, but this environment has {b}"
     return None
 

@@ -10,7 +10,7 @@ from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.values import Duration, Value
 
 if TYPE_CHECKING:
-    from rlrecipe.loop.recipe_trainer import Schedule
+    from rlrecipe.loop.recipe_loop import Schedule
 
 
 def make_schedule(value: Value) -> Schedule:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
@@ -19,7 +19,32 @@ from rlrecipe.recipe.schema import Recipe
 from rlrecipe.stepping.vector import Vector
 
 Env = gymnasium.Env[Any, Any]
-Lend = Callable[[], AbstractContextManager[Env] | None]
+
+
+class Lender:
+    """Lends one of the environments that train to what goes on beside training; before they are built, none.
+
+    Args:
+        lends: whether one of them can be put back after it went on.
+    """
+
+    def __init__(self, *, lends: bool) -> None:
+        self.lends = lends
+        self.training: Vector | None = None
+
+    def begin(self, training: Vectored) -> None:
+        """These train from now on; a kind that steps its environments itself has none that could stand alone."""
+        self.training = training if isinstance(training, Vector) else None
+
+    def lend(self, options: Any, phase: str) -> AbstractContextManager[Env] | None:
+        """One of them, dressed for a phase; None where none can be lent."""
+        if self.training is None or not self.lends or not self.training.can_be_lent:
+            return None
+        return self.training.lent(partial(dressed, options=options, phase=phase))
+
+
+def _nothing() -> None:
+    """Nothing is lent: what trains is of another kind."""
 
 
 def make_stage(
@@ -27,9 +52,7 @@ def make_stage(
     options: Options,
     policy: Policy,
     transforms: Mapping[str, Transform],
-    training: Vectored | None = None,
-    *,
-    lends: bool,
+    lender: Lender,
 ) -> Stage:
     """Where a recipe's policy is evaluated.
 
@@ -38,36 +61,16 @@ def make_stage(
         options: of the environment that the policy is evaluated in.
         policy: what acts.
         transforms: those that ``make_transforms`` made for training.
-        training: the environments that train, where they are in this process.
-        lends: whether one of them can be put back after it went on.
+        lender: lends an environment that trains, where none can be built beside it.
     """
-    same = _same_kind(recipe.env, options)
     return Stage(
         partial(make_env, options, "eval"),
         policy,
         [transforms[name] for name in in_phase(recipe.env, "eval")],
         width=evaluation_width(recipe.env),
-        lend=_lending(options, "eval", training if same else None, lends=lends),
+        lend=partial(lender.lend, options, "eval") if _same_kind(recipe.env, options) else _nothing,
         max_steps=recipe.evaluation.max_steps,
     )
-
-
-def let_rollouts_borrow(options: Any, transforms: Mapping[str, Any], training: Vectored | None, *, lends: bool) -> None:
-    """Let random rollouts of transforms take an environment that trains, where none can be built beside it."""
-    for transform in transforms.values():
-        observe = getattr(transform, "observe", None)
-        if observe is not None:
-            transform.observe = partial(observe, lend=_lending(options, "train", training, lends=lends))
-
-
-def _lending(options: Any, phase: str, training: Vectored | None, *, lends: bool) -> Lend:
-    def lend() -> AbstractContextManager[Env] | None:
-        # A kind that steps its environments itself has none that could stand alone.
-        if not isinstance(training, Vector) or not lends or not training.can_be_lent:
-            return None
-        return training.lent(partial(dressed, options=options, phase=phase))
-
-    return lend
 
 
 def evaluation_width(options: Any) -> int:

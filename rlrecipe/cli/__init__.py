@@ -50,6 +50,7 @@ def _run(words: list[str]) -> int:
     try:
         application()(words, prog_name="rlrecipe")
     except SystemExit as end_of_command:
+        # Of click, which typer brings under a name of its own.
         usage = getattr(end_of_command.__context__, "format_message", None)
         if usage is not None:
             common.settings.complaint = usage()

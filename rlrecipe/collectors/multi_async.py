@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rlrecipe.abilities import Parted
 from rlrecipe.collectors.sync import RECORDED, as_batch
 from rlrecipe.collectors.workers import (
     Handle,
@@ -105,9 +106,7 @@ class MultiAsync(WorkersCollector):
 
 def _part(transform: Transform, rows: slice) -> Transform:
     """A transform for some environments; one that keeps nothing of each serves as it is."""
-    part = getattr(transform, "part", None)
-    chosen: Transform = transform if part is None else part(rows)
-    return chosen
+    return transform.part(rows) if isinstance(transform, Parted) else transform
 
 
 def shared_out(options: MultiAsyncOptions, num_envs: int, cores: int) -> MultiAsyncOptions:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rlrecipe.abilities import Observes
 from rlrecipe.interfaces import Batch, Collector, Exploration, State, Transform, Vectored
 from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.asked import frames_per_batch, minibatch_size, num_envs
@@ -145,7 +146,7 @@ class SyncCollector:
         """Of what the policy sees, and of what the environments give: bytes of an image stay bytes until it is read."""
         given = self.envs.observation_dtype
         # Numbers that a transform changes, or a row that also holds what is remembered, are no bytes any more.
-        changed = any(getattr(transform, "observes", True) for transform in self.transforms)
+        changed = any(not isinstance(transform, Observes) or transform.observes for transform in self.transforms)
         shape = self.envs.single_observation_space.shape or ()
         rows = self.policy.shape(shape) != shape
         return np.dtype(np.float32) if changed or rows else given, given

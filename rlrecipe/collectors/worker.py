@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from rlrecipe.abilities import Observes
 from rlrecipe.collectors.sync import SyncCollector, SyncOptions
 from rlrecipe.errors import EnvironmentWarning
 from rlrecipe.interfaces import Exploration, State, Transform
@@ -123,7 +124,7 @@ class Frozen:
     def __init__(self, transforms: Sequence[Transform]) -> None:
         self.transforms, self.t = transforms, 0
         #: Whether any of them changes observations.
-        self.observes = any(getattr(transform, "observes", True) for transform in transforms)
+        self.observes = any(not isinstance(transform, Observes) or transform.observes for transform in transforms)
         self.arrays: Mapping[str, np.ndarray] = {}
 
     def reset(self, observation: np.ndarray) -> np.ndarray:

@@ -20,8 +20,6 @@ class Categorical:
     """Actions ``[B]`` from logits ``[B, n]``; stored as 0..n-1 whatever the space starts at."""
 
     #: Which of the policies that torchrl's losses know it is.
-    torchrl = "categorical"
-
     def __init__(self, n: int, start: int) -> None:
         self.features, self.start = n, start
 

@@ -20,8 +20,6 @@ class GreedyOptions(Options):
 class Greedy(Categorical):
     """Actions ``[B]`` from values of which the first n are the actions'."""
 
-    torchrl = "greedy"
-
     def noise(self, rng: np.random.Generator, rows: int) -> np.ndarray:
         """Nothing is drawn."""
         return np.empty((rows, 0), np.float32)

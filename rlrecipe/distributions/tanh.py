@@ -39,8 +39,6 @@ class Scaled:
 class Tanh(Scaled):
     """Actions ``[B, n]`` in [-1, 1] from outputs ``[B, n]``."""
 
-    torchrl = "deterministic"
-
     def noise(self, rng: np.random.Generator, rows: int) -> np.ndarray:
         """Nothing is drawn."""
         return np.empty((rows, 0), np.float32)

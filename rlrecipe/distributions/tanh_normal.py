@@ -57,8 +57,6 @@ class TanhNormal(Normal):
 class StateTanhNormal(Scaled):
     """Actions tanh(u) in [-1, 1]^n; mean and log-deviation of u from the network, ``[B, 2 n]``."""
 
-    torchrl = "tanh_normal"
-
     def __init__(self, space: gymnasium.spaces.Box) -> None:
         super().__init__(space)
         self.n = self.features

@@ -17,6 +17,7 @@ def is_users_env(others: Mapping[str, Any]) -> bool:
     registered = sys.modules.get("gymnasium")
     spec = registered.registry.get(others.get("env_name")) if registered is not None else None
     entry = spec.entry_point if spec is not None else None
+    # A function, a class or any other callable; only the first two are sure to say their module.
     module = entry.partition(":")[0] if isinstance(entry, str) else getattr(entry, "__module__", None)
     return isinstance(module, str) and is_users(module)
 

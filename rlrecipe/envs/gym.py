@@ -86,6 +86,7 @@ def _follow(env: Any) -> None:
     gymnasium 1.4 takes a free one, so that a configuration of it takes effect; HalfCheetah's does not follow, and
     what runs leaves the picture.
     """
+    # Its class is another in each version of gymnasium, and importing it needs MuJoCo.
     renderer = getattr(env, "mujoco_renderer", None)
     if renderer is not None and renderer.camera_id == -1:
         names = [env.model.camera(i).name for i in range(env.model.ncam)]

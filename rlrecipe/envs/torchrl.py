@@ -18,7 +18,7 @@ from rlrecipe.recipe.names import ASK, NAMED, SHOWN, Arguments, EnvId, is_id, re
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import leave_out, register
 from rlrecipe.stepping.headless import choose_renderer, hide_windows
-from rlrecipe.stepping.torchrl.source import exported
+from rlrecipe.torchrl.source import exported
 
 if TYPE_CHECKING:
     from rlrecipe.recipe.schema import Recipe
@@ -168,8 +168,8 @@ def make_torchrl(options: TorchRLOptions, render_mode: str | None) -> gymnasium.
         raise gymnasium.error.DependencyNotInstalled(f"{package}; pip install {package}")
     import torchrl.envs
 
-    from rlrecipe.stepping.torchrl.env import Played, TorchRLEnv
     from rlrecipe.stepping.wrappers.resetting import begin_with
+    from rlrecipe.torchrl.env import Played, TorchRLEnv
 
     kind = getattr(torchrl.envs, options.env)
     kwargs = dict(options.kwargs)

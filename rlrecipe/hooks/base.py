@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
+from rlrecipe.abilities import InFolder
 from rlrecipe.interfaces import State
 from rlrecipe.loop.points import Declares
 from rlrecipe.recipe.options import Options
@@ -123,7 +124,7 @@ def prefix(hook: Any, trainer: Loop, name: str) -> str:
     The first that is registered has none; ask before registering.
     """
     kin = [other for other in trainer.modules.values() if type(other) is type(hook)]
-    return f"{name}-" if any(getattr(other, "folder", None) == hook.folder for other in kin) else ""
+    return f"{name}-" if any(isinstance(other, InFolder) and other.folder == hook.folder for other in kin) else ""
 
 
 def entry(batch: Any, key: Any, hook: str) -> Any:

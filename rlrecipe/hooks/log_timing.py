@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from rlrecipe.abilities import Collects
 from rlrecipe.hooks.base import Hook
 from rlrecipe.interfaces import Batch
 from rlrecipe.recipe.options import Options, option
@@ -40,12 +41,13 @@ class LogTiming(Hook, options=LogTimingOptions, point="post_steps_log"):
     def register(self, trainer: Loop, name: str | None = None) -> None:
         """Look at the clock around each collection, and after each batch's updates."""
         super().register(trainer, name)
-        collect = getattr(trainer.collector, "collect", None)
-        if collect is None:
+        collector: Any = trainer.collector
+        if not isinstance(collector, Collects):
             # A collector that is iterated: what it takes is the time since the batch before.
             self._called = time.monotonic()
             trainer.register_op("pre_steps_log", self.arrived)
             return
+        collect = collector.collect
 
         def timed() -> Batch:
             begun = time.monotonic()
@@ -54,7 +56,7 @@ class LogTiming(Hook, options=LogTimingOptions, point="post_steps_log"):
             self._add("time/collecting", self._collected - begun)
             return batch
 
-        trainer.collector.collect = timed
+        collector.collect = timed  # type: ignore[method-assign]  # only here, in place of a clock in every loop
 
     def __call__(self, batch: Any) -> dict[str, float]:
         """A batch's updates are done; the seconds to log."""

@@ -87,7 +87,7 @@ class LogValidationReward(Hook, options=LogValidationRewardOptions, point="post_
         if self.options.every is not None:
             self.alarm = Alarm(self.options.every, trainer.clock)
         if self.environment is not None:
-            from rlrecipe.hooks.torchrl_rollout import FRAMES, Rollout
+            from rlrecipe.torchrl.rollout import FRAMES, Rollout
 
             seed = int(trainer.streams.of_hook(name).integers(2**31))
             exploration = self.exploration or self.options.exploration_type

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rlrecipe.errors import HookError
@@ -15,6 +15,7 @@ from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.traits import AlgorithmTraits
+from rlrecipe.torchrl.objects import DrawsBySampler, KeepsPriorities
 
 if TYPE_CHECKING:
     from rlrecipe.loop.loop import Loop
@@ -57,12 +58,13 @@ class ReplayBufferTrainer(Hook, options=ReplayBufferTrainerOptions):
     ) -> None:
         self.replay_buffer, self.batch_size, self.memmap, self.device = replay_buffer, batch_size, memmap, device
         self.flatten_tensordicts, self.max_dims = flatten_tensordicts, max_dims
-        update = getattr(replay_buffer, "update_tensordict_priority", None)
-        prioritized = "Prioritized" in type(getattr(replay_buffer, "_sampler", None)).__name__
-        if prioritized and update is None:
+        self._update: Callable[[Any], None] | None = None
+        if not isinstance(replay_buffer, DrawsBySampler) or "Prioritized" not in type(replay_buffer.sampler).__name__:
+            return
+        if not isinstance(replay_buffer, KeepsPriorities):
             raise HookError("replay_buffer_trainer: priorities need torchrl's TensorDictReplayBuffer, which knows "
                             "the rows of a sub-batch")  # fmt: skip
-        self._update = update if prioritized else None
+        self._update = replay_buffer.update_tensordict_priority
 
     def register(self, trainer: Loop, name: str | None = None) -> None:
         """Extend with every batch, sample for every update, and update priorities where there are some.
@@ -75,6 +77,7 @@ class ReplayBufferTrainer(Hook, options=ReplayBufferTrainerOptions):
         if "replay_buffer" in trainer.modules:
             raise HookError("replay_buffer_trainer: this trainer has a replay buffer already; remove the hook")
         name = name or self.usual_name
+        # torchrl has no public way to ask whether a generator was given.
         if getattr(self.replay_buffer, "_rng", None) is None:
             seed = int(trainer.streams.of_hook(name).integers(2**31))
             self.replay_buffer.set_rng(torch.Generator().manual_seed(seed))

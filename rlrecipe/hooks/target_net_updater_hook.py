@@ -11,6 +11,7 @@ from rlrecipe.lazy import torch
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.traits import HookTraits
+from rlrecipe.torchrl.objects import CountsSteps, StepsTargets
 
 if TYPE_CHECKING:
     from rlrecipe.loop.loop import Loop
@@ -36,13 +37,14 @@ class TargetNetUpdaterHook(Hook, options=TargetNetUpdaterHookOptions, point="pos
     category = "operation"
 
     def __init__(self, target_params_updater: Any = None, **named: Any) -> None:
-        if target_params_updater is not None and not callable(getattr(target_params_updater, "step", None)):
+        if target_params_updater is not None and not isinstance(target_params_updater, StepsTargets):
             kind = type(target_params_updater).__name__
             raise HookError(
                 f"target_net_updater_hook: a {kind} has no step(); give SoftUpdate, HardUpdate or their like"
             )
         super().__init__(**named)
-        self.updater, self.count = target_params_updater, 0
+        self.updater: StepsTargets | None = target_params_updater
+        self.count = 0
 
     def fits(self, update: Any) -> None:
         """The trainer's own target networks are there to be moved.
@@ -76,12 +78,12 @@ class TargetNetUpdaterHook(Hook, options=TargetNetUpdaterHookOptions, point="pos
 
     def state_dict(self) -> State:
         """Updates so far, and a given updater's own counter."""
-        return {"count": self.count, "updater": getattr(self.updater, "counter", None)}
+        return {"count": self.count, "updater": self.updater.counter if isinstance(self.updater, CountsSteps) else None}
 
     def load_state_dict(self, state: State) -> None:
         """Go on counting."""
         self.count = state["count"]
-        if state["updater"] is not None:
+        if isinstance(self.updater, CountsSteps) and state["updater"] is not None:
             self.updater.counter = state["updater"]
 
 

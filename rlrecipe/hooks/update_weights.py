@@ -9,6 +9,7 @@ from rlrecipe.hooks.base import Hook
 from rlrecipe.interfaces import State
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
+from rlrecipe.torchrl.objects import RenewsWeights
 
 if TYPE_CHECKING:
     from rlrecipe.loop.loop import Loop
@@ -49,10 +50,9 @@ class UpdateWeights(Hook, options=UpdateWeightsOptions, point="post_steps"):
     def __call__(self) -> None:
         """Count a batch, and send when it is time; a collector without a copy has nothing to renew."""
         self.counter += 1
-        renew = getattr(self.collector, "update_policy_weights_", None)
-        if renew is None or self.counter % self.options.update_weights_interval:
+        if not isinstance(self.collector, RenewsWeights) or self.counter % self.options.update_weights_interval:
             return
-        renew(*(() if self.getter is None else (self.getter(),)))
+        self.collector.update_policy_weights_(*(() if self.getter is None else (self.getter(),)))
 
     def state_dict(self) -> State:
         """Batches so far."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from rlrecipe.abilities import Discounts
 from rlrecipe.errors import HookError
 from rlrecipe.hooks.base import Hook, places
-from rlrecipe.interfaces import State
+from rlrecipe.interfaces import State, Stateful
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
@@ -45,8 +46,8 @@ class ValueEstimatorHook(Hook, options=ValueEstimatorHookOptions, point="pre_epo
         Raises:
             HookError: nobody says how rewards are discounted.
         """
-        if self.gamma is None:
-            self.gamma = getattr(trainer.algorithm, "gamma", None)
+        if self.gamma is None and isinstance(trainer.algorithm, Discounts):
+            self.gamma = trainer.algorithm.gamma
         if self.gamma is None and self.estimator is None:
             raise HookError("value_estimator_hook: the loss says no gamma; give the hook one, or a value estimator")
         super().register(trainer, name)
@@ -74,8 +75,7 @@ class ValueEstimatorHook(Hook, options=ValueEstimatorHookOptions, point="pre_epo
 
     def state_dict(self) -> State:
         """The estimator's own."""
-        own = getattr(self.estimator, "state_dict", None)
-        return {} if own is None else {"estimator": dict(own())}
+        return {"estimator": dict(self.estimator.state_dict())} if isinstance(self.estimator, Stateful) else {}
 
     def load_state_dict(self, state: State) -> None:
         """Put the estimator's back."""

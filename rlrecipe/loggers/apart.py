@@ -72,10 +72,10 @@ class Apart:
 
     def _worked(self) -> float:
         """Processor time of the thread, in seconds; none where the system does not tell."""
-        clock = getattr(time, "pthread_getcpuclockid", None)
-        if clock is None or self._thread.ident is None or not self._thread.is_alive():
+        told = hasattr(time, "pthread_getcpuclockid")
+        if not told or self._thread.ident is None or not self._thread.is_alive():
             return 0.0
-        return time.clock_gettime(clock(self._thread.ident))
+        return time.clock_gettime(time.pthread_getcpuclockid(self._thread.ident))
 
     def _serve(self) -> None:
         while (call := self._calls.get()) is not None:

@@ -21,14 +21,14 @@ The loop and its ten hook points (``rlrecipe.loop.points`` says what each takes)
         post_steps_log(batch)                         # logging
 
 Two kinds of trainer fill it in: ``RecipeTrainer`` with the parts that a recipe names, on plain arrays, and
-``Trainer`` with parts of torchrl's or your own, on TensorDicts.
+``Trainer`` with parts of your own, on TensorDicts.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -36,7 +36,7 @@ from rlrecipe.clock import Clock
 from rlrecipe.context import RunContext
 from rlrecipe.interfaces import State, Stateful
 from rlrecipe.loop.averages import Averages
-from rlrecipe.loop.points import HookError, Op, Points, Registered
+from rlrecipe.loop.points import POINTS, Category, HookError, Op, Points, Registered
 from rlrecipe.streams import Streams
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ class Loop(ABC):
         stage: where the policy can be evaluated, of a trainer that has such a place.
     """
 
+    #: Its hook points, with the category of the hooks that each takes.
+    categories: ClassVar[Mapping[str, Category]] = POINTS
     collector: Any
     #: What turns losses into new parameters, and which losses there are; hooks look at both.
     update: Any
@@ -84,7 +86,7 @@ class Loop(ABC):
         context: RunContext | None = None,
         stage: Stage | None = None,
     ) -> None:
-        self.clock, self.streams, self.points = clock, streams, Points()
+        self.clock, self.streams, self.points = clock, streams, Points(self.categories)
         #: What the next row says of the losses and of what logging hooks returned, and what the bar shows.
         self.losses, self.logged, self.progress = Averages(), Averages(), dict[str, float]()
         #: What logging hooks returned last, by name.
@@ -106,22 +108,17 @@ class Loop(ABC):
 
     def train(self) -> None:
         """Run the loop until the clock is done or somebody called ``stop``."""
-        self._operate("setup")
-        try:
-            for batch in self._batches():
-                self._learn(batch)
-                for boundary in self.boundaries:
-                    boundary()
-        finally:
-            self._operate("shutdown")
+        for batch in self._batches():
+            self._learn(batch)
+            for boundary in self.boundaries:
+                boundary()
 
     def _learn(self, batch: Any) -> None:
         """A batch from its collection to the end of its updates."""
         batch = self._processed(batch)
         self._log("pre_steps_log", batch)
         self._operate("pre_optim_steps")
-        self._log("pre_epoch_log", batch)
-        batch = self._data("pre_epoch", batch)
+        batch = self._before_updates(batch)
         for j in self._begin(batch):
             sub_batch = self._sub_batch(batch)
             if sub_batch is None or not self._update(sub_batch, j):
@@ -129,8 +126,7 @@ class Loop(ABC):
             self.clock.updates += 1
             self._operate("post_optim")
             self._log("post_optim_log", sub_batch, rows=True)
-        self._log("post_epoch_log", batch)
-        self._operate("post_epoch")
+        self._after_updates(batch)
         self._operate("post_steps")
         self._log("post_steps_log", batch)
 
@@ -157,6 +153,14 @@ class Loop(ABC):
         """A collected batch as it is learned from: what the hooks at batch_process make of it."""
         return self._data("batch_process", batch)
 
+    def _before_updates(self, batch: Any) -> Any:
+        """What a kind of trainer makes of a batch between its point pre_optim_steps and its updates."""
+        return batch
+
+    def _after_updates(self, batch: Any) -> None:
+        """What a kind of trainer does between a batch's updates and its point post_steps."""
+        return
+
     @abstractmethod
     def _begin(self, batch: Any) -> Iterable[int]:
         """The indexes of a batch's updates."""
@@ -177,29 +181,6 @@ class Loop(ABC):
     def _taken(self, batch: Any, changed: Any, plain: bool, rows: bool) -> Any:
         """What a data hook returned, as the trainer keeps it; ``batch`` is what it was before."""
 
-    # -- names by which torchrl's hooks ask
-
-    @property
-    def collected_frames(self) -> int:
-        """Frames so far."""
-        return self.clock.frames
-
-    @property
-    def _optim_count(self) -> int:
-        return self.clock.updates
-
-    @property
-    def _log_dict(self) -> dict[str, list[torch.Tensor]]:
-        return {name: [value] for name, value in self.newest.items()}
-
-    @property
-    def _stop_training(self) -> bool:
-        return self.ending.reason is not None
-
-    def request_stop(self, reason: str | None = None) -> None:
-        """End the run after the batch at hand."""
-        self.stop(reason or "a hook asked for it")
-
     def loss_names(self) -> list[str] | None:
         """Names of the losses, or None where that is known only once they were computed."""
         return None
@@ -214,13 +195,21 @@ class Loop(ABC):
         Raises:
             HookError: no such point, another category, or not callable.
         """
-        hook = self.points.read(point, op, arguments)
+        hook = self._read(point, op, arguments)
         if (misfit := self._misfit(point, hook)) is not None:
             raise HookError(misfit)
         self.points.ops[point].append(hook)
         owner = hook.owner
-        if all(owner is not module for module in self.modules.values()) and _has_state(owner):
+        if all(owner is not module for module in self.modules.values()) and self._has_state(owner):
             self.register_module(f"hook_{type(owner).__name__}_{len(self.modules)}", owner)
+
+    def _read(self, point: str, op: Op, arguments: Mapping[str, Any]) -> Registered:
+        """What a hook says of itself, as it is called here."""
+        return self.points.read(point, op, arguments)
+
+    def _has_state(self, owner: Any) -> bool:
+        """Whether a hook has a state to save."""
+        return isinstance(owner, Stateful)
 
     def _misfit(self, point: str, hook: Registered) -> str | None:
         """Why this kind of trainer has nothing for a hook at a point, or None where it has."""
@@ -296,17 +285,6 @@ class Loop(ABC):
             raise KeyError(f"modules without a saved state: {sorted(without)}; without a module: {sorted(unknown)}")
         for name, module in self.modules.items():
             module.load_state_dict(state[name])
-
-
-def _has_state(owner: Any) -> TypeGuard[Stateful]:
-    """Whether a hook has a state; torchrl's base class has the methods, and raises in both."""
-    if not isinstance(owner, Stateful):
-        return False
-    try:
-        owner.state_dict()
-    except NotImplementedError:
-        return False
-    return True
 
 
 def _numbers(op: Op, point: str, values: Mapping[str, Any]) -> dict[str, torch.Tensor]:

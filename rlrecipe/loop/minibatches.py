@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from rlrecipe.abilities import Sequences
 from rlrecipe.interfaces import SEQUENCE_STEP, Batch, OnPolicy, Params, State
 from rlrecipe.stepping.packing import Packing, unpacked
 
@@ -30,6 +31,7 @@ class Minibatches:
         packing: Packing | None = None,
     ) -> None:
         self.algorithm, self.rng, self.remembers, self.packing = algorithm, rng, remembers, packing
+        self._sequences = algorithm.sequences if remembers and isinstance(algorithm, Sequences) else None
         self._rows: Batch = {}
         self._order: Iterator[np.ndarray] = iter(())
 
@@ -46,9 +48,9 @@ class Minibatches:
             key: tensor.reshape(-1, *tensor.shape[2:]) for key, tensor in batch.items() if key in self.algorithm.reads
         }
         frames = len(next(iter(self._rows.values())))
-        sequences = getattr(self.algorithm, "sequences", None) if self.remembers else None
-        if sequences is not None:
-            self._order = sequences(*next(iter(batch.values())).shape[:2], self.rng)
+        if self._sequences is not None:
+            steps, envs = next(iter(batch.values())).shape[:2]
+            self._order = self._sequences(steps, envs, self.rng)
         else:
             self._order = self.algorithm.sub_batches(frames, self.rng)
         return self.algorithm.updates_per_batch(frames)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from types import BuiltinMethodType, MethodType
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from rlrecipe.errors import HookError
@@ -16,7 +17,6 @@ Op = Callable[..., Any]
 
 __all__ = [
     "CATEGORIES",
-    "FURTHER",
     "POINTS",
     "Category",
     "Declares",
@@ -38,7 +38,7 @@ class Declares:
         logs_newest: which of a logging hook's numbers a row has as they are newest, such as counters, in place of
             their mean.
         observer: whether it neither changes what is trained nor draws random numbers.
-        reward_key: the entry whose rewards it changes, as torchrl's normalizer names it.
+        reward_key: the entry whose rewards it changes.
     """
 
     category: Category | None = None
@@ -93,16 +93,6 @@ POINTS: Mapping[str, Category] = {
     "post_steps": "operation",
     "post_steps_log": "logging",
 }
-#: Further points of torchrl's loop, under its names: all of a batch's updates are one epoch.
-FURTHER: Mapping[str, Category] = {
-    "setup": "operation",
-    "pre_epoch_log": "logging",
-    "pre_epoch": "data",
-    "post_epoch_log": "logging",
-    "post_epoch": "operation",
-    "shutdown": "operation",
-}
-_ALL = {**POINTS, **FURTHER}
 #: What each category's hooks are called with and return.
 CATEGORIES: Mapping[Category, str] = {
     "data": "takes a batch and returns it, changed",
@@ -116,24 +106,27 @@ def declared(op: Any) -> Declares:
     """What a function, a method or an object says of itself, whether its class derives from ``Declares`` or not."""
     found, owner = Declares(), _owner(op)
     for name in Declares.__annotations__:
-        # Users' functions and torchrl's objects know no class of ours.
+        # Users' functions and objects need know no class of ours.
         if value := getattr(op, name, None) or getattr(owner, name, None):
             setattr(found, name, (value,) if name == "logs_newest" and isinstance(value, str) else value)
     return found
 
 
 class Points:
-    """The hooks of one trainer, by point, in the order of their registration."""
+    """The hooks of one trainer, by point, in the order of their registration.
 
-    def __init__(self) -> None:
-        self.ops: dict[str, list[Registered]] = {point: [] for point in _ALL}
-        #: Whether the bound is on the joint norm of gradients, or on each of their numbers.
-        self.clip_by_norm = True
+    Args:
+        categories: of the hooks that each point takes.
+    """
+
+    def __init__(self, categories: Mapping[str, Category] = POINTS) -> None:
+        self.categories = categories
+        self.ops: dict[str, list[Registered]] = {point: [] for point in categories}
 
     @property
     def show_batches(self) -> bool:
         """Whether a hook may be shown a batch."""
-        return any(self.ops[point] for point, category in _ALL.items() if category in ("data", "logging"))
+        return any(self.ops[point] for point, category in self.categories.items() if category in ("data", "logging"))
 
     def add(self, point: str, op: Op, arguments: Mapping[str, Any]) -> None:
         """Register ``op`` at ``point``.
@@ -151,37 +144,26 @@ class Points:
         """
         # Objects and partial functions have no name of their own.
         name: str = getattr(op, "__qualname__", type(op).__name__)
-        if point not in _ALL:
+        if point not in self.categories:
             raise HookError(f"no hook point is named {point!r} (hook {name}); there are: {', '.join(POINTS)}")
         declares = declared(op)
-        category = declares.category
-        if category is not None and category != _ALL[point]:
-            fitting = ", ".join(p for p, c in _ALL.items() if c == category) or "none"
+        category, taken = declares.category, self.categories[point]
+        if category is not None and category != taken:
+            fitting = ", ".join(p for p, c in self.categories.items() if c == category) or "none"
             raise HookError(
-                f"the hook {name} declares the category {category!r}, but {point} takes {_ALL[point]!r} hooks, "
-                f"each of which {CATEGORIES[_ALL[point]]}; points for {category!r}: {fitting}"
+                f"the hook {name} declares the category {category!r}, but {point} takes {taken!r} hooks, "
+                f"each of which {CATEGORIES[taken]}; points for {category!r}: {fitting}"
             )
         if not callable(op):
             raise HookError(f"the hook {name} at {point} cannot be called; give a function or an object with __call__")
         owner = _owner(op)
-        if point == "optimizer" and "clip_grad_norm" in _parameters(op):
-            op = self._as_torchrl_calls(op)
         backward = op.backward if isinstance(op, TakesGradients) else None
         return Registered(op, arguments, declares, owner, name, _keeps_batch(op), backward)
-
-    def _as_torchrl_calls(self, op: Op) -> Op:
-        """An optimizer hook of torchrl's: it is told how to clip and by what, and its own place among the hooks."""
-        place = len(self.ops["optimizer"])
-
-        def call(losses: Any, clip_norm: float | None, index: int, **arguments: Any) -> None:
-            op(losses, self.clip_by_norm and clip_norm is not None, clip_norm, place, **arguments)
-
-        return call
 
 
 def _owner(op: Any) -> Any:
     # Only a bound method has one.
-    return getattr(op, "__self__", op)
+    return op.__self__ if isinstance(op, MethodType | BuiltinMethodType) else op
 
 
 def _keeps_batch(op: Op) -> bool:
@@ -189,11 +171,3 @@ def _keeps_batch(op: Op) -> bool:
         return inspect.signature(op).return_annotation in (None, "None")
     except (TypeError, ValueError):
         return False
-
-
-def _parameters(op: Op) -> Mapping[str, Any]:
-    """Parameters of a hook by name; none of one that has no signature."""
-    try:
-        return inspect.signature(op).parameters
-    except (TypeError, ValueError):
-        return {}

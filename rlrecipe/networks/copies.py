@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from rlrecipe.abilities import Stacks
 from rlrecipe.interfaces import Network
 from rlrecipe.lazy import np, torch
 
@@ -16,6 +17,7 @@ class Copies:
 
     def __init__(self, network: Network, copies: int) -> None:
         self.network, self.copies = network, copies
+        self._at_once = isinstance(network, Stacks) and network.stacks
 
     def init(self, generator: torch.Generator) -> dict[str, torch.Tensor]:
         """First parameters, different ones for each copy."""
@@ -24,7 +26,7 @@ class Copies:
 
     def __call__(self, params: Mapping[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
         """Outputs of every copy for the same inputs ``[B, in]``."""
-        if getattr(self.network, "stacks", False):
+        if self._at_once:
             return self.network(params, x)
         return torch.stack([self.network(one(params, i), x) for i in range(self.copies)])
 

@@ -19,7 +19,7 @@ from rlrecipe.recipe.registry import KINDS, UnknownComponent, find, reason_of, s
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.shape import fields
 from rlrecipe.recipe.slots import Slot
-from rlrecipe.recipe.values import Duration
+from rlrecipe.recipe.values import Duration, Schedulable
 
 #: The kind under which the sections of a recipe that are no components are described.
 SECTIONS = "recipe"
@@ -222,7 +222,7 @@ def _text(annotation: Any, metadata: tuple[Any, ...] = ()) -> str:
     for extra in metadata:
         if isinstance(extra, Slot):
             return extra.kind
-        if isinstance(getattr(extra, "slot", None), Slot):
+        if isinstance(extra, Schedulable):
             bounds = f" {extra.bounds()}" if (extra.low, extra.high) != (None, None) else ""
             return f"number{bounds} or schedule"
     bounds, words = _bounds(metadata), _plain_type(annotation)
@@ -247,13 +247,14 @@ def _plain_type(annotation: Any) -> str:
         return "duration"
     if isinstance(annotation, type) and issubclass(annotation, Options):
         return "section"
+    # Some forms of typing have a name, others none.
     return _WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 
 def _bounds(metadata: tuple[Any, ...]) -> str:
     found = []
     for extra in metadata:
-        parts = [extra, *getattr(extra, "metadata", ())]
+        parts = [extra, *(extra.metadata if isinstance(extra, FieldInfo) else ())]
         for key, words in _BOUNDS.items():
             value = next((getattr(part, key) for part in parts if getattr(part, key, None) is not None), None)
             if value is not None:

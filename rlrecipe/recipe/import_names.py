@@ -25,7 +25,7 @@ def give(module: str, file: Path) -> None:
         # First, to know what the others would find: what is installed goes before.
         sys.meta_path.insert(0, _FINDER)
     given, known = sys.modules.get(name), _given.get(name)
-    if known is not None and given is not sys.modules.get(module) and getattr(given, "__name__", None) == known[0]:
+    if known is not None and given is not sys.modules.get(module) and given is not None and given.__name__ == known[0]:
         del sys.modules[name]
     _given[name] = (module, file)
 

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from rlrecipe.recipe import import_names
 from rlrecipe.recipe.errors import Place, PlacedProblem, Problem
@@ -106,7 +107,7 @@ def is_users(module: str) -> bool:
     top = module.partition(".")[0]
     if top == "__main__" or any(top in (one.module.partition(".")[0], _stem(one)) for one in _loaded.values()):
         return True
-    file = getattr(sys.modules.get(top), "__file__", None)
+    file = _file_of(sys.modules.get(top))
     installed = [sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib", "platstdlib")]
     return (
         isinstance(file, str)
@@ -146,7 +147,7 @@ def _load_file(name: str, file: Path, recorded: Recorded | None) -> Imported:
         recorded.refuse(file, digest)
     module_name = f"_rlrecipe_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
     loaded = sys.modules.get(module_name)
-    if loaded is None or getattr(loaded, "__digest__", None) != digest:
+    if loaded is None or vars(loaded).get("__digest__") != digest:
         spec = importlib.util.spec_from_file_location(module_name, file)
         if spec is None or spec.loader is None:
             raise ImportProblem(f"{file} is no Python file: expected a name that ends in .py")
@@ -187,8 +188,13 @@ def _load_module(name: str) -> Imported:
         if isinstance(error, ModuleNotFoundError) and error.name == name.split(".")[0]:
             raise ImportProblem(f"no module named {name!r} is installed; a file is written as ./{name}.py") from None
         raise ImportProblem(_failure(error, None)) from error
-    file = getattr(module, "__file__", None)
+    file = _file_of(module)
     return Imported(name, Path(file) if file else None, name)
+
+
+def _file_of(module: ModuleType | None) -> str | None:
+    # Built-in modules and namespaces have none.
+    return getattr(module, "__file__", None)
 
 
 def _failure(error: BaseException, file: Path | None) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, get_type_hints, overload
 
 from rlrecipe.recipe.options import Component, LoggerOptions, Options, Traits
@@ -296,7 +297,9 @@ def _options_of(build: Callable[..., Any]) -> type[Options]:
     if isinstance(annotation, str):
         # Only the first annotation is resolved: the others may name modules that are loaded lazily.
         holder = type("_Holder", (), {"__annotations__": {"first": annotation}})
-        annotation = get_type_hints(holder, globalns=getattr(build, "__globals__", {}))["first"]
+        annotation = get_type_hints(holder, globalns=build.__globals__ if isinstance(build, FunctionType) else {})[
+            "first"
+        ]
     if not (isinstance(annotation, type) and issubclass(annotation, Options)):
         raise TypeError(f"{build.__qualname__}: annotate the first parameter with the Options model of this component")
     return annotation

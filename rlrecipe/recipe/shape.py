@@ -17,7 +17,7 @@ from rlrecipe.recipe.registry import UnknownComponent, find
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.slots import Slot
 from rlrecipe.recipe.tree import Node
-from rlrecipe.recipe.values import Duration
+from rlrecipe.recipe.values import Duration, Schedulable
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ def fields(model: type[Options]) -> dict[str, Shape]:
 def shape_of(annotation: Any, metadata: tuple[Any, ...] = (), required: bool = False) -> Shape:
     """The shape that an annotation describes."""
     for extra in metadata:
-        slot = extra if isinstance(extra, Slot) else getattr(extra, "slot", None)
-        if isinstance(slot, Slot):
+        if isinstance(extra, Slot | Schedulable):
+            slot = extra if isinstance(extra, Slot) else extra.slot
             return Shape(slot=slot, required=required)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:

@@ -136,11 +136,13 @@ class TransformTraits(Traits):
         wraps: whether its builder wraps one environment; the others stand between all of them and the policy.
         fits: why it has no use for what the environments observe, of one that does not wrap; None: it has.
         keeps_pictures: whether it leaves pictures among the entries of an observation as they are.
+        measures: whether its builder takes one thing more: what gives rows of so many random steps, or None.
     """
 
     wraps: bool = False
     fits: Fits | None = None
     keeps_pictures: bool = False
+    measures: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,14 +73,24 @@ class Duration:
         return {"anyOf": [number, {**one, "maxProperties": 1, "additionalProperties": False}]}
 
 
-class _Schedulable:
-    """A number, or a schedule whose numbers keep the same bounds."""
+class Schedulable:
+    """A number, or a schedule whose numbers keep the same bounds: metadata of an option's annotation.
+
+    Args:
+        low: the least.
+        high: the largest.
+    """
 
     def __init__(self, low: float | None = None, high: float | None = None) -> None:
         self.low, self.high = low, high
         self.slot = Slot("schedule")
 
     def read(self, value: Any) -> float | Options:
+        """The number or the schedule that a recipe says.
+
+        Raises:
+            PydanticCustomError: it lies outside the bounds.
+        """
         if isinstance(value, bool) or not isinstance(value, int | float):
             schedule = self.slot.read(value)
             for end in ("start", "end"):
@@ -102,6 +112,7 @@ class _Schedulable:
         return f"of {self.low:g} to {self.high:g}" if self.low is not None else f"of at most {self.high:g}"
 
     def write(self, value: float | Options) -> Any:
+        """The number, or the section of the schedule."""
         return self.slot.write(value) if isinstance(value, Options) else value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -115,9 +126,9 @@ class _Schedulable:
         return {"anyOf": [number, {"x-component": "schedule"}]}
 
 
-def schedulable(low: float | None = None, high: float | None = None) -> _Schedulable:
+def schedulable(low: float | None = None, high: float | None = None) -> Schedulable:
     """Marks an option as a number or a schedule.
 
     It stands in an annotation: ``Annotated[Value, schedulable(0)]``.
     """
-    return _Schedulable(low, high)
+    return Schedulable(low, high)

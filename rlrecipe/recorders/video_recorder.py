@@ -10,6 +10,7 @@ import torch
 from torchrl.record import VideoRecorder as TorchRLVideoRecorder
 
 from rlrecipe.recorders.mp4 import Video, cure_of
+from rlrecipe.torchrl.objects import KeepsVideos
 
 
 class VideoRecorder(TorchRLVideoRecorder):  # type: ignore[misc] # torchrl has no types
@@ -57,12 +58,13 @@ class VideoRecorder(TorchRLVideoRecorder):  # type: ignore[misc] # torchrl has n
 
     def _mp4_folder(self) -> Path | None:
         """Where mp4 files go, unless the logger has formats of its own."""
-        if self.folder is not None or getattr(self.logger, "video_format", None) != "mp4":
+        if self.folder is not None or not isinstance(self.logger, KeepsVideos) or self.logger.video_format != "mp4":
             return self.folder
         return Path(self.logger.experiment.log_dir) / "videos"
 
     def _write(self, path: Path) -> None:
-        video = Video(path, self.video_kwargs.get("fps") or getattr(self.logger, "video_fps", 30))
+        usual = self.logger.video_fps if isinstance(self.logger, KeepsVideos) else 30
+        video = Video(path, self.video_kwargs.get("fps") or usual)
         try:
             for picture in self.obs:
                 video.add(picture.permute(1, 2, 0).numpy())

@@ -10,6 +10,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rlrecipe.abilities import HasEnvs, HasPolicy
 from rlrecipe.runs.directory import as_json
 from rlrecipe.system.files import write
 
@@ -85,8 +86,10 @@ class Profile:
     def attach(self, session: Session) -> None:
         """Watch the parts of a session that is about to train."""
         trainer = session.trainer
-        self.watch(getattr(trainer.collector, "envs", None), "advance start", "environment")
-        self.watch(getattr(trainer.collector, "policy", None), "act noise random to_env", "policy")
+        if isinstance(trainer.collector, HasEnvs):
+            self.watch(trainer.collector.envs, "advance start", "environment")
+        if isinstance(trainer.collector, HasPolicy):
+            self.watch(trainer.collector.policy, "act noise random to_env", "policy")
         self.watch(trainer.collector, "collect", "collecting")
         self.watch(trainer.sampler, "extend begin take", "data")
         self.watch(trainer.updates, "take", "update")

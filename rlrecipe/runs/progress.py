@@ -17,6 +17,7 @@ from rich.table import Column
 from rlrecipe.recipe.errors import plain, printable
 from rlrecipe.recipe.secrets import masked
 from rlrecipe.recipe.shown import number
+from rlrecipe.system.descriptors import encoding_of
 from rlrecipe.system.files import append
 
 #: Seconds between two plain lines, so that a short run does not flood a log.
@@ -36,7 +37,7 @@ class Listener(io.TextIOBase):
     @property
     def encoding(self) -> str:  # type: ignore[override]  # rich asks for it; io's own is writable
         """As the stream has it."""
-        return getattr(self.stream, "encoding", None) or "utf-8"
+        return encoding_of(self.stream)
 
     def isatty(self) -> bool:
         """Whether a terminal reads it."""

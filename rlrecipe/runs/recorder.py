@@ -12,7 +12,7 @@ from typing import Any
 from rlrecipe.clock import Alarm
 from rlrecipe.interfaces import State
 from rlrecipe.loggers.several import Loggers
-from rlrecipe.loop.recipe_trainer import RecipeTrainer
+from rlrecipe.loop.recipe_loop import RecipeLoop
 from rlrecipe.recipe.options import LoggerOptions, Options
 from rlrecipe.recipe.traits import LoggerTraits
 from rlrecipe.recipe.values import Duration
@@ -35,7 +35,7 @@ class Recorder:
     """
 
     def __init__(
-        self, folder: Path, trainer: RecipeTrainer, every: Duration, display: Display, hurried: Callable[[], bool]
+        self, folder: Path, trainer: RecipeLoop, every: Duration, display: Display, hurried: Callable[[], bool]
     ) -> None:
         self.folder = folder
         self.trainer, self.display, self.alarm = trainer, display, Alarm(every, trainer.clock)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlrecipe.collectors.sync import without_episodes
 from rlrecipe.interfaces import State
-from rlrecipe.loop.recipe_trainer import RecipeTrainer
+from rlrecipe.loop.recipe_loop import RecipeLoop
 
 if TYPE_CHECKING:
     from rlrecipe.runs.session import Session
@@ -74,7 +74,7 @@ class Transition:
         }
         return [line for line, true in told.items() if true]
 
-    def adapted(self, state: State, trainer: RecipeTrainer) -> State:
+    def adapted(self, state: State, trainer: RecipeLoop) -> State:
         """A saved state without what begins anew."""
         if self.episodes:
             state = {**state, "collector": without_episodes(state["collector"])}

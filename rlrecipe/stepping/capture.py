@@ -16,6 +16,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from rlrecipe.abilities import CapturedBy
 from rlrecipe.state import Arrays, join, split
 from rlrecipe.stepping.capture_methods import (
     CONSTANT,
@@ -242,7 +243,7 @@ def _tried(tape: Tape, name: str, recording: Recording) -> str | None:
 
 def _refusals(env: Env) -> dict[str, str]:
     """Why a method is not even tried, by its name."""
-    inner, able = env.unwrapped, [getattr(layer, "captured_by", METHODS) for _, layer in layers(env)]
+    inner, able = env.unwrapped, [layer.captured_by for _, layer in layers(env) if isinstance(layer, CapturedBy)]
     refused = {} if hasattr(inner, "model") else {"mujoco": "not a MuJoCo environment"}
     if hasattr(inner, "ale"):
         refused["attributes"] = "the emulator has a state of its own"
@@ -275,11 +276,7 @@ def _seen(value: Any, depth: int = 0) -> str:
     kind = type(value)
     if plain(value):
         return repr(value.bit_generator.state if isinstance(value, np.random.Generator) else value)
-    if (
-        depth > 3
-        or isinstance(value, gymnasium.Space)
-        or str(getattr(kind, "__module__", "")).split(".")[0] in _FOREIGN
-    ):
+    if depth > 3 or isinstance(value, gymnasium.Space) or str(kind.__module__).split(".")[0] in _FOREIGN:
         return kind.__name__
     if isinstance(value, Mapping):
         return repr([(repr(key), _seen(item, depth + 1)) for key, item in value.items()])

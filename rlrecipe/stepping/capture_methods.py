@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from rlrecipe.abilities import GoesOn
 from rlrecipe.interfaces import State
 from rlrecipe.stepping.wrappers.checked import Checked
 
@@ -171,6 +172,7 @@ class Tape(gymnasium.Wrapper):
     def __init__(self, env: Env) -> None:
         super().__init__(env)
         self.between = (Atari if hasattr(env.unwrapped, "ale") else Attributes)(env)
+        self._may_go_on = [layer for _, layer in layers(env) if isinstance(layer, GoesOn)]
         self.before: State = {}
         self.seed: int | None = None
         self.actions: list[Any] = []
@@ -178,7 +180,7 @@ class Tape(gymnasium.Wrapper):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
         """Begin a new record."""
-        if seed is None and any(getattr(layer, "going_on", False) for _, layer in layers(self.env)):
+        if seed is None and any(layer.going_on for layer in self._may_go_on):
             self.resets.append(len(self.actions))
         else:
             self.before, self.seed, self.actions, self.resets = self.between.save(), seed, [], []

@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from rlrecipe.abilities import GoesOn
 from rlrecipe.interfaces import State
 from rlrecipe.stepping.capture import METHODS, Tape, layers
 from rlrecipe.stepping.capture_methods import Replay, kinds
@@ -67,7 +68,7 @@ class Vector:
         self.observation_dtype = dtype_of(self.single_observation_space)
         #: Where the last step ended an episode for the reports, too: a lost life (``going_on``) does not.
         self.over = np.zeros(self.num_envs, np.bool_)
-        self._goes_on = [[layer for _, layer in layers(env) if hasattr(layer, "going_on")] for env in self.envs]
+        self._goes_on = [[layer for _, layer in layers(env) if isinstance(layer, GoesOn)] for env in self.envs]
         self.captures = [METHODS[capture](env) for env in self.envs] if capture else None
 
     def start(self) -> np.ndarray:

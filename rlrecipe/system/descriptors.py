@@ -62,12 +62,19 @@ def secure() -> Lenient:
     return answer
 
 
+def encoding_of(stream: object) -> str:
+    """The encoding of a stream; UTF-8 where whoever made it gave it none."""
+    # Streams of others need not have one.
+    return getattr(stream, "encoding", None) or "utf-8"
+
+
 def _text(raw: Lenient, like: TextIO | None, *, lines: bool = False) -> TextIO:
     """A text stream with the encoding of another, which shows what that does not know instead of failing."""
+    # Whoever replaced sys.stdout may have given it neither.
     errors = getattr(like, "errors", None)
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
-        encoding=getattr(like, "encoding", None) or "utf-8",
+        encoding=encoding_of(like),
         errors="backslashreplace" if errors in (None, "strict") else errors,
         newline="\n",
         line_buffering=lines or raw.isatty(),

@@ -11,10 +11,10 @@ from rlrecipe.errors import Diverged as Diverged
 from rlrecipe.hooks.base import Hook as Hook
 from rlrecipe.hooks.base import TrainerHookBase as TrainerHookBase
 from rlrecipe.hooks.base import snake_case
-from rlrecipe.loop.points import FURTHER as FURTHER
 from rlrecipe.loop.points import POINTS as POINTS
 from rlrecipe.loop.points import HookError as HookError
-from rlrecipe.loop.recipe_trainer import RecipeTrainer as RecipeTrainer
+from rlrecipe.torchrl.loop import FURTHER as FURTHER
+from rlrecipe.torchrl.recipe_trainer import RecipeTrainer as RecipeTrainer
 
 #: What is here without being asked for.
 _OWN = ("FURTHER", "POINTS", "Diverged", "Hook", "HookError", "RecipeTrainer", "TrainerHookBase")

@@ -20,7 +20,6 @@ from rlrecipe.assembly.assemble import assemble
 from rlrecipe.assembly.trial import Trial
 from rlrecipe.clock import Alarm
 from rlrecipe.hooks.base import Hook
-from rlrecipe.loop.recipe_trainer import RecipeTrainer
 from rlrecipe.machine import flushing_denormals
 from rlrecipe.recipe import registry
 from rlrecipe.recipe.load import load
@@ -28,6 +27,7 @@ from rlrecipe.recipe.options import Component, Options
 from rlrecipe.recipe.schema import Recipe, TrainerOptions
 from rlrecipe.runs.evaluate import report
 from rlrecipe.streams import Streams
+from rlrecipe.torchrl.recipe_trainer import RecipeTrainer
 from rlrecipe.trainers.stand_alone import StandAlone
 
 ENDING = "Trainer"

@@ -13,9 +13,10 @@ from rlrecipe.checkpoint.single import read, write
 from rlrecipe.clock import Alarm
 from rlrecipe.errors import Refusal
 from rlrecipe.interfaces import State
-from rlrecipe.loop.loop import Loop
 from rlrecipe.recipe.schema import Backend
 from rlrecipe.recipe.values import Duration
+from rlrecipe.torchrl.loop import AsTorchRL
+from rlrecipe.torchrl.objects import Closes, ShutsDown
 from rlrecipe.trainers.rows import Rows
 
 
@@ -34,7 +35,7 @@ class Closed:
         self.state = state
 
 
-class StandAlone(Loop):
+class StandAlone(AsTorchRL):
     """A loop without a run directory around it: it writes its own rows and saves itself."""
 
     def _stand_alone(
@@ -95,9 +96,10 @@ class StandAlone(Loop):
 
     def _close(self) -> None:
         self.is_shut_down = True
-        close = getattr(self.collector, "shutdown", None) or getattr(self.collector, "close", None)
-        if close is not None:
-            close()
+        if isinstance(self.collector, ShutsDown):
+            self.collector.shutdown()
+        elif isinstance(self.collector, Closes):
+            self.collector.close()
 
     # -- the file
 

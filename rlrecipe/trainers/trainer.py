@@ -17,6 +17,7 @@ from rlrecipe.loop.points import HookError
 from rlrecipe.loop.tensordicts import from_tensordict, to_tensordict
 from rlrecipe.recipe.values import Duration
 from rlrecipe.streams import Streams
+from rlrecipe.torchrl.objects import BeginsAtRandom, RenewsWeights
 from rlrecipe.trainers.seen import Episodes, ProcessRandom
 from rlrecipe.trainers.stand_alone import StandAlone
 
@@ -75,7 +76,6 @@ class Trainer(StandAlone):
         # Hooks of torchrl's are called optimizer, too.
         parts |= {"built_in_optimizer": optimizer, "collector": collector, "episodes": self._ended, "random": drawn}
         super().__init__(clock, streams, {name: part for name, part in parts.items() if isinstance(part, Stateful)})
-        self.points.clip_by_norm = clip_grad_norm
         self._stand_alone(
             logger=logger,
             progress_bar=progress_bar,
@@ -147,7 +147,7 @@ class Trainer(StandAlone):
         )
 
     def _begin(self, batch: Any) -> Iterable[int]:
-        if self.clock.frames < (getattr(self.collector, "init_random_frames", None) or 0):
+        if isinstance(self.collector, BeginsAtRandom) and self.clock.frames < (self.collector.init_random_frames or 0):
             return range(0)
         return itertools.count() if self.optim_steps_per_batch is None else range(self.optim_steps_per_batch)
 
@@ -233,7 +233,7 @@ class Trainer(StandAlone):
             KeyError: a module has no saved state, or a saved state no module.
         """
         super().load_state_dict(state)
-        if not self.is_shut_down and hasattr(self.collector, "update_policy_weights_"):
+        if not self.is_shut_down and isinstance(self.collector, RenewsWeights):
             self.collector.update_policy_weights_()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from rlrecipe.interfaces import State, Transform
 from rlrecipe.lazy import gymnasium, np
@@ -12,6 +12,9 @@ from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 from rlrecipe.recipe.traits import TransformTraits
 from rlrecipe.transforms.base import RunningMoments, TransformOptions
+
+#: Rows ``[n, ...]`` of that many random steps.
+Rollout: TypeAlias = "Callable[[int], Iterable[np.ndarray]]"
 
 
 class RandomRollout(Options):
@@ -41,15 +44,19 @@ class ObservationNorm:
         options: clip, eps and where the statistics come from.
         shape: of an observation.
         columns: of a row, those that are normalised; None for all of the observation.
+        observe: gives the rows of so many random steps; None where its statistics are loaded.
     """
 
     def __init__(
-        self, options: ObservationNormOptions, shape: tuple[int, ...], columns: np.ndarray | None = None
+        self,
+        options: ObservationNormOptions,
+        shape: tuple[int, ...],
+        columns: np.ndarray | None = None,
+        observe: Rollout | None = None,
     ) -> None:
         self.clip, self.eps = options.clip, options.eps
         self.rollout = 0 if isinstance(options.statistics, str) else options.statistics.random_rollout
-        self.observe: Callable[[int], Iterable[np.ndarray]] | None = None
-        self.columns = columns
+        self.observe, self.columns = observe, columns
         self._moments = RunningMoments(shape if columns is None else columns.shape)
 
     @property
@@ -129,14 +136,15 @@ def fits(space: gymnasium.Space[Any]) -> str | None:
     return "observation_norm normalises numbers, and networks divide the bytes of a picture by 255 already"
 
 
-@register("transform", "observation_norm", traits=TransformTraits(fits=fits, keeps_pictures=True))
+@register("transform", "observation_norm", traits=TransformTraits(fits=fits, keeps_pictures=True, measures=True))
 def make_observation_norm(
     options: ObservationNormOptions,
     space: gymnasium.spaces.Box,
     num_envs: int,
     gamma: float,
+    observe: Rollout | None = None,
 ) -> Transform:
     """Normalisation of observations of ``space``, but for pictures among their entries."""
     columns = numbers(space)
     everything = len(columns) == math.prod(space.shape)
-    return ObservationNorm(options, space.shape, None if everything else np.array(columns))
+    return ObservationNorm(options, space.shape, None if everything else np.array(columns), observe)

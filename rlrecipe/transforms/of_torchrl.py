@@ -18,7 +18,7 @@ from rlrecipe.recipe.names import NAMED, SHOWN, Words
 from rlrecipe.recipe.options import option
 from rlrecipe.recipe.registry import leave_out, register
 from rlrecipe.recipe.traits import TransformTraits
-from rlrecipe.stepping.torchrl.source import Argument, arguments, classes, exported, lineage
+from rlrecipe.torchrl.source import Argument, arguments, classes, exported, lineage
 from rlrecipe.transforms.base import TransformOptions
 
 PACKAGE = ("envs", "transforms")
@@ -167,7 +167,7 @@ def _builder(name: str) -> Callable[..., Any]:
     def make(options: TransformOptions, env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
         from torchrl.envs import transforms
 
-        from rlrecipe.stepping.torchrl.env import entries_of, of_torchrl
+        from rlrecipe.torchrl.env import entries_of, of_torchrl
 
         env, several, kwargs, known = of_torchrl(env), [], {}, classes(*PACKAGE)
         taken = arguments(name, known)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from rlrecipe.algorithms.torchrl_modules import wiring
 from rlrecipe.interfaces import Batch
 from rlrecipe.learning.update import gradient
 from rlrecipe.recipe.load import load
+from rlrecipe.torchrl.modules import wiring
 from tests import small
 
 B = 32

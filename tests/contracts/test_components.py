@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from rlrecipe.interfaces import Batch, State
-from rlrecipe.loop.recipe_trainer import RecipeTrainer
 from rlrecipe.recipe import registry
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.options import Component, Options
 from rlrecipe.recipe.registry import find, register, search
 from rlrecipe.recipe.traits import AlgorithmTraits, CollectorTraits, NetworkTraits
+from rlrecipe.torchrl.recipe_trainer import RecipeTrainer
 from tests import parts, small
 from tests.envs.pictures import GAME
 from tests.envs.pictures import NAME as PICTURES

@@ -11,9 +11,9 @@ from tensordict import TensorDict, TensorDictBase
 from rlrecipe.learning.update import step
 from rlrecipe.loop import loop as loop_module
 from rlrecipe.loop.points import POINTS, HookError, declared
-from rlrecipe.loop.recipe_trainer import RecipeTrainer
 from rlrecipe.recipe import registry
 from rlrecipe.recipe.options import Component
+from rlrecipe.torchrl.recipe_trainer import RecipeTrainer
 from tests import small
 
 HOOKS = registry.search("hook")

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from rlrecipe.errors import Diverged
-from rlrecipe.loop.recipe_trainer import RecipeTrainer
 from rlrecipe.recipe.slots import Slot
+from rlrecipe.torchrl.recipe_trainer import RecipeTrainer
 from tests import small
 
 

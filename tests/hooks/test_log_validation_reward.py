@@ -12,7 +12,7 @@ from torchrl.modules import MLP, ProbabilisticActor, TanhNormal
 from torchrl.modules.distributions import NormalParamExtractor
 
 from rlrecipe.acting.evaluation import Evaluator
-from rlrecipe.loop.recipe_trainer import RecipeTrainer
+from rlrecipe.torchrl.recipe_trainer import RecipeTrainer
 from rlrecipe.trainers import HookError, LogValidationReward
 from tests import small
 from tests.films import frames_of

@@ -10,7 +10,7 @@ import torch
 
 from rlrecipe.hooks.count_frames_log import CountFramesLog
 from rlrecipe.learning.update import EAGER, Piece, gradient, update
-from rlrecipe.loop.recipe_trainer import RecipeTrainer
+from rlrecipe.torchrl.recipe_trainer import RecipeTrainer
 from rlrecipe.trainers import LogScalar, LogTiming, PPOTrainer, UTDRHook
 from tests import small
 

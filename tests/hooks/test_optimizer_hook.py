@@ -6,10 +6,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from rlrecipe.loop.recipe_trainer import RecipeTrainer
 from rlrecipe.optim.sgd import SGDOptions
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.recipe.slots import Slot
+from rlrecipe.torchrl.recipe_trainer import RecipeTrainer
 from rlrecipe.trainers import HookError, LogScalar, OptimizerHook
 from tests import small
 

@@ -10,8 +10,8 @@ from rlrecipe.interfaces import Batch, Objective
 from rlrecipe.learning.objectives import Objectives
 from rlrecipe.learning.parameters import Parameters
 from rlrecipe.learning.update import EAGER, Piece, Report, clip, gradient, split_update, step, update
-from rlrecipe.loop.recipe_trainer import RecipeTrainer
 from rlrecipe.recipe.slots import Slot
+from rlrecipe.torchrl.recipe_trainer import RecipeTrainer
 from tests import small
 
 

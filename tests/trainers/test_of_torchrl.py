@@ -19,11 +19,11 @@ import torch
 from torchrl import trainers as theirs
 
 import rlrecipe.trainers as ours
-from rlrecipe.loop.recipe_trainer import RecipeTrainer
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.registry import register
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.start import run
+from rlrecipe.torchrl.recipe_trainer import RecipeTrainer
 from rlrecipe.trainers import HookError
 from rlrecipe.trainers.trainer import Trainer
 from tests import small

@@ -17,7 +17,7 @@ from rlrecipe.errors import UnbuildableError
 from rlrecipe.recipe.describe import describe
 from rlrecipe.recipe.registry import find
 from rlrecipe.stepping.capture import choose
-from rlrecipe.stepping.torchrl.env import TransformedByTorchRL
+from rlrecipe.torchrl.env import TransformedByTorchRL
 from rlrecipe.transforms.of_torchrl import REFUSED, offered, snake_case
 from tests import small
 from tests.envs.pictures import NAME

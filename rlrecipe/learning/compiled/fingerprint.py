@@ -30,6 +30,7 @@ class Handed(TorchFunctionMode):
         Raises:
             UntraceableError: it hands numbers out.
         """
+        # Functions of torch's have a name, some objects that are called like them have none.
         if (name := getattr(func, "__name__", "")) in HANDED_OUT:
             raise UntraceableError(f"it hands numbers out by {name}, which may be others next time")
         return func(*args, **(kwargs or {}))

@@ -164,7 +164,10 @@ def _share_out(waiting: list[tuple[Path, Path]], idle: list[Compiler], busy: lis
 
 def private_loader() -> Any:
     """Torch's loader class below its public interface, or None: it is not promised to stay."""
-    return getattr(getattr(torch._C, "_aoti", None), "AOTIModelPackageLoader", None)
+    try:
+        return torch._C._aoti.AOTIModelPackageLoader
+    except AttributeError:
+        return None
 
 
 def load(content: bytes, folder: Path) -> Run:

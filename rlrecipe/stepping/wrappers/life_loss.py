@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
 
 Env = gymnasium.Env[Any, Any]
+
+
+@runtime_checkable
+class TellsLives(Protocol):
+    """A game that tells how many lives are left."""
+
+    def lives(self) -> int:
+        """How many."""
+
+
+@runtime_checkable
+class Emulated(Protocol):
+    """An environment around an emulator, which tells it instead."""
+
+    ale: Any
 
 
 class LifeLoss(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -21,10 +36,11 @@ class LifeLoss(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def __init__(self, env: Env) -> None:
         super().__init__(env)
-        counter = getattr(getattr(env.unwrapped, "ale", env.unwrapped), "lives", None)
-        if not callable(counter):
-            raise ValueError(f"lives are counted in Atari games, but {env.unwrapped} has none")
-        self._count: Callable[[], int] = counter
+        inner = env.unwrapped
+        game = inner.ale if isinstance(inner, Emulated) else inner
+        if not isinstance(game, TellsLives):
+            raise ValueError(f"lives are counted in Atari games, but {inner} has none")
+        self._count: Callable[[], int] = game.lives
         self.lives, self.over = 0, True
         #: Whether the last step ended an episode for no more than a life, and whether the last reset went on after it.
         self.lost = self.continued = False

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
 
 Env = gymnasium.Env[Any, Any]
+
+
+@runtime_checkable
+class NamesActions(Protocol):
+    """An environment that says what its actions mean, as Atari games do."""
+
+    def get_action_meanings(self) -> Sequence[str]:
+        """A word for each."""
 
 
 def meanings(env: Env) -> list[str]:
@@ -15,10 +24,9 @@ def meanings(env: Env) -> list[str]:
     Raises:
         ValueError: the environment does not say it.
     """
-    told = getattr(env.unwrapped, "get_action_meanings", None)
-    if told is None:
+    if not isinstance(env.unwrapped, NamesActions):
         raise ValueError(f"Atari games say what their actions mean, and {env.unwrapped} does not")
-    return list(told())
+    return list(env.unwrapped.get_action_meanings())
 
 
 class NoopReset(gymnasium.Wrapper[Any, Any, Any, Any]):

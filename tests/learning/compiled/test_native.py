@@ -18,8 +18,8 @@ from rlrecipe.learning.compiled import package
 from rlrecipe.learning.compiled.cache import Cache, folder
 from rlrecipe.learning.compiled.native import Native, NativeSteps, UnavailableError, Whole
 from rlrecipe.learning.compiled.trace import separable
-from rlrecipe.loop.recipe_trainer import RecipeTrainer
 from rlrecipe.recipe.slots import Slot
+from rlrecipe.torchrl.recipe_trainer import RecipeTrainer
 from tests import small
 from tests.processes import program
 

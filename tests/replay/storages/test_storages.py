@@ -112,9 +112,9 @@ def test_a_scratch_dir_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("size", "num_envs", "codes"), [(8, 8, []), (7, 8, ["E302"]), (1_000_000, 1, [])])
 def test_a_storage_for_less_than_a_step_is_a_problem(size: int, num_envs: int, codes: list[str]) -> None:
-    recipe: Any = SimpleNamespace(
-        replay_buffer=SimpleNamespace(storage=SimpleNamespace(max_size=size)), env=SimpleNamespace(num_envs=num_envs)
-    )
+    buffer = Slot("replay_buffer").read({"name": "uniform", "storage": {"name": "memory", "max_size": size}})
+    env = Slot("env").read({"name": "gym", "env_name": "CartPole-v1", "num_envs": num_envs})
+    recipe: Any = SimpleNamespace(replay_buffer=buffer, env=env)
     problems = list(check(recipe))
     assert [problem.code for problem in problems] == codes
     assert all(problem.suggestion == "make replay_buffer.storage.max_size 8 or more" for problem in problems)

@@ -1,4 +1,4 @@
-"""The trainer of a recipe: the loop over rlrecipe's own parts, on plain arrays."""
+"""The loop over the parts of a recipe, on plain arrays."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Kept:
         self.state = state
 
 
-class RecipeTrainer(Loop):
+class RecipeLoop(Loop):
     """Collects batches and learns from them until the clock says that the run is complete.
 
     Args:

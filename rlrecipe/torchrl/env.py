@@ -13,8 +13,9 @@ from torchrl.envs import EnvBase, GymWrapper, TransformedEnv
 from torchrl.envs.utils import step_mdp
 
 from rlrecipe.errors import UnbuildableError
-from rlrecipe.stepping.torchrl.spaces import Observations, action_of, leaves
 from rlrecipe.stepping.wrappers.checked import Checked
+from rlrecipe.torchrl.objects import Renders
+from rlrecipe.torchrl.spaces import Observations, action_of, leaves
 
 Env = gymnasium.Env[Any, Any]
 
@@ -144,11 +145,10 @@ class TorchRLEnv(gymnasium.Env[Any, Any]):
         Raises:
             NotImplementedError: it shows nothing.
         """
-        render = getattr(self.played.inner, "render", None)
-        if render is None:
+        if not isinstance(self.played.inner, Renders):
             # What gymnasium's own environments raise; recorders of videos say it once and go on.
             raise NotImplementedError(f"{self.played.inner} shows no pictures")
-        return np.asarray(render())
+        return np.asarray(self.played.inner.render())
 
     def close(self) -> None:
         """Close the environment."""

@@ -7,9 +7,14 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rlrecipe.distributions.categorical import Categorical
+from rlrecipe.distributions.greedy import Greedy
+from rlrecipe.distributions.tanh import Tanh
+from rlrecipe.distributions.tanh_normal import StateTanhNormal
 from rlrecipe.errors import UnbuildableError
 from rlrecipe.interfaces import Network
 from rlrecipe.lazy import torch
+from rlrecipe.networks.copies import Copies
 
 #: What torchrl calls a network, and the slot that it takes.
 SLOTS = {"actor_network": "policy", "qvalue_network": "qvalue", "value_network": "value"}
@@ -84,14 +89,13 @@ def actor_of(network: Network, distribution: Any) -> Any:
     from tensordict.nn import ProbabilisticTensorDictModule, ProbabilisticTensorDictSequential, TensorDictModule
     from torchrl.modules import QValueActor, TanhNormal
 
-    policy = getattr(distribution, "torchrl", None)
-    if policy == "greedy":
+    if isinstance(distribution, Greedy):
         return QValueActor(module_of(network, lambda x: x), in_keys=["observation"], action_space="categorical")
-    if policy == "deterministic":
+    if isinstance(distribution, Tanh):
         return TensorDictModule(module_of(network, distribution.mode), ["observation"], ["action"])
-    if policy == "categorical":
+    if isinstance(distribution, Categorical):
         kind, keys, after = torch.distributions.Categorical, ["logits"], lambda x: x
-    elif policy == "tanh_normal":
+    elif isinstance(distribution, StateTanhNormal):
         kind, keys, after = TanhNormal, ["loc", "scale"], distribution.moments
     else:
         message = "torchrl has no counterpart of this distribution"
@@ -118,7 +122,7 @@ def modules_of(loss: str, networks: Mapping[str, Network], distribution: Any) ->
     modules = {}
     for name, slot in wiring(loss).items():
         # Of several copies one: torchrl stacks them itself.
-        network = getattr(networks[slot], "network", networks[slot])
+        network = given.network if isinstance(given := networks[slot], Copies) else given
         if slot == "policy":
             modules[name] = actor_of(network, distribution)
         else:

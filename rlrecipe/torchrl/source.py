@@ -1,26 +1,18 @@
-"""What torchrl's source says of its classes: names and arguments, without importing it (which takes two seconds)."""
+"""What torchrl's source says of its classes: names and arguments, without importing it.
+
+Its transforms are parsed in 0.2 s, where importing them takes 3: ``list`` and ``schema`` show all of them.
+"""
 
 from __future__ import annotations
 
 import ast
 import functools
 import importlib.util
-import inspect
 import re
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-#: Parsing whole files would take half a second; only heads, texts and constructors are looked at.
-_CLASS = re.compile(r"^(?=class \w+)", re.MULTILINE)
-_HEAD = re.compile(r"class (\w+)(?:\((.*?)\))?:\n", re.DOTALL)
-_TEXT = re.compile(r'\s*r?"""(.*?)"""', re.DOTALL)
-_INIT = re.compile(r"^    def __init__\(.*?\)(?: -> None)?:\n", re.MULTILINE | re.DOTALL)
-_MEANING = re.compile(
-    r"^    (?P<name>\*?\w+)(?: \([^\n]*?\))?: ?(?P<text>.*?)(?=^    \*?\w+(?: \(.*?\))?:|^\S|\Z)", re.M | re.S
-)
 
 
 @dataclass(frozen=True)
@@ -42,30 +34,29 @@ class Argument:
     meaning: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Class:
     """A class of torchrl's.
 
     Attributes:
         bases: names of what it derives from.
-        body: its source below its head.
+        definition: as it was parsed.
     """
 
     name: str
     bases: tuple[str, ...]
-    body: str
+    definition: ast.ClassDef
 
     @functools.cached_property
     def text(self) -> str:
         """Its documentation."""
-        text = _TEXT.match(self.body)
-        return inspect.cleandoc(text[1]) if text else ""
+        return ast.get_docstring(self.definition) or ""
 
     @functools.cached_property
-    def constructor(self) -> str | None:
-        """The head of its own constructor."""
-        constructor = _INIT.search(self.body)
-        return constructor[0] if constructor else None
+    def constructor(self) -> ast.arguments | None:
+        """Parameters of its own constructor."""
+        own = (each for each in self.definition.body if isinstance(each, ast.FunctionDef) and each.name == "__init__")
+        return next((each.args for each in own), None)
 
     @property
     def meaning(self) -> str:
@@ -80,12 +71,18 @@ def folder(*parts: str) -> Path:
     return Path(str(found.origin)).parent.joinpath(*parts)
 
 
+def _parsed(file: Path) -> list[ast.stmt]:
+    return ast.parse(file.read_text(encoding="utf-8")).body
+
+
 @functools.cache
 def exported(*parts: str) -> tuple[str, ...]:
     """The public names of one of torchrl's packages."""
-    source = (folder(*parts) / "__init__.py").read_text(encoding="utf-8")
-    names = source.partition("__all__ = [")[2].partition("]")[0]
-    return tuple(re.findall(r'"(\w+)"', names))
+    for statement in _parsed(folder(*parts) / "__init__.py"):
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__":
+            names: list[str] = ast.literal_eval(statement.value)
+            return tuple(names)
+    return ()
 
 
 @functools.cache
@@ -93,12 +90,10 @@ def classes(*parts: str) -> dict[str, Class]:
     """Classes of one of torchrl's packages, by name."""
     found = {}
     for file in sorted(folder(*parts).glob("*.py")):
-        for part in _CLASS.split(file.read_text(encoding="utf-8"))[1:]:
-            head = _HEAD.match(part)
-            if head is None:
-                continue
-            bases = tuple(base.strip() for base in (head[2] or "").split(",") if "=" not in base)
-            found[head[1]] = Class(head[1], bases, part[head.end() :])
+        for statement in _parsed(file):
+            if isinstance(statement, ast.ClassDef):
+                bases = tuple(ast.unparse(base) for base in statement.bases)
+                found[statement.name] = Class(statement.name, bases, statement)
     return found
 
 
@@ -111,12 +106,10 @@ def lineage(name: str, known: dict[str, Class]) -> Iterator[Class]:
 
 def arguments(name: str, known: dict[str, Class]) -> list[Argument]:
     """The arguments of a class's constructor, its own or an inherited one."""
-    holder = next((each for each in lineage(name, known) if each.constructor), None)
-    if holder is None or holder.constructor is None:
+    given = next((each.constructor for each in lineage(name, known) if each.constructor), None)
+    if given is None:
         return []
-    (function,) = ast.parse(textwrap.dedent(holder.constructor) + "    pass").body
-    assert isinstance(function, ast.FunctionDef)
-    given, meanings = function.args, _meanings(known[name].text)
+    meanings = _meanings(known[name].text)
     both = [*given.posonlyargs, *given.args]
     defaults: list[ast.expr | None] = [*[None] * (len(both) - len(given.defaults)), *given.defaults]
     found = [_argument(arg, default, meanings) for arg, default in zip(both, defaults, strict=True)][1:]
@@ -138,8 +131,23 @@ def _argument(arg: ast.arg, default: ast.expr | None, meanings: dict[str, str], 
 def _meanings(text: str) -> dict[str, str]:
     """The first sentence on each argument in a class's text."""
     section = text.partition("Args:\n")[2] or text.partition("Keyword Args:\n")[2]
-    found = {}
-    for match in _MEANING.finditer(section):
-        words = re.sub(r":\w+:`~?\.?(?:\w+\.)*(\w+)`", r"\1", " ".join(match["text"].split())).replace("`", "")
-        found[match["name"].lstrip("*")] = words.partition(". ")[0].rstrip(".:") + "." if words else ""
-    return found
+    found: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in section.splitlines():
+        if line and not line.startswith(" "):
+            # Something else begins, whose lines belong to no argument.
+            lines = []
+            continue
+        head, colon, words = line.strip().partition("):" if " (" in line.partition(":")[0] else ":")
+        name = head.partition(" (")[0].lstrip("*")
+        if colon and name.isidentifier() and not line.startswith("     "):
+            lines = found[name] = [words]
+        else:
+            lines.append(line)
+    return {name: _sentence(lines) for name, lines in found.items()}
+
+
+def _sentence(lines: list[str]) -> str:
+    # What sphinx shows of a reference is its last name.
+    words = re.sub(r":\w+:`~?\.?(?:\w+\.)*(\w+)`", r"\1", " ".join(" ".join(lines).split())).replace("`", "")
+    return words.partition(". ")[0].rstrip(".:") + "." if words else ""

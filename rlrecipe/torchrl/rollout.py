@@ -8,6 +8,7 @@ from typing import Any
 
 from rlrecipe.interfaces import Key
 from rlrecipe.lazy import torch
+from rlrecipe.torchrl.objects import HasTransform
 
 #: Frames of a rollout where nothing else is said; torchrl asks for the number.
 FRAMES = 1000
@@ -53,11 +54,10 @@ class Rollout:
 
     def _dump(self, suffix: str | None) -> None:
         """Let recorders among the environment's transforms write; an environment without transforms has none."""
-        transform = getattr(self.environment, "transform", None)
-        if transform is None:
+        if not isinstance(self.environment, HasTransform):
             return
         try:
-            transform.dump(suffix=suffix)
+            self.environment.transform.dump(suffix=suffix)
         except Exception as error:
             self.say(f"a recorder failed: {type(error).__name__}: {error}")
 

@@ -1,1 +1,0 @@
-"""torchrl's environments as gymnasium's."""
