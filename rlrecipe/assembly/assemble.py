@@ -163,8 +163,8 @@ def _buffer(
     seen = [transforms[name] for name in in_phase(recipe.env, "train")]
     width, algorithm = width_of(recipe.collector, recipe.env), learner.algorithm
     held = transitions(spaces, learner.policy, seen, width, algorithm.n_steps, algorithm.gamma)
-    content = recipe.checkpoint.include_buffer
-    return buffer_of(recipe.replay_buffer, held, streams, numbers, include_content=content)
+    held = held._replace(include_content=recipe.checkpoint.include_buffer)
+    return buffer_of(recipe.replay_buffer, held, streams, numbers)
 
 
 def _trainer(recipe: Recipe, learner: Learner, **parts: Any) -> RecipeTrainer:

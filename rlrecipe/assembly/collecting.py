@@ -262,8 +262,8 @@ def make_replay_buffer(
     spaces = spaces or spaces_of(vector)
     seen = [transforms[name] for name in in_phase(vector, "train")] if transforms else []
     width = vector.num_envs if num_envs is None else num_envs
-    held = transitions(spaces, policy, seen, width, n_steps, gamma)
-    return buffer_of(chosen, held, streams or Streams(0), numbers or Numbers(), include_content=include_content)
+    held = transitions(spaces, policy, seen, width, n_steps, gamma)._replace(include_content=include_content)
+    return buffer_of(chosen, held, streams or Streams(0), numbers or Numbers())
 
 
 def transitions(
@@ -287,12 +287,9 @@ def transitions(
     return Transitions(row, num_envs, n_steps, gamma, reward if seen else None, packings(spaces))
 
 
-def buffer_of(
-    options: Any, held: Transitions, streams: Streams, numbers: Numbers, *, include_content: bool
-) -> ReplayBuffer:
+def buffer_of(options: Any, held: Transitions, streams: Streams, numbers: Numbers) -> ReplayBuffer:
     """The replay buffer of options that were checked, for rows as ``held`` says."""
     buffer: ReplayBuffer = options.component.build(options, held, streams.generator(Stream.SAMPLER), numbers)
-    buffer.include_content = include_content
     return buffer
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from rlrecipe.errors import UnbuildableError
 from rlrecipe.interfaces import Distribution, Entry, Head
 from rlrecipe.networks.base import encoder_builder, refuse_pixels
 from rlrecipe.networks.copies import Copies
-from rlrecipe.networks.fed import Fed, Front
+from rlrecipe.networks.fed import Fed, Front, Packs
 from rlrecipe.networks.mlp import MLP, MLPOptions
 from rlrecipe.recipe.asked import inputs_of
 from rlrecipe.recipe.checks import SHARED
@@ -32,17 +33,15 @@ def make_networks(recipe: Recipe, spaces: Spaces, distribution: Distribution) ->
     """
     heads = AlgorithmTraits.of(recipe.algorithm).heads(distribution, recipe.algorithm, spaces)
     entries, actions = entries_of(spaces.observation), int(np.prod(spaces.action.shape))
-    front = _shared(recipe, entries)
+    packs = partial(packing_of, spaces.observation)
+    front = _shared(recipe, entries, packs)
     networks = {
-        slot: _network(slot, recipe.networks[slot], head, actions * head.action, entries, front)
+        slot: _network(slot, recipe.networks[slot], head, actions * head.action, entries, front, packs)
         for slot, head in heads.items()
     }
     if front is not None:
         networks |= {slot: part for slot in SHARED if (part := getattr(front, slot)) is not None}
         _refuse_unread(recipe, networks, heads)
-    for network in networks.values():
-        if isinstance(network, Fed):
-            network.front.packing = packing_of(spaces.observation, network.front.width - network.front.columns)
     return networks
 
 
@@ -96,7 +95,7 @@ def _columns(entries: Entries) -> int:
     return max(entry.stop for entry in entries.values())
 
 
-def _shared(recipe: Recipe, entries: Entries) -> Front | None:
+def _shared(recipe: Recipe, entries: Entries, packs: Packs) -> Front | None:
     """What the networks share, if anything."""
     encoder, memory = (recipe.networks.get(slot) for slot in SHARED)
     if encoder is None and memory is None:
@@ -108,10 +107,12 @@ def _shared(recipe: Recipe, entries: Entries) -> Front | None:
             _refuse_pixels("memory", memory, entries)
         columns = _columns(entries) if encoded is None else encoded.features
         remembers = memory.component.build(memory, columns)
-    return Front(_columns(entries), encoded, remembers)
+    return Front(_columns(entries), encoded, remembers, packs=packs)
 
 
-def _network(slot: str, options: Any, head: Head, actions: int, entries: Entries, front: Front | None) -> Any:
+def _network(
+    slot: str, options: Any, head: Head, actions: int, entries: Entries, front: Front | None, packs: Packs
+) -> Any:
     """The network of a slot; actions follow what it reads of the observation."""
     build, columns = options.component.build, _columns(entries)
     own = NetworkTraits.of(options).encodes is True
@@ -123,13 +124,13 @@ def _network(slot: str, options: Any, head: Head, actions: int, entries: Entries
         encoder = _encoder(slot, options, entries)
         # Its features, and one layer to what the slot is asked for.
         layer = MLP(MLPOptions(num_cells=[]), [encoder.features + actions, head.features], head.gain)
-        return _copies(Fed(layer, Front(columns, encoder), own=True), head)
+        return _copies(Fed(layer, Front(columns, encoder, packs=packs), own=True), head)
     if inputs_of(options) is not None:
         chosen = _chosen(slot, options, entries)
         _refuse_pixels(slot, options, chosen)
         read = [i for entry in chosen.values() for i in range(entry.start, entry.stop)]
         network = build(options, len(read) + actions, head.features, head.gain)
-        return Fed(_copies(network, head), Front(columns, chosen=read))
+        return Fed(_copies(network, head), Front(columns, chosen=read, packs=packs))
     if front is not None:
         return Fed(_copies(build(options, front.features + actions, head.features, head.gain), head), front)
     _refuse_pixels(slot, options, entries)

@@ -14,6 +14,7 @@ from rlrecipe.lazy import np, torch
 from rlrecipe.stepping.packing import Packing
 
 Named = Mapping[str, "torch.Tensor"]
+Packs = Callable[[int], Packing | None]
 ENCODER, MEMORY = "encoder", "memory"
 
 
@@ -25,12 +26,8 @@ class Front:
         encoder: of the whole row; None takes ``chosen`` as they are.
         memory: what follows the encoder.
         chosen: columns of the row that are read where there is no encoder.
-
-    Attributes:
-        packing: how rows that come as bytes are read, if any do.
+        packs: from the numbers behind an observation in a row to how rows that come as bytes are read, if any do.
     """
-
-    packing: Packing | None = None
 
     def __init__(
         self,
@@ -38,6 +35,7 @@ class Front:
         encoder: Encoder | None = None,
         memory: Memory | None = None,
         chosen: Sequence[int] | None = None,
+        packs: Packs | None = None,
     ) -> None:
         self.columns, self.encoder, self.memory = columns, encoder, memory
         self.chosen = list(range(columns)) if chosen is None else list(chosen)
@@ -46,6 +44,7 @@ class Front:
         self.carry = memory.carry if memory is not None else 0
         #: Of a row as networks get it: the observation, and what belongs to a memory.
         self.width = columns + (self.carry + 1 if memory is not None else 0)
+        self.packing = None if packs is None else packs(self.width - columns)
 
     def __call__(self, params: Named, x: torch.Tensor) -> torch.Tensor:
         """Features ``[B, features]`` of rows ``[B, width]``, or of all ``L * M`` rows of sequences ``[L, M, width]``.

@@ -45,6 +45,8 @@ class Transitions(NamedTuple):
     reward: Callable[[np.ndarray], np.ndarray] | None = None
     #: Keys whose rows are kept as bytes, numbers among them; sub-batches have them as they came.
     packings: Mapping[Key, Packing] | None = None
+    #: Whether a state holds the rows; without them a resumed run fills the buffer anew.
+    include_content: bool = True
 
 
 class RingBuffer:
@@ -62,13 +64,11 @@ class RingBuffer:
 
     #: The row that is at row 0 since a state of a smaller, full buffer was loaded.
     moved = 0
-    #: Whether a state holds the rows; without them a resumed run fills the buffer anew.
-    include_content = True
 
     def __init__(self, options: ReplayOptions, held: Transitions, rng: np.random.Generator) -> None:
         storage = options.storage.component.build(options.storage)
         self.ring = Ring(held.columns, held.num_envs, storage, held.packings)
-        self.rng, self.batch_size = rng, options.batch_size
+        self.rng, self.batch_size, self.include_content = rng, options.batch_size, held.include_content
         self.reward = held.reward
         seen = held.reward or np.asarray
         self.n_step = NStep(self.ring, held.n_steps, held.gamma, seen) if held.n_steps > 1 else None
