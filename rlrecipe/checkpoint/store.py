@@ -28,7 +28,8 @@ from rlrecipe.system.files import make_folder, replace, sync_folder, text_of, wr
 
 _NAME = re.compile(r"\d{12,}-\d{10,}")
 STAGING, REPLACED = ".staging-", ".replaced-"
-#: Bytes of ``latest`` and ``best``.
+#: Files that name a checkpoint, and the bytes that one may have.
+POINTERS = ("latest", "best")
 MOST_NAME = 1 << 10
 
 
@@ -36,6 +37,15 @@ class NoCheckpoint(Refusal):
     """No usable checkpoint is left (exit 5)."""
 
     exit_code = 5
+
+
+def pointed(path: Path) -> Path:
+    """The checkpoint that a path means: where it is ``latest`` or ``best``, the one that this file names."""
+    path = path.absolute()
+    if path.name not in POINTERS or not path.is_file():
+        return path
+    name = CheckpointStore(path.parent).pointer(path.name)
+    return path if name is None else path.with_name(name)
 
 
 def name_of(frames: int, updates: int) -> str:

@@ -14,7 +14,7 @@ from rlrecipe.assembly.environments import Spaces, transforms_of
 from rlrecipe.assembly.fitted import Fitted
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.fit import UnfitState, misfit, taking_up
-from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint
+from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint, pointed
 from rlrecipe.errors import Refusal
 from rlrecipe.interfaces import Transform
 from rlrecipe.recipe.errors import plain
@@ -44,6 +44,7 @@ def find_checkpoint(path: Path, best: bool = False) -> Checkpoint:
     look_through(path)
     # A link to a checkpoint is the user's own; its run is where the checkpoint is.
     path = path.resolve() if path.is_symlink() else path
+    path = pointed(path)
     if not path.exists():
         raise Refusal(f"{path} does not exist; name a run directory or one of its checkpoints")
     if (path / "manifest.json").is_file():

@@ -13,7 +13,7 @@ from rlrecipe.assembly.assemble import Assembly, assemble
 from rlrecipe.assembly.trial import Trial
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.fit import taking_up
-from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint, cure_without_buffer
+from rlrecipe.checkpoint.store import CheckpointStore, NoCheckpoint, cure_without_buffer, pointed
 from rlrecipe.checkpoint.verified import DamagedPiece
 from rlrecipe.context import RunContext
 from rlrecipe.errors import EnvironmentFault
@@ -144,12 +144,13 @@ def located(path: Path) -> tuple[Path, str | None]:
         RunDirectoryError: it is neither.
     """
     folder, name = path, None
-    if (path / "manifest.json").is_file():
-        # Absolute first: inside a checkpoint, "." has no parents. Then as short as it can be read.
-        (folder, name), here = (path.absolute().parent.parent, path.absolute().name), Path.cwd()
+    if ((found := pointed(path)) / "manifest.json").is_file():
+        # Absolute: inside a checkpoint, "." has no parents. Then as short as it can be read.
+        (folder, name), here = (found.parent.parent, found.name), Path.cwd()
         folder = folder.relative_to(here) if folder.is_relative_to(here) else folder
     if not (folder / "resolved.yaml").is_file():
-        what = "is no run directory: it has no resolved.yaml" if folder.is_dir() else "does not exist"
+        no_folder = "is a file" if folder.is_file() else "does not exist"
+        what = "is no run directory: it has no resolved.yaml" if folder.is_dir() else no_folder
         raise RunDirectoryError(f"{folder} {what}; name the folder of a run, or one of its checkpoints")
     return folder, name
 

@@ -22,7 +22,7 @@ from rlrecipe.runs.initial import initialise, origin_of
 from rlrecipe.runs.load_policy import recipe_of
 from rlrecipe.runs.reexecute import stretch
 from rlrecipe.runs.session import Session
-from rlrecipe.runs.start import consent_to
+from rlrecipe.runs.start import consent_to, located
 
 START = "the start"
 
@@ -94,7 +94,7 @@ def verify(
     """Do stretches of a run again, and compare all that is kept of it with what it leads to.
 
     Args:
-        run_dir: a run.
+        run_dir: a run, or one of its checkpoints, which means all of its run.
         sample: how many stretches between neighbouring checkpoints, spread over the run; None for all.
         from_start: also what lies before the first checkpoint, from the recipe alone.
         imports: files or modules with the run's components.
@@ -105,6 +105,7 @@ def verify(
         Refusal: there is nothing to verify.
     """
     look_through(run_dir)
+    run_dir, _ = located(run_dir)
     store = CheckpointStore(run_dir / "checkpoints")
     names = store.names()
     if not names:

@@ -16,6 +16,7 @@ from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.runs.fitting import misfits
 from rlrecipe.runs.fork import fork
 from rlrecipe.runs.progress import Display
+from rlrecipe.runs.start import located
 from rlrecipe.runs.training import Result
 from tests import small
 from tests.cli.command import Commands
@@ -303,3 +304,20 @@ def test_a_parent_that_trains_on_may_prune_the_checkpoint_meanwhile(
         128,
     )
     assert small.outcome_of(tmp_path / "new") == small.outcome_of(parents / "ppo")
+
+
+@pytest.mark.parametrize("which", ["latest", "best"])
+def test_a_file_that_names_a_checkpoint_means_it(
+    which: str, parents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = parents / "ppo" / "checkpoints"
+    name = (folder / which).read_text().strip()
+    assert fork(folder / which, run_dir=tmp_path / "fork", display=Display(quiet=True)).fork["checkpoint"] == name
+    assert rlrecipe.load_policy(folder / which).checkpoint == name
+    monkeypatch.chdir(folder)
+    assert located(Path(which))[1] == name
+
+
+def test_a_file_that_is_no_checkpoint_is_told(parents: Path) -> None:
+    with pytest.raises(Refusal, match=r"status\.json is a file; name the folder of a run, or one of its checkpoints"):
+        located(parents / "ppo" / "status.json")
