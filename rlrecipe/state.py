@@ -14,8 +14,8 @@ from collections.abc import Callable, Container, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from rlrecipe.abilities import Measures
 from rlrecipe.interfaces import State
+from rlrecipe.interfaces.abilities import Measures
 from rlrecipe.lazy import np, torch
 
 Arrays = dict[str, "torch.Tensor"]

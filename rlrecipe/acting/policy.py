@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rlrecipe.abilities import HasFront
 from rlrecipe.interfaces import Distribution, Network
+from rlrecipe.interfaces.abilities import HasFront
 from rlrecipe.lazy import np, torch
 from rlrecipe.learning.parameters import Parameters
 from rlrecipe.stepping.packing import Packing

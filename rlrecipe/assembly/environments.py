@@ -252,7 +252,7 @@ def make_transforms(
 
 def _rows(options: Any, streams: Streams, i: int, lend: Lend | None, steps: int) -> Iterator[np.ndarray]:
     """What the environment shows of so many random steps, for the transform of that place."""
-    return random_rollout(partial(make_env, options), steps, streams.integer(Stream.ROLLOUT, i), lend)
+    return random_rollout(partial(make_env, options), steps, seed=streams.integer(Stream.ROLLOUT, i), lend=lend)
 
 
 def transforms_of(

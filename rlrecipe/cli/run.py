@@ -44,12 +44,14 @@ def command(
 
     # Before anything imports torch.
     choose()
-    from rlrecipe.runs.profile import Profile
     from rlrecipe.runs.progress import Display
     from rlrecipe.runs.start import run
 
-    watch = Profile() if profile else None
-    if watch is not None:
+    watch = None
+    if profile:
+        from rlrecipe.runs.profile import Profile
+
+        watch = Profile()
         watch.go_on("start")
     result = run(
         recipe,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rlrecipe.abilities import Parted
 from rlrecipe.collectors.sync import RECORDED, as_batch
 from rlrecipe.collectors.workers import (
     Handle,
@@ -16,6 +15,7 @@ from rlrecipe.collectors.workers import (
     ready,
 )
 from rlrecipe.interfaces import Batch, Collector, Exploration, State, Transform
+from rlrecipe.interfaces.abilities import Parted
 from rlrecipe.lazy import np
 from rlrecipe.recipe.asked import num_envs
 from rlrecipe.recipe.errors import Problem

@@ -7,8 +7,8 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rlrecipe.abilities import Observes
 from rlrecipe.interfaces import Batch, Collector, Exploration, State, Transform, Vectored
+from rlrecipe.interfaces.abilities import Observes
 from rlrecipe.lazy import np, torch
 from rlrecipe.recipe.asked import frames_per_batch, minibatch_size, num_envs
 from rlrecipe.recipe.errors import Problem

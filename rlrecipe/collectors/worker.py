@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
-from rlrecipe.abilities import Observes
 from rlrecipe.collectors.sync import SyncCollector, SyncOptions
 from rlrecipe.errors import EnvironmentWarning
 from rlrecipe.interfaces import Exploration, State, Transform
+from rlrecipe.interfaces.abilities import Observes
 from rlrecipe.lazy import np, torch
 from rlrecipe.system.signals import leave_to_parent
 

@@ -8,8 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
-from rlrecipe.abilities import InFolder
 from rlrecipe.interfaces import State
+from rlrecipe.interfaces.abilities import InFolder
 from rlrecipe.loop.points import Declares
 from rlrecipe.recipe.options import Options
 

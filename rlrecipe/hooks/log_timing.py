@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from rlrecipe.abilities import Collects
 from rlrecipe.hooks.base import Hook
 from rlrecipe.interfaces import Batch
+from rlrecipe.interfaces.abilities import Collects
 from rlrecipe.recipe.options import Options, option
 from rlrecipe.recipe.registry import register
 

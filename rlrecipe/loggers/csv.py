@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 from rlrecipe.lazy import torch
 from rlrecipe.loggers.base import Logger, file_of, flat, folder_of, histogram, numbers
-from rlrecipe.loggers.video import write_mp4
 from rlrecipe.recipe.names import FILE_NAME, LONGEST_NAME
 from rlrecipe.recipe.options import LoggerOptions, option
 from rlrecipe.recipe.registry import register
@@ -113,6 +112,8 @@ class CSVLogger(Logger):
         if self.video_format == "pt":
             torch.save(video, vacate(path))
         else:
+            from rlrecipe.loggers.video import write_mp4
+
             write_mp4(path, video, fps or self.video_fps)
 
     def log_histogram(self, name: str, data: Any, step: int | None = None, *, bins: Any = 10) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from rlrecipe.abilities import Sequences
 from rlrecipe.interfaces import SEQUENCE_STEP, Batch, OnPolicy, Params, State
+from rlrecipe.interfaces.abilities import Sequences
 from rlrecipe.stepping.packing import Packing, unpacked
 
 

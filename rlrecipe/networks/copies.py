@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from rlrecipe.abilities import Stacks
 from rlrecipe.interfaces import Network
+from rlrecipe.interfaces.abilities import Stacks
 from rlrecipe.lazy import np, torch
 
 

@@ -10,7 +10,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlrecipe.abilities import HasEnvs, HasPolicy
+from rlrecipe.interfaces.abilities import HasEnvs, HasPolicy
 from rlrecipe.runs.directory import as_json
 from rlrecipe.system.files import write
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlrecipe.assembly.assemble import Assembly, assemble
 from rlrecipe.assembly.trial import Trial
@@ -28,9 +28,7 @@ from rlrecipe.recipe.schema import Recipe
 from rlrecipe.runs.changes import longer, refuse_changes, with_choices
 from rlrecipe.runs.directory import RunDirectory, RunDirectoryError, UnwritableRunError, as_json, look_through, status
 from rlrecipe.runs.imports import consented, copied, recorded, refuse_edited
-from rlrecipe.runs.initial import initialise
 from rlrecipe.runs.load_policy import find_checkpoint
-from rlrecipe.runs.profile import Profile
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.provenance import compiling_of, provenance
 from rlrecipe.runs.session import Outcome, context_of
@@ -38,6 +36,9 @@ from rlrecipe.runs.taking_up import from_newest
 from rlrecipe.runs.training import Result, train_in
 from rlrecipe.system.files import MOST_TEXT, read
 from rlrecipe.system.signals import Signals
+
+if TYPE_CHECKING:
+    from rlrecipe.runs.profile import Profile
 
 
 def run(
@@ -89,6 +90,8 @@ def run(
     assembly = assembled(loaded, trial, context_of(path, display))
     if start is not None:
         with taking_up(start.folder):
+            from rlrecipe.runs.initial import initialise
+
             initialise(assembly, start, display.say)
     # The run uses the user's own files; its resolved recipe names the copies that it keeps.
     kept = trial.recipe.model_copy(update={"imports": declared})

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlrecipe.assembly.assemble import Assembly, total_of
 from rlrecipe.checkpoint.content import Checkpoint
@@ -14,11 +14,13 @@ from rlrecipe.machine import flushing_denormals
 from rlrecipe.recipe.dump import dump
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.runs.directory import RunDirectory
-from rlrecipe.runs.profile import Profile
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.session import Outcome, Session
 from rlrecipe.runs.waiting import chosen
 from rlrecipe.system.signals import Signals
+
+if TYPE_CHECKING:
+    from rlrecipe.runs.profile import Profile
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from rlrecipe.abilities import CapturedBy
+from rlrecipe.interfaces.abilities import CapturedBy
 from rlrecipe.state import Arrays, join, split
 from rlrecipe.stepping.capture_methods import (
     CONSTANT,
@@ -276,7 +276,9 @@ def _seen(value: Any, depth: int = 0) -> str:
     kind = type(value)
     if plain(value):
         return repr(value.bit_generator.state if isinstance(value, np.random.Generator) else value)
-    if depth > 3 or isinstance(value, gymnasium.Space) or str(kind.__module__).split(".")[0] in _FOREIGN:
+    # Some classes of extensions, such as Box2D's, say no module.
+    foreign = str(getattr(kind, "__module__", "")).split(".")[0] in _FOREIGN
+    if depth > 3 or isinstance(value, gymnasium.Space) or foreign:
         return kind.__name__
     if isinstance(value, Mapping):
         return repr([(repr(key), _seen(item, depth + 1)) for key, item in value.items()])

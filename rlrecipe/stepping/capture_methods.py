@@ -10,8 +10,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from rlrecipe.abilities import GoesOn
 from rlrecipe.interfaces import State
+from rlrecipe.interfaces.abilities import GoesOn
 from rlrecipe.stepping.wrappers.checked import Checked
 
 Env = Any

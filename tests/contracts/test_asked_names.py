@@ -9,7 +9,7 @@ from pathlib import Path
 import rlrecipe
 
 PACKAGE = Path(rlrecipe.__file__).parent
-#: More than these, and a protocol is missing (``rlrecipe/abilities.py``, ``rlrecipe/torchrl/objects.py``).
+#: More than these, and a protocol is missing (``rlrecipe/interfaces/abilities.py``, ``rlrecipe/torchrl/objects.py``).
 MOST = 20
 
 
