@@ -66,22 +66,6 @@ class Discounts(Protocol):
 
 
 @runtime_checkable
-class GoesOn(Protocol):
-    """A wrapper whose resets may go on in the same game; others begin a new one."""
-
-    @property
-    def going_on(self) -> bool:
-        """Whether the next reset does."""
-
-
-@runtime_checkable
-class CapturedBy(Protocol):
-    """An environment or wrapper that only some methods can save; others can be tried with all."""
-
-    captured_by: tuple[str, ...]
-
-
-@runtime_checkable
 class InFolder(Protocol):
     """A hook that writes files into a folder."""
 

@@ -26,10 +26,23 @@ def _versions() -> dict[str, str]:
     found = {"processor": cpu_model() or platform.processor(), "python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            found[package] = _version(package)
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _version(package: str) -> str:
+    """The version of an installed package, by its first lines: parsing all of torch's takes as long as a checkpoint.
+
+    Raises:
+        PackageNotFoundError: it is not installed.
+    """
+    installed = metadata.distribution(package)
+    for line in (installed.read_text("METADATA") or "").partition("\n\n")[0].splitlines():
+        if line.startswith("Version: "):
+            return line.removeprefix("Version: ").strip()
+    return installed.version
 
 
 def versions(threads: int | None = None) -> dict[str, str]:

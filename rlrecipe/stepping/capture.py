@@ -16,7 +16,6 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from rlrecipe.interfaces.abilities import CapturedBy
 from rlrecipe.state import Arrays, join, split
 from rlrecipe.stepping.capture_methods import (
     CONSTANT,
@@ -28,6 +27,7 @@ from rlrecipe.stepping.capture_methods import (
     layers,
     plain,
 )
+from rlrecipe.stepping.wrappers.abilities import CapturedBy
 from rlrecipe.stepping.wrappers.checked import told
 
 MakeEnv = Callable[[], Env]

@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 
 from rlrecipe.interfaces import State
-from rlrecipe.interfaces.abilities import GoesOn
+from rlrecipe.stepping.wrappers.abilities import GoesOn
 from rlrecipe.stepping.wrappers.checked import Checked
 
 Env = Any

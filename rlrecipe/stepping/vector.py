@@ -11,10 +11,10 @@ import gymnasium
 import numpy as np
 
 from rlrecipe.interfaces import State
-from rlrecipe.interfaces.abilities import GoesOn
 from rlrecipe.stepping.capture import METHODS, Tape, layers
 from rlrecipe.stepping.capture_methods import Replay, kinds
 from rlrecipe.stepping.observations import dtype_of
+from rlrecipe.stepping.wrappers.abilities import GoesOn
 from rlrecipe.stepping.wrappers.checked import layer_of, told
 
 

@@ -13,6 +13,7 @@ from torchrl.envs import EnvBase, GymWrapper, TransformedEnv
 from torchrl.envs.utils import step_mdp
 
 from rlrecipe.errors import UnbuildableError
+from rlrecipe.stepping.wrappers.abilities import CapturedBy
 from rlrecipe.stepping.wrappers.checked import Checked
 from rlrecipe.torchrl.objects import Renders
 from rlrecipe.torchrl.spaces import Observations, action_of, leaves
@@ -108,7 +109,7 @@ def _reward_of(inner: EnvBase, name: str | None) -> Any:
     return key
 
 
-class TorchRLEnv(gymnasium.Env[Any, Any]):
+class TorchRLEnv(gymnasium.Env[Any, Any], CapturedBy):
     """An environment of torchrl as one of gymnasium's. Every reset is seeded, by its own generator if by nobody else.
 
     Args:
@@ -175,7 +176,7 @@ class _Seeded(gymnasium.Wrapper[Any, Any, Any, Any]):
         return self.env.step(action)
 
 
-class TransformedByTorchRL(gymnasium.Wrapper[Any, Any, Any, Any]):
+class TransformedByTorchRL(gymnasium.Wrapper[Any, Any, Any, Any], CapturedBy):
     """An environment of gymnasium's under transforms of torchrl's.
 
     Args:

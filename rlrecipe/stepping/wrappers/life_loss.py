@@ -7,6 +7,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
 
+from rlrecipe.stepping.wrappers.abilities import GoesOn
+
 Env = gymnasium.Env[Any, Any]
 
 
@@ -25,7 +27,7 @@ class Emulated(Protocol):
     ale: Any
 
 
-class LifeLoss(gymnasium.Wrapper[Any, Any, Any, Any]):
+class LifeLoss(gymnasium.Wrapper[Any, Any, Any, Any], GoesOn):
     """Terminates when a life is lost; the next reset goes on in the same game by an action that does nothing.
 
     Mnih et al. (2015), as stable-baselines3's EpisodicLifeEnv.
