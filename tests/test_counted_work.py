@@ -58,10 +58,10 @@ def ready(recipe: Any, *overrides: str) -> tuple[RecipeTrainer, Callable[[], Any
 @pytest.mark.parametrize(
     ("recipe", "overrides", "bound"),
     [
-        (small.CARTPOLE, (), 285),
-        (small.CARTPOLE, (ON,), 65),
-        ({**small.TD3, "algorithm": "sac"}, (), 495),
-        ({**small.TD3, "algorithm": "sac"}, (ON,), 72),
+        (small.CARTPOLE, (), 262),
+        (small.CARTPOLE, (ON,), 62),
+        ({**small.TD3, "algorithm": "sac"}, (), 440),
+        ({**small.TD3, "algorithm": "sac"}, (ON,), 70),
     ],
     ids=["ppo", "ppo, compiled", "sac", "sac, compiled"],
 )
