@@ -28,7 +28,6 @@ from rlrecipe.recipe.schema import Recipe
 from rlrecipe.runs.changes import longer, refuse_changes, with_choices
 from rlrecipe.runs.directory import RunDirectory, RunDirectoryError, UnwritableRunError, as_json, look_through, status
 from rlrecipe.runs.imports import consented, copied, recorded, refuse_edited
-from rlrecipe.runs.load_policy import find_checkpoint
 from rlrecipe.runs.progress import Display
 from rlrecipe.runs.provenance import compiling_of, provenance
 from rlrecipe.runs.session import Outcome, context_of
@@ -85,13 +84,13 @@ def run(
     loaded = load(source, overrides, imports=imports, trust_imports=trust_imports)
     trial = Trial.of(loaded)
     declared, files, facts = copied(loaded.imported)
-    start = find_checkpoint(init_from) if init_from is not None else None
+    start = _beginning(init_from) if init_from is not None else None
     path = run_dir or RunDirectory.default(trial.recipe.name)
     assembly = assembled(loaded, trial, context_of(path, display))
     if start is not None:
-        with taking_up(start.folder):
-            from rlrecipe.runs.initial import initialise
+        from rlrecipe.runs.initial import initialise
 
+        with taking_up(start.folder):
             initialise(assembly, start, display.say)
     # The run uses the user's own files; its resolved recipe names the copies that it keeps.
     kept = trial.recipe.model_copy(update={"imports": declared})
@@ -138,6 +137,13 @@ def _origin(start: Checkpoint | None) -> dict[str, Any]:
     if start is None:
         return {}
     return {"init_from": {"checkpoint": str(start.folder.absolute()), "digest": start.manifest["digest"]}}
+
+
+def _beginning(path: Path) -> Checkpoint:
+    """The checkpoint whose weights a run starts from."""
+    from rlrecipe.runs.load_policy import find_checkpoint
+
+    return find_checkpoint(path)
 
 
 def located(path: Path) -> tuple[Path, str | None]:
