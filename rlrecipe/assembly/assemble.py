@@ -36,7 +36,7 @@ from rlrecipe.context import Level, RunContext
 from rlrecipe.interfaces import ReplayBuffer, Transform
 from rlrecipe.learning.compiled import make_native
 from rlrecipe.loop.points import HookError
-from rlrecipe.recipe.asked import num_envs
+from rlrecipe.recipe.asked import num_envs, schedule_of
 from rlrecipe.recipe.load import load
 from rlrecipe.recipe.overrides import overrides_of
 from rlrecipe.recipe.schema import Recipe
@@ -108,7 +108,7 @@ def assemble(trial: Trial, context: RunContext | None = None, *, hooks: bool = T
     Raises:
         HookError: a hook does not fit where it is registered.
     """
-    recipe, spaces, learner, capture = trial.recipe, trial.spaces, trial.learner, trial.capture
+    recipe, spaces, learner, capture = trial.recipe, trial.spaces, trial.take_learner(), trial.capture
     level, evaluated_in, compiling = Level(*trial.level), trial.evaluated_in, trial.compiling
     # From here on nothing is asked.
     streams, clock = Streams(recipe.seed), Clock(total_of(recipe))
@@ -169,13 +169,13 @@ def _buffer(
 
 def _trainer(recipe: Recipe, learner: Learner, **parts: Any) -> RecipeTrainer:
     """The loop over its parts, with the schedules of the recipe's numbers."""
-    optimizer: Any = recipe.optimizer
+    schedule = schedule_of(recipe.optimizer)
     return RecipeTrainer(
         algorithm=learner.algorithm,
         update=make_update(recipe, learner, parts["clock"]),
         packing=learner.policy.packing,
         native=make_native(recipe.runtime.compile, parts["context"]),
-        lr_factor=None if optimizer.schedule is None else make_schedule(optimizer.schedule),
+        lr_factor=None if schedule is None else make_schedule(schedule),
         coefficients={name: make_schedule(value) for name, value in learner.algorithm.coefficients.items()},
         **parts,
     )

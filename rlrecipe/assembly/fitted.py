@@ -125,8 +125,7 @@ class Fitted:
             raise self._parts
         return self._parts
 
-    @cached_property
-    def learner(self) -> Learner:
+    def make_learner(self) -> Learner:
         """What acts and what learns, on the CPU, as it is before training.
 
         Raises:

@@ -12,13 +12,14 @@ import torch
 
 from rlrecipe.acting.policy import Policy
 from rlrecipe.assembly.environments import Spaces
-from rlrecipe.assembly.networks import make_networks, move_shared, shared_slots
+from rlrecipe.assembly.networks import Moves, make_networks, moves_of, shared_slots
 from rlrecipe.assembly.sections import Section, plain, read
 from rlrecipe.clock import Clock
 from rlrecipe.interfaces import Algorithm, Distribution, Network, Target
 from rlrecipe.learning.objectives import Objectives
 from rlrecipe.learning.parameters import Parameters
 from rlrecipe.learning.targets import Targets
+from rlrecipe.recipe.asked import groups_of
 from rlrecipe.recipe.options import Options
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.slots import Slot
@@ -34,6 +35,7 @@ class Learner:
     policy: Policy
     algorithm: Any
     parameters: Parameters
+    moves: Moves
 
     def on(self, device: torch.device) -> Learner:
         """It on another device than the CPU, or as it is."""
@@ -41,7 +43,7 @@ class Learner:
             return self
         acts, parameters = self.policy, self.parameters.over(self.parameters.flat.to(device))
         policy = Policy(acts.network, acts.distribution, parameters, acts.slot, acts.packing)
-        return Learner(policy, self.algorithm, parameters)
+        return Learner(policy, self.algorithm, parameters, self.moves)
 
 
 def acting_slot(recipe: Recipe) -> str:
@@ -54,31 +56,26 @@ def make_loss(recipe: Recipe, networks: Mapping[str, Any], distribution: Distrib
     return recipe.algorithm.component.build(recipe.algorithm, networks, distribution)
 
 
-def make_parameters(
+def _initial(
     networks: Mapping[str, Network], own: Mapping[str, Any], algorithm: Algorithm, generator: torch.Generator
-) -> Parameters:
-    """Initial parameters of every network; slots that an objective moves lie side by side.
+) -> tuple[dict[str, Mapping[str, torch.Tensor]], Moves]:
+    """Initial values by slot and name, in the order of the flat vector: slots that are moved together lie side by side.
 
     Args:
         networks: by slot.
         own: further parameters by slot, such as a distribution's.
         algorithm: whose objectives say what is moved together, and which may have parameters, too.
         generator: of the networks' first weights.
+
+    Returns:
+        The values, and what moves them.
     """
-    tensors = _initial(networks, own, algorithm, generator)
-    return Parameters(tensors, shared=shared_slots(networks))
-
-
-def _initial(
-    networks: Mapping[str, Network], own: Mapping[str, Any], algorithm: Algorithm, generator: torch.Generator
-) -> dict[str, Mapping[str, torch.Tensor]]:
-    """Initial values by slot and name, in the order of the flat vector."""
     tensors = {slot: network.init(generator) for slot, network in networks.items()}
     for slot, further in (*own.items(), *algorithm.init().items()):
         tensors[slot] = {**tensors.get(slot, {}), **further}
-    move_shared(algorithm, tuple(slot for slot in shared_slots(networks) if tensors[slot]))
-    order = dict.fromkeys([*(slot for objective in algorithm.objectives for slot in objective.slots), *tensors])
-    return {slot: tensors[slot] for slot in order}
+    moves = moves_of(algorithm, tuple(slot for slot in shared_slots(networks) if tensors[slot]))
+    order = dict.fromkeys([*(slot for objective in moves.objectives for slot in objective.slots), *tensors])
+    return {slot: tensors[slot] for slot in order}, moves
 
 
 class Parts(NamedTuple):
@@ -139,8 +136,8 @@ def count_parameters(recipe: Recipe, spaces: Spaces) -> int:
             own = {acting_slot(recipe): distribution.init()}
             generator = Streams(recipe.seed).torch(Stream.INITIALISATION)
             # Not as one vector: joining tensors without numbers loads torch's compiler, three seconds of a start.
-            values = _initial(networks, own, algorithm, generator).values()
-            return sum(tensor.numel() for named in values for tensor in named.values())
+            values, _ = _initial(networks, own, algorithm, generator)
+            return sum(tensor.numel() for named in values.values() for tensor in named.values())
     except Exception:
         return 0
 
@@ -155,8 +152,9 @@ def make_learner(recipe: Recipe, parts: Parts, streams: Streams) -> Learner:
     networks, distribution = parts
     algorithm = make_loss(recipe, networks, distribution)
     slot, generator = acting_slot(recipe), streams.torch(Stream.INITIALISATION)
-    parameters = make_parameters(networks, {slot: distribution.init()}, algorithm, generator)
-    return Learner(Policy(networks[slot], distribution, parameters, slot), algorithm, parameters)
+    tensors, moves = _initial(networks, {slot: distribution.init()}, algorithm, generator)
+    parameters = Parameters(tensors, shared=shared_slots(networks))
+    return Learner(Policy(networks[slot], distribution, parameters, slot), algorithm, parameters, moves)
 
 
 def make_target_updater(
@@ -178,7 +176,7 @@ def make_target_updater(
         ValueError: the algorithm has no target networks, or there is no clock for their interval.
     """
     algorithm = learner.algorithm
-    if not algorithm.targets:
+    if not learner.moves.targets:
         raise ValueError(f"{type(algorithm).__name__} has no target networks: leave make_target_updater out")
     follows: Target = algorithm.target
     if target is not None or options:
@@ -188,14 +186,14 @@ def make_target_updater(
         follows = chosen.component.build(chosen)
     if follows.every is not None and clock is None:
         raise ValueError("these targets follow at intervals, which are read on a clock: give clock=Clock(...)")
-    return Targets(learner.parameters, algorithm.targets, follows, clock or Clock(Duration(1)))
+    return Targets(learner.parameters, learner.moves.targets, follows, clock or Clock(Duration(1)))
 
 
 def make_update(recipe: Recipe, learner: Learner, clock: Clock) -> Objectives:
     """The algorithm's objectives with their optimizer and rates, and its target networks."""
     options: Any = recipe.optimizer
-    groups = {slot: group.lr for slot, group in options.groups.items()}
+    groups = {slot: group.lr for slot, group in groups_of(options).items()}
     algorithm, parameters = learner.algorithm, learner.parameters
-    targets = make_target_updater(learner=learner, clock=clock) if algorithm.targets else None
+    targets = make_target_updater(learner=learner, clock=clock) if learner.moves.targets else None
     optimizer, bound = options.component.build(options), recipe.trainer.clip_norm
-    return Objectives(algorithm.objectives, parameters, optimizer, groups, targets, bound, algorithm.stop)
+    return Objectives(learner.moves.objectives, parameters, optimizer, groups, targets, bound, algorithm.stop)

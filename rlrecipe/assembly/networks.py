@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from rlrecipe.assembly.environments import Spaces
 from rlrecipe.errors import UnbuildableError
-from rlrecipe.interfaces import Distribution, Entry, Head
+from rlrecipe.interfaces import Algorithm, Distribution, Entry, Head, Objective
 from rlrecipe.networks.base import encoder_builder, refuse_pixels
 from rlrecipe.networks.copies import Copies
 from rlrecipe.networks.fed import Fed, Front, Packs
@@ -74,21 +74,24 @@ def shared_slots(networks: Mapping[str, Any]) -> dict[str, list[str]]:
     return {shared: front for shared in SHARED if shared in networks}
 
 
-def move_shared(algorithm: Any, shared: tuple[str, ...]) -> None:
-    """Have the critics' objective move what feeds several networks, and its copies follow with the critics'.
+class Moves(NamedTuple):
+    """What an algorithm's objectives move, and which slots have a target network, shared parts among them."""
+
+    objectives: tuple[Objective, ...]
+    targets: tuple[str, ...]
+
+
+def moves_of(algorithm: Algorithm, shared: tuple[str, ...]) -> Moves:
+    """The critics' objective moves what feeds several networks, too, and its copies follow with the critics'.
 
     An objective that moves everything moves it anyway. Of several, the critics' errors say most about a state
     (Yarats et al., 2021, section 4.2); the policy's own gradient does not reach it.
     """
-    if not shared:
-        return
-    objectives = list(algorithm.objectives)
-    if objectives[0].slots:
+    objectives, targets = list(algorithm.objectives), tuple(algorithm.targets)
+    if shared and objectives[0].slots:
         critic = next((i for i, one in enumerate(objectives) if {"qvalue", "value"} & set(one.slots)), 0)
         objectives[critic] = replace(objectives[critic], slots=(*objectives[critic].slots, *shared))
-        algorithm.objectives = tuple(objectives)
-    if algorithm.targets:
-        algorithm.targets = (*algorithm.targets, *shared)
+    return Moves(tuple(objectives), (*targets, *shared) if targets else ())
 
 
 def _columns(entries: Entries) -> int:

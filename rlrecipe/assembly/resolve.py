@@ -14,7 +14,7 @@ from rlrecipe.assembly.learning import acting_slot
 from rlrecipe.learning.compiled.package import compiler
 from rlrecipe.machine import asked_threads, cores
 from rlrecipe.networks.base import width_of
-from rlrecipe.recipe.asked import frames_per_batch, init_random_frames
+from rlrecipe.recipe.asked import distribution_of, frames_per_batch, init_random_frames
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.traits import AlgorithmTraits
 
@@ -40,8 +40,7 @@ def resolve(recipe: Recipe, fitted: Callable[[], Fitted], compiling: Compiling) 
         fitted: it in the spaces of its environment; asked only where something depends on them.
         compiling: what compiling was chosen to be.
     """
-    acting: Any = recipe.networks[acting_slot(recipe)]
-    if acting.distribution is None:
+    if distribution_of(recipe.networks[acting_slot(recipe)]) is None:
         recipe = fitted().recipe
     runtime: dict[str, Any] = {}
     if recipe.runtime.device == "auto":

@@ -141,13 +141,23 @@ class Trial:
 
     @cached_property
     def learner(self) -> Learner:
-        """What acts and what learns, on the CPU, as it is before training.
+        """What acts and what learns, on the CPU, as it is before training; this process computes as the recipe says.
 
         Raises:
             UnbuildableError: networks and losses do not fit each other or the environment.
         """
         _compute_as(self.recipe)
-        return self.fitted.learner
+        return self.fitted.make_learner()
+
+    def take_learner(self) -> Learner:
+        """The learner, for one trainer: another trainer of this trial begins with another.
+
+        Raises:
+            UnbuildableError: as ``learner`` raises it.
+        """
+        learner = self.learner
+        del vars(self)["learner"]
+        return learner
 
     @cached_property
     def capture(self) -> Capture:
@@ -213,8 +223,15 @@ def _hook_problems(recipe: Recipe, make: Callable[[], Learner]) -> list[Problem]
 
 def _missing_problems(recipe: Recipe) -> list[Problem]:
     """What components miss on this machine that only loading it can tell."""
-    probes = [options.component.traits.probe for _, options in components(recipe)]
-    return [missing for probe in probes if probe is not None and (missing := probe()) is not None]
+    problems = []
+    for path, options in components(recipe):
+        probe = options.component.traits.probe
+        missing = None if probe is None else probe()
+        if isinstance(missing, tuple):
+            missing = Problem("E401", (*path, "name"), *missing)
+        if missing is not None:
+            problems.append(missing)
+    return problems
 
 
 def _evaluation_problems(options: Options, spaces: Spaces) -> list[Problem]:

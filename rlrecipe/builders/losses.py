@@ -59,7 +59,7 @@ def make_loss(
     fitted = Fitted(recipe, spaces)
     if problems := fitted.problems:
         raise loaded.error(problems)
-    return fitted.learner.on(torch.device(device))
+    return fitted.make_learner().on(torch.device(device))
 
 
 def make_dqn_loss(

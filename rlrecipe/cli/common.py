@@ -28,6 +28,7 @@ import typer
 from rlrecipe.errors import EnvironmentWarning, StoppedError
 from rlrecipe.recipe import complete
 from rlrecipe.recipe.errors import PlacedProblem, document, plain
+from rlrecipe.recipe.imports import OWN
 from rlrecipe.system.paths import expanded
 from rlrecipe.system.signals import Signals, at_once
 
@@ -195,21 +196,29 @@ def complain(text: str) -> None:
 
 @contextlib.contextmanager
 def plain_warnings() -> Iterator[None]:
-    """Warnings of environments as one line each, said once; others as Python shows them."""
+    """Warnings of environments and of the user's own files, a line each, said once; others as Python shows them."""
     usual, said = warnings.showwarning, set[str]()
 
-    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        if not issubclass(category, EnvironmentWarning):
-            usual(message, category, *place, **more)
-        elif not settings.quiet and str(message) not in said:
-            said.add(str(message))
-            sys.stderr.write(f"warning: {plain(str(message))}\n")
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        own = issubclass(category, DeprecationWarning)
+        if not own and not issubclass(category, EnvironmentWarning):
+            usual(message, category, filename, lineno, file, line)
+        elif not settings.quiet and (text := f"{f'{filename}:{lineno}: ' if own else ''}{message}") not in said:
+            said.add(text)
+            sys.stderr.write(f"warning: {plain(text)}\n")
 
-    warnings.showwarning = show
-    try:
+    with warnings.catch_warnings():
+        # Python shows these of a program's main file alone.
+        warnings.filterwarnings("default", category=DeprecationWarning, module=OWN)
+        warnings.showwarning = show
         yield
-    finally:
-        warnings.showwarning = usual
 
 
 def print_problems(problems: tuple[PlacedProblem, ...], stream: TextIO | None = None) -> None:

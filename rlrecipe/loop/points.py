@@ -107,7 +107,8 @@ def declared(op: Any) -> Declares:
     found, owner = Declares(), _owner(op)
     for name in Declares.__annotations__:
         # Users' functions and objects need know no class of ours.
-        if value := getattr(op, name, None) or getattr(owner, name, None):
+        value = getattr(op, name, None) or getattr(owner, name, None)
+        if value is not None:
             setattr(found, name, (value,) if name == "logs_newest" and isinstance(value, str) else value)
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from rlrecipe.acting.evaluation import Stage
 
 Schedule = Callable[[Clock], float]
+_LR = "a trainer's lr is lr_factor now: by what learning rates are multiplied, by the clock"
 
 
 class Kept:
@@ -96,6 +98,17 @@ class RecipeLoop(Loop):
         }
         self.pace = Pace()
         self.updates = Updates(update, sampler.after, self.points, self.losses, self.inputs, native)
+
+    @property
+    def lr(self) -> Schedule | None:
+        """``lr_factor`` under its old name; deprecated."""
+        warnings.warn(_LR, DeprecationWarning, stacklevel=2)
+        return self.lr_factor
+
+    @lr.setter
+    def lr(self, factor: Schedule | None) -> None:
+        warnings.warn(_LR, DeprecationWarning, stacklevel=2)
+        self.lr_factor = factor
 
     def restart(self) -> None:
         """Give up the episodes at hand: the next batch starts new ones."""

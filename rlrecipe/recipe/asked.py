@@ -1,7 +1,8 @@
 """What the options of one component are asked by others, as protocols, and what holds where they have no such option.
 
-A plug-in's options may derive from ``Options`` alone: an option of these names and types is read, a missing one is
-answered by its default here.
+An option of these names is read from any plug-in's options, whether they derive from their kind's base or not; a
+missing one is answered by its default here. What a kind's base declares besides (a transform's ``phase``, an
+environment's ``reset_options``) is not asked here: derive from the base.
 """
 
 from __future__ import annotations

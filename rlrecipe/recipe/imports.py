@@ -20,6 +20,9 @@ from rlrecipe.recipe.errors import Place, PlacedProblem, Problem
 from rlrecipe.recipe.names import expanded
 from rlrecipe.recipe.tree import Node
 
+#: What the names begin with under which files of a user's own are loaded.
+OWN = "_rlrecipe_"
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -145,7 +148,7 @@ def _load_file(name: str, file: Path, recorded: Recorded | None) -> Imported:
     digest = hashlib.sha256(raw).hexdigest()
     if recorded is not None:
         recorded.refuse(file, digest)
-    module_name = f"_rlrecipe_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
+    module_name = f"{OWN}{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
     loaded = sys.modules.get(module_name)
     if loaded is None or vars(loaded).get("__digest__") != digest:
         spec = importlib.util.spec_from_file_location(module_name, file)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -78,10 +79,11 @@ class Traits:
     """What a component says of itself besides its options; each kind has its own, in ``rlrecipe.recipe.traits``.
 
     Attributes:
-        probe: asked when torch may be loaded: what the component misses on this machine; None: it misses nothing.
+        probe: asked when torch may be loaded: what the component misses on this machine, or that and its cure; None:
+            it misses nothing.
     """
 
-    probe: Callable[[], Problem | None] | None = None
+    probe: Callable[[], Problem | tuple[str, str] | None] | None = None
 
     def __new__(cls, **given: Any) -> Self:
         """Refuse what is no trait of this kind.
@@ -94,6 +96,22 @@ class Traits:
         if unknown is not None:
             raise TypeError(f"{cls.__name__} has no trait {unknown!r}; there are: {', '.join(names)}")
         return super().__new__(cls)
+
+    def __getitem__(self, name: str) -> Any:
+        """A trait by its name, as when traits were a mapping; deprecated.
+
+        Raises:
+            KeyError: there is no such trait.
+        """
+        if name not in {each.name for each in fields(self)}:
+            raise KeyError(name)
+        now = f"traits are attributes: {type(self).__name__}.of(options).{name}"
+        warnings.warn(now, DeprecationWarning, stacklevel=2)
+        return vars(self)[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A trait by its name, as when traits were a mapping; deprecated."""
+        return self[name] if name in {each.name for each in fields(self)} else default
 
     @classmethod
     def of(cls, one: Options | Component) -> Self:

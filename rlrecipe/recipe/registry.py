@@ -224,15 +224,20 @@ def _traits(kind: str, name: str, given: Traits | None, old: Mapping[str, Any]) 
             raise TypeError(f"the {kind} {name!r}: {error}; give it traits={expected.__name__}(...)") from None
     if old:
         raise TypeError(f"the {kind} {name!r}: write {', '.join(old)} inside traits={expected.__name__}(...)")
-    if type(given) is not expected:
+    if not isinstance(given, expected):
         message = f"its traits are {type(given).__name__}; give it traits={expected.__name__}(...)"
         raise TypeError(f"the {kind} {name!r}: {message}")
     return given
 
 
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
 def _told_spaces(name: str, heads: Callable[..., Any]) -> Callable[..., Any]:
     """An algorithm's heads, which once were not told the spaces."""
-    if len(inspect.signature(heads).parameters) > 2:
+    parameters = inspect.signature(heads).parameters.values()
+    required = [each for each in parameters if each.kind in POSITIONAL and each.default is each.empty]
+    if len(required) > 2 or any(each.kind == each.VAR_POSITIONAL for each in parameters):
         return heads
     now = "heads are told the spaces, too: heads(distribution, options, spaces)"
     warnings.warn(f"the algorithm {name!r}: {now}", DeprecationWarning, stacklevel=4)

@@ -75,7 +75,7 @@ class LoadedPolicy:
         self.recipe, self.checkpoint = recipe, checkpoint.folder.name
         fitted = _fitted(checkpoint, recipe)
         self.observation_space, self.action_space = fitted.spaces.observation, fitted.spaces.action
-        learner = fitted.learner
+        learner = fitted.make_learner()
         self.policy = learner.policy
         transforms = transforms_of(recipe, fitted.spaces)
         with taking_up(checkpoint.folder):

@@ -13,6 +13,7 @@ from rlrecipe.hooks.base import TrainerHookBase as TrainerHookBase
 from rlrecipe.hooks.base import snake_case
 from rlrecipe.loop.points import POINTS as POINTS
 from rlrecipe.loop.points import HookError as HookError
+from rlrecipe.system.moved import new_name
 from rlrecipe.torchrl.loop import FURTHER as FURTHER
 from rlrecipe.torchrl.recipe_trainer import RecipeTrainer as RecipeTrainer
 
@@ -34,6 +35,8 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(module), name)
     if name == "Trainer":
         return importlib.import_module("rlrecipe.trainers.trainer").Trainer
+    if new_name(f"{__name__}.{name}") is not None:
+        return importlib.import_module(f"{__name__}.{name}")
     if name.endswith("Trainer") and (found := _algorithms().trainer_class(name)) is not None:
         return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -108,4 +108,4 @@ ENCODER = {"encoder": {"name": "mlp", "num_cells": [8]}}
 def test_parameters_are_counted_without_being_there(base: dict[str, Any], more: dict[str, Any]) -> None:
     recipe = load({**base, "networks": {**base.get("networks", {}), **more}}).recipe
     fitted = Fitted(recipe, small.trial(base).spaces)
-    assert count_parameters(fitted.recipe, fitted.spaces) == fitted.learner.parameters.flat.numel() > 0
+    assert count_parameters(fitted.recipe, fitted.spaces) == fitted.make_learner().parameters.flat.numel() > 0

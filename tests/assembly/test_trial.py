@@ -9,14 +9,25 @@ from typing import Any
 
 import gymnasium
 import pytest
+import torch
 
+from rlrecipe.assembly.assemble import assemble
 from rlrecipe.assembly.learning import make_learner
 from rlrecipe.assembly.trial import Trial
 from rlrecipe.errors import EnvironmentFault
+from rlrecipe.hooks.base import TrainerHookBase
 from rlrecipe.recipe.dump import dump
 from rlrecipe.recipe.load import load
+from rlrecipe.recipe.options import Options
+from rlrecipe.recipe.registry import register
+from rlrecipe.recipe.traits import HookTraits
 from tests import small
 from tests.cli.command import Commands
+
+
+class Bare(Options):
+    """Without any option."""
+
 
 ONE = {"env": {"env_name": "CartPole-v1", "num_envs": 1}, "evaluation": {"every": None, "episodes": 1}}
 CARTPOLE = {**small.CARTPOLE, **ONE, "trainer": {"total_frames": 128}}
@@ -153,3 +164,25 @@ def test_a_run_that_does_not_keep_the_reason_goes_on(tmp_path: Path, capsys: pyt
     path.write_text(json.dumps(told))
     assert small.go_on(tmp_path / "run", "trainer.total_frames=192").outcome.code == 0
     assert "updates are not compiled: runtime.compile: off" in (tmp_path / "run/run.log").read_text()
+
+
+def test_each_trainer_of_a_trial_begins_with_a_learner_of_its_own() -> None:
+    trial = small.trial(CARTPOLE)
+    one = assemble(trial).trainer
+    start = one.update.parameters.flat.clone()
+    one.train()
+    other = assemble(trial).trainer
+    assert torch.equal(other.update.parameters.flat, start)
+    assert not torch.equal(one.update.parameters.flat, start)
+
+
+def test_a_probe_may_say_what_is_missing_and_its_cure_alone() -> None:
+    with small.own_components():
+
+        @register("hook", "moon", traits=HookTraits(probe=lambda: ("needs the moon", "fly there")))
+        def make(options: Bare) -> TrainerHookBase:
+            raise NotImplementedError
+
+        (problem,) = small.probe(load({**CARTPOLE, "hooks": ["moon"]}).recipe)
+    assert (problem.code, problem.path) == ("E401", ("hooks", 0, "name"))
+    assert (problem.message, problem.suggestion) == ("needs the moon", "fly there")

@@ -51,4 +51,8 @@ def test_a_wrong_stretch_is_refused(rlrecipe: Commands, run: Path, frames: str) 
 def test_a_folder_without_checkpoints_is_refused(rlrecipe: Commands, tmp_path: Path) -> None:
     answer = rlrecipe("verify", str(tmp_path))
     assert answer.code == 2
-    assert "0 checkpoints" in answer.err
+    assert "is no run directory: it has no resolved.yaml" in answer.err
+    (tmp_path / "resolved.yaml").touch()
+    answer = rlrecipe("verify", str(tmp_path))
+    assert answer.code == 2
+    assert "has 0 checkpoints: there is nothing to compare with" in answer.err

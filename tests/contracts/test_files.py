@@ -19,6 +19,7 @@ ALLOWED = {
     ("checkpoint/backends/dcp.py", "read_bytes"): "in a temporary folder of its own",
     ("runs/session.py", "open"): "Recorder.open starts loggers",
     ("runs/recorder.py", "open"): "likewise",
+    ("runs/provenance.py", "read_text"): "of an installed package",
     ("runs/profile.py", "read_text"): "reads what the kernel says of this process",
     ("runs/imports.py", "read_bytes"): "reads the user's own files, too",
 }

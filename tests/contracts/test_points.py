@@ -212,3 +212,20 @@ def test_what_a_hook_declares_is_asked_once_of_functions_methods_and_classes() -
     assert (hook.declares.reads_mapping, hook.declares.logs_newest, hook.owner) == (True, ("total",), foreign)
     assert not declared(len).reads_mapping
     assert all(declared(component.build(small.options_of(component))).category for component in HOOKS)
+
+
+def test_what_a_logging_hook_names_later_is_newest_too() -> None:
+    class Late:
+        def __init__(self) -> None:
+            self.logs_newest: set[str] = set()
+            self.count = 0
+
+        def __call__(self, batch: Any) -> dict[str, float]:
+            self.logs_newest.add("count")
+            self.count += 1
+            return {"count": float(self.count)}
+
+    trained = trainer()
+    trained.register_op("post_steps_log", Late())
+    trained.train()
+    assert trained.logged.take()["count"] == trained.clock.frames / trained.collector.frames_per_batch

@@ -1,6 +1,8 @@
+import functools
 import importlib.metadata
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,12 @@ class AgainOptions(NetworkOptions):
 def make_again(options: AgainOptions, entries):
     return make_one_hot(options, entries)
 """
+
+
+class Plain(Options):
+    """Without any option."""
+
+
 CURE = r"traits are given as one object of rlrecipe\.recipe\.traits: "
 
 
@@ -144,3 +152,47 @@ def test_both_forms_at_once() -> None:
     both: Mapping[str, Any] = {"traits": NetworkTraits(), "encodes": True}
     with pytest.raises(TypeError, match=r"the network 'x': write encodes inside traits=NetworkTraits\(...\)"):
         register("network", "x", **both)
+
+
+def _plain(distribution: Any, options: Any, gain: float = 0.01) -> str:
+    return f"{distribution} {options} {gain}"
+
+
+def _named(distribution: Any, options: Any, *, gain: float = 0.01) -> str:
+    return f"{distribution} {options} {gain}"
+
+
+@pytest.mark.parametrize("heads", [_plain, _named, functools.partial(_plain, gain=0.01)])
+def test_heads_of_before_are_not_told_the_spaces(heads: Any) -> None:
+    with pytest.warns(DeprecationWarning, match=r"heads\(distribution, options, spaces\)"):
+        told = registry._told_spaces("x", heads)
+    assert told("d", "o", "s") == "d o 0.01"
+
+
+def test_heads_that_are_told_the_spaces_are_as_they_are() -> None:
+    def heads(distribution: Any, options: Any, spaces: Any) -> None: ...
+
+    assert registry._told_spaces("x", heads) is heads
+
+
+def test_traits_can_be_read_as_the_mapping_that_they_were() -> None:
+    traits = find("transform", "frame_stack").traits
+    with pytest.warns(DeprecationWarning, match=r"TransformTraits\.of\(options\)\.wraps"):
+        assert traits["wraps"] is True
+    with pytest.warns(DeprecationWarning, match="traits are attributes"):
+        assert traits.get("wraps") is True
+    assert traits.get("ratio", 3) == 3
+    with pytest.raises(KeyError, match="ratio"):
+        traits["ratio"]
+
+
+def test_traits_of_a_derived_class_are_of_its_kind() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Own(NetworkTraits):
+        mine: int = 0
+
+    @register("network", "own", traits=Own(mine=3))
+    def make(options: Plain, columns: int, features: int, gain: float) -> Network:
+        raise NotImplementedError
+
+    assert NetworkTraits.of(find("network", "own")) == Own(mine=3)
