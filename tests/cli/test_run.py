@@ -364,16 +364,17 @@ def test_continue_does_not_run_a_folders_code_without_consent(rlrecipe: Commands
 
 def test_what_is_deprecated_in_a_users_file_is_shown(rlrecipe: Commands, tmp_path: Path) -> None:
     (tmp_path / "again.py").write_text(
-        "from rlrecipe import Options, register\n\n\n"
-        "class AgainOptions(Options):\n    'None.'\n\n\n"
+        "from rlrecipe import register\nfrom rlrecipe.transforms.base import TransformOptions\n\n\n"
+        "class AgainOptions(TransformOptions):\n    'None.'\n\n\n"
         "@register('transform', 'again', wraps=True)\n"
         "def make(options: AgainOptions, env):\n    return env\n"
     )
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
-        "env: {env_name: CartPole-v1, transforms: [again]}\nalgorithm: ppo\nimports: [./again.py]\ntrainer: {total_frames: 100}\n"
+        "env: {env_name: CartPole-v1, transforms: [again]}\nalgorithm: ppo\nimports: [./again.py]\n"
+        "trainer: {total_frames: 100}\n"
     )
     answer = rlrecipe("validate", "--import", str(tmp_path / "again.py"), str(recipe))
     assert answer.code == 0, answer.err
-    assert f"warning: {tmp_path / 'again.py'}:8: traits are given as one object" in answer.err
+    assert f"warning: {tmp_path / 'again.py'}:9: traits are given as one object" in answer.err
     assert "traits=TransformTraits(wraps=...)" in answer.err
