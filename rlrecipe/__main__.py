@@ -20,7 +20,8 @@ def entry() -> NoReturn:
     # First of all, before what takes time: signals, then descriptors, which any file might take.
     from rlrecipe.system.signals import Early
 
-    trains = next((word for word in sys.argv[1:] if not word.startswith("-")), "") in TRAINING
+    asks = "--help" in sys.argv
+    trains = not asks and next((word for word in sys.argv[1:] if not word.startswith("-")), "") in TRAINING
     early = Early(trains, quiet=not {"-q", "--quiet"}.isdisjoint(sys.argv))
     early.open()
     from rlrecipe.system.descriptors import secure

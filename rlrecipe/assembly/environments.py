@@ -34,7 +34,7 @@ from rlrecipe.streams import Stream, Streams
 Env = gymnasium.Env[Any, Any]
 ATARI = "pip install 'rlrecipe[atari]'"
 OCCUPIED = "set env.num_envs to 1 where one can live at a time, and free in close() all that the constructor takes"
-FAILING = "run its reset and step with actions of action_space.sample(); --debug shows where it failed"
+FAILING = "run its reset and step with actions of action_space.sample(); env.reset_options are handed to each reset"
 
 
 def make_env(options: Any, phase: str = "train", render_mode: str | None = None) -> Env:

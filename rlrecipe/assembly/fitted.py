@@ -17,7 +17,7 @@ from rlrecipe.recipe.errors import ENV, Problem
 from rlrecipe.recipe.schema import Recipe
 from rlrecipe.recipe.slots import Slot
 from rlrecipe.recipe.traits import AlgorithmTraits, DistributionTraits, ExplorationTraits
-from rlrecipe.stepping.observations import Rows
+from rlrecipe.stepping.observations import Rows, is_pixels
 from rlrecipe.streams import Streams
 
 #: Choices of one discrete entry, or action: each is a number of every row, and a weight for each unit of a layer.
@@ -41,9 +41,9 @@ class Fitted:
         """Why no network can read what the environment observes."""
         space = self.spaces.observation
         if isinstance(space, Rows):
-            return _too_wide(space)
+            return [*_too_wide(space), *_nested_pictures(space)] or _empty(space)
         if isinstance(space, gymnasium.spaces.Box):
-            return []
+            return _empty(space)
         message = f"{self.given.algorithm.component.name} reads numbers, but the environment observes {space}"
         return [Problem("E301", ("env",), message, "wrap the environment so that it observes arrays")]
 
@@ -152,6 +152,41 @@ def _too_wide(space: Rows) -> list[Problem]:
             cure = "wrap the environment so that it observes a Box of what the choice means: coordinates, digits"
             problems.append(Problem("E301", ("env",), message, cure))
     return problems
+
+
+def _empty(space: Any) -> list[Problem]:
+    """An observation without a single number."""
+    if gymnasium.spaces.flatdim(space):
+        return []
+    message = f"the environment observes {space}, which holds no number: there is nothing to act on"
+    return [Problem("E301", ("env",), message, "wrap the environment so that it observes one number or more")]
+
+
+def _nested_pictures(space: Rows) -> list[Problem]:
+    """Pictures further down than among the parts of an observation, which would become rows of numbers."""
+    problems = []
+    for key, part in space.parts.items():
+        inner = part.spaces if isinstance(part, gymnasium.spaces.Dict | gymnasium.spaces.Tuple) else ()
+        named = inner.items() if isinstance(inner, dict) else enumerate(inner)
+        problems += [
+            Problem(
+                "E301",
+                ("env",),
+                f"the {key} holds a picture, {name}: a network reads pictures among the observation's own entries only",
+                "wrap the environment so that it observes one Dict without another in it",
+            )
+            for name, one in named
+            if is_pixels(one) or (isinstance(one, gymnasium.spaces.Dict | gymnasium.spaces.Tuple) and _pictured(one))
+        ]
+    return problems
+
+
+def _pictured(space: Any) -> bool:
+    """Whether there is a picture anywhere in a space."""
+    if not isinstance(space, gymnasium.spaces.Dict | gymnasium.spaces.Tuple):
+        return is_pixels(space)
+    inner = space.spaces
+    return any(_pictured(part) for part in (inner.values() if isinstance(inner, dict) else inner))
 
 
 def _choices(space: Any) -> int:

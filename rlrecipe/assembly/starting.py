@@ -50,6 +50,10 @@ def _in_env(algorithm: Component, env: Mapping[str, Any]) -> tuple[dict[str, Any
     problem = space_problem(algorithm, spaces.action)
     if problem is not None:
         return {}, [problem]
+    pictured = any(entry.pixels for entry in entries_of(spaces.observation).values())
+    if pictured and AlgorithmTraits.of(algorithm).fragile:
+        message = f"{algorithm.name} reads no pictures: it takes networks that read the whole observation themselves"
+        return {}, [Problem("E301", ("algorithm",), message, "take dqn or ppo, whose networks may have an encoder")]
     own = AlgorithmTraits.of(algorithm).starts_with.get(type(spaces.action).__name__, {})
     named = {"name": algorithm.name, **own}
     return {"env": dict(env), "algorithm": named, "trainer": LENGTH, **_of_pictures(algorithm, spaces)}, []

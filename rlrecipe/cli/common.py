@@ -197,7 +197,7 @@ def complain(text: str) -> None:
 @contextlib.contextmanager
 def plain_warnings() -> Iterator[None]:
     """Warnings of environments and of the user's own files, a line each, said once; others as Python shows them."""
-    usual, said = warnings.showwarning, set[str]()
+    said = set[str]()
 
     def show(
         message: Warning | str,
@@ -209,7 +209,8 @@ def plain_warnings() -> Iterator[None]:
     ) -> None:
         own = issubclass(category, DeprecationWarning)
         if not own and not issubclass(category, EnvironmentWarning):
-            usual(message, category, filename, lineno, file, line)
+            text = warnings.formatwarning(message, category, filename, lineno, line)
+            (file or sys.stderr).write(plain(text))
         elif not settings.quiet and (text := f"{f'{filename}:{lineno}: ' if own else ''}{message}") not in said:
             said.add(text)
             sys.stderr.write(f"warning: {plain(text)}\n")

@@ -16,7 +16,7 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 #: A user, a password or a token before the host of an address.
 _USERINFO = re.compile(r"(?<=://)[^/?#\s@'\"]+(?=@)")
 #: A secret among the parameters of an address.
-_PARAMETER = re.compile(rf"(?<=[?&;])((?:[\w.-]{{0,60}}[_.-])?(?:{_WORD}|sig(?:nature)?)=)[^&#\s'\"]+", re.IGNORECASE)
+_PARAMETER = re.compile(rf"(?<=[?&;#])((?:[\w.-]{{0,60}}[_.-])?(?:{_WORD}|sig(?:nature)?)=)[^&#\s'\"]+", re.IGNORECASE)
 #: Texts that services issue as secrets, by how they begin.
 _ISSUED = re.compile(
     r"(?<![\w-])(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{15,}|hf_[A-Za-z0-9]{20,}|sk-[\w-]{20,}|"

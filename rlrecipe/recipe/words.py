@@ -32,6 +32,9 @@ _LIMIT = Said("env.transforms", "transforms: [{name: step_counter, max_steps: N}
 _LOGS = Said("loggers", "loggers: [csv, tensorboard], or mlflow, wandb")
 _EPS = "exploration: {name: egreedy, eps: {name: linear, start: 1.0, end: 0.05, until: 0.1}}"
 _SDE = Said(note="state-dependent exploration (gSDE) is not there; remove it")
+_NO_TARGET = Said(note="this algorithm has no target network; remove it")
+_SOFT = Said("algorithm.target", "target: {name: soft, tau: 0.005}")
+_FILMS = Said(note="rlrecipe evaluate RUN --video FILE films the policy; remove it")
 _UNCLIPPED = Said(note="values are not clipped; remove it")
 _NOISE = Said("exploration", "exploration: gaussian")
 _PRIORITIES = "with replay_buffer: prioritized"
@@ -78,7 +81,7 @@ WORDS: Mapping[str, tuple[Said, ...]] = {
     ),
     **dict.fromkeys(("norm_adv", "normalize_adv", "advantage_norm"), (Said("algorithm.normalize_advantage"),)),
     **dict.fromkeys(("use_sde", "sde_sample_freq", "use_expln", "sde"), (_SDE,)),
-    **dict.fromkeys(("tau", "polyak"), (Said("algorithm.target.tau"),)),
+    **dict.fromkeys(("tau", "polyak"), (Said("algorithm.target.tau"), _SOFT, _NO_TARGET)),
     **dict.fromkeys(
         ("target_update_interval", "target_network_frequency", "target_update_freq"),
         (Said("algorithm.target", "target: {name: hard, every: N}, in frames"),),
@@ -120,7 +123,10 @@ WORDS: Mapping[str, tuple[Said, ...]] = {
     ),
     **dict.fromkeys(("frame_stack", "frame_stack_size", "n_stack"), (_STACK,)),
     **dict.fromkeys(("max_episode_steps", "max_frames_per_traj", "time_limit_steps", "horizon"), (_LIMIT,)),
-    **dict.fromkeys(("cuda", "use_cuda", "gpu"), (Said("runtime.device", "device: cuda"),)),
+    **dict.fromkeys(("cuda", "use_cuda", "gpu", "device"), (Said("runtime.device", "device: cuda"),)),
+    **dict.fromkeys(("double_q", "double_dqn"), (Said("algorithm.double"),)),
+    **dict.fromkeys(("capture_video", "save_video", "record_video"), (_FILMS,)),
+    "render_mode": (_FILMS,),
     "torch_deterministic": (Said("runtime.deterministic"),),
     "torch_compile": (Said("runtime.compile"),),
     "num_threads": (Said("runtime.threads"),),

@@ -85,6 +85,9 @@ class RunDirectory:
         Raises:
             RunDirectoryError: the folder is not empty, or is none.
         """
+        for around in path.resolve().parents:
+            if (around / "resolved.yaml").is_file() and (around / CHECKPOINTS).is_dir():
+                raise RunDirectoryError(f"{path} lies inside the run {around}; choose a --run-dir elsewhere")
         try:
             if path.exists() and not path.is_dir():
                 raise RunDirectoryError(f"{path} is a file; --run-dir names a new folder")

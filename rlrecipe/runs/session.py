@@ -323,4 +323,7 @@ def failure(error: BaseException) -> str:
     name = type(error).__name__
     if isinstance(error, SystemExit):
         return f"a component's code asked the process to exit ({name}: {error}); components raise an exception instead"
-    return f"{name}: {error}" if str(error) else name
+    said = f"{name}: {error}" if str(error) else name
+    # The first that was added is of who was nearest to it.
+    notes = getattr(error, "__notes__", ())
+    return f"{said}, {notes[0]}" if notes else said

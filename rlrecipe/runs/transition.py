@@ -38,6 +38,7 @@ class Transition:
         modules: what has no state there begins, states of what is gone are left.
         horizon: schedules reach to the run's end.
         durations: dotted options that are counted from here.
+        evaluations: the policy is evaluated in another way: no figure of before is one of this run.
     """
 
     episodes: bool = False
@@ -45,15 +46,16 @@ class Transition:
     modules: bool = False
     horizon: bool = False
     durations: tuple[str, ...] = ()
+    evaluations: bool = False
 
     @staticmethod
     def of(keys: Collection[str], horizon: bool = False) -> Transition:
         """What changes of the options at these dotted keys ask for."""
         seed, env = "seed" in keys, any(key.startswith("env.") for key in keys)
         durations = tuple(each for each in DURATIONS if any(key == each or key.startswith(each + ".") for key in keys))
-        return Transition(
-            seed or env, seed, any(key.startswith(("hooks", "env.transforms")) for key in keys), horizon, durations
-        )
+        evaluations = seed or env or any(key.startswith("evaluation.") and key != "evaluation.every" for key in keys)
+        anew = any(key.startswith(("hooks", "env.transforms")) for key in keys)
+        return Transition(seed or env, seed, anew, horizon, durations, evaluations)
 
     @staticmethod
     def from_session(session: Mapping[str, Any]) -> Transition | None:
@@ -71,6 +73,7 @@ class Transition:
             "environments start new episodes": self.episodes,
             "random streams begin anew": self.streams,
             "schedules reach to the new end": self.horizon,
+            "evaluations of before are none of this run": self.evaluations,
         }
         return [line for line, true in told.items() if true]
 
@@ -103,4 +106,6 @@ class Transition:
         for name, alarm in zip(DURATIONS, alarms, strict=True):
             if alarm is not None and name in self.durations:
                 alarm.align()
+        if self.evaluations:
+            session.evaluation.last = session.evaluation.best = None
         session.evaluation.forget_elsewhere(session.store)

@@ -59,6 +59,8 @@ class Vector:
             makes = [partial(_taped, make) for make in makes]
         self.envs: list[gymnasium.Env[Any, Any]] = _built(makes)
         self.num_envs, self.seed, self.starts = len(makes), seed, 0
+        #: Whether they were started, or put back, since they were built: before, there is no state to save.
+        self.begun = False
         self.first, self.total = first, len(makes) if total is None else total
         self.single_observation_space: Any = self.envs[0].observation_space
         self.single_action_space: Any = self.envs[0].action_space
@@ -73,6 +75,7 @@ class Vector:
 
     def start(self) -> np.ndarray:
         """First observations ``[N, ...]``, each environment seeded; another start has other seeds."""
+        self.begun = True
         first = self.starts * self.total + self.first
         observations = np.empty(self._rows, self._dtype)
         for i, env in enumerate(self.envs):
@@ -111,7 +114,7 @@ class Vector:
 
     def state_dict(self) -> State:
         """How often they were started, and each environment's state, if there is a way to save it."""
-        states = None if self.captures is None or not self.starts else [capture.save() for capture in self.captures]
+        states = None if self.captures is None or not self.begun else [capture.save() for capture in self.captures]
         return {"starts": self.starts, "states": states}
 
     def load_state_dict(self, state: State) -> bool:
@@ -160,7 +163,7 @@ class Vector:
         layer = layer_of(self.envs[0])
         base = None if layer is None or layer.base is None else layer.base()
         assert base is not None, "the environment is there as long as its layers are"
-        saved = self.captures[0].save() if self.starts else None
+        saved = self.captures[0].save() if self.begun else None
         try:
             yield dress(base)
         finally:

@@ -43,6 +43,7 @@ def test_init_fits_the_environment(rlrecipe: Commands, tmp_path: Path, algorithm
     ("words", "said"),
     [
         (["--algorithm", "dqn", "--env", "Pendulum-v1"], "--algorithm: E301"),
+        (["--algorithm", "torchrl_loss", "--env", "CarRacing-v3"], "--algorithm: E301"),
         (["--env", "CartPol-v1"], "did you mean CartPole-v1?"),
         (["--env", "grid:Grid"], "write Grid here"),
     ],
@@ -89,6 +90,9 @@ def test_every_place_that_a_word_means_is_one() -> None:
         (", net_arch: [64]", "networks.policy.num_cells"),
         (", total_timesteps: 9", "trainer.total_frames"),
         (", n_envs: 4", "env.num_envs"),
+        (", tau: 0.005", "this algorithm has no target network"),
+        (", device: cuda", "runtime.device"),
+        (", capture_video: true", "rlrecipe evaluate RUN --video FILE films the policy"),
         # A word that is merely misspelled.
         (", gama: 0.9", "gamma"),
     ],

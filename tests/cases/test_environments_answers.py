@@ -13,6 +13,7 @@ import pytest
 
 from rlrecipe.assembly.assemble import make_trainer
 from rlrecipe.cli import main
+from rlrecipe.recipe.load import load
 from tests import small
 from tests.cases import environments
 
@@ -170,3 +171,54 @@ def test_the_end_of_an_environment_s_data_is_told_by_its_name(tmp_path: Path, mo
     result = small.train({**RECIPE, "env": {"env_name": "Odd-v0", "num_envs": 1}}, tmp_path / "run")
     assert (result.outcome.code, result.outcome.state) == (1, "failed")
     assert "Odd-v0: step() raised StopIteration" in result.outcome.reason
+
+
+@pytest.mark.parametrize("num_envs", [1, 2])
+def test_an_exception_of_an_environments_own_is_told_with_its_name_and_method(
+    num_envs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, step = iter([True] * 200), environments.Odd.step
+
+    def fail_later(self: Any, action: Any) -> Any:
+        if not next(left, False):
+            raise KeyError("key")
+        return step(self, action)
+
+    monkeypatch.setattr(environments.Odd, "step", fail_later)
+    recipe = {**RECIPE, "env": {"env_name": "Odd-v0", "num_envs": num_envs}, "trainer": {"total_frames": 512}}
+    result = small.train(recipe, tmp_path / "run")
+    assert (result.outcome.code, result.outcome.state) == (1, "failed")
+    assert result.outcome.reason == "KeyError: 'key', raised by step() of Odd-v0"
+
+
+def test_a_reward_too_large_for_a_float_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environments.Odd, "step", lambda self, action: (self.observe(), 10**400, True, False, {}))
+    (problem,) = small.probe(load(odd("none")).recipe)
+    assert problem.message == (
+        "Odd-v0: step() returned a number too large for a float as the reward, "
+        "but a reward is a float, of at most 1.8e308"
+    )
+
+
+@pytest.mark.parametrize(
+    ("space", "told"),
+    [
+        (gymnasium.spaces.Box(0, 1, (0,)), "which holds no number"),
+        (
+            gymnasium.spaces.Dict(
+                o=gymnasium.spaces.Dict(img=gymnasium.spaces.Box(0, 255, (36, 36, 3), np.uint8)),
+                n=gymnasium.spaces.Discrete(4),
+            ),
+            "the o holds a picture, img",
+        ),
+    ],
+)
+def test_observations_that_no_network_can_read(space: Any, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(self: Any, odd: str = "none", render_mode: str | None = None) -> None:
+        self.odd, self.observation_space, self.action_space = odd, space, gymnasium.spaces.Discrete(2)
+
+    monkeypatch.setattr(environments.Odd, "__init__", init)
+    monkeypatch.setattr(environments.Odd, "observe", lambda self: space.sample())
+    (problem,) = small.probe(load(odd("none")).recipe)
+    assert (problem.code, problem.path) == ("E301", ("env",))
+    assert told in problem.message

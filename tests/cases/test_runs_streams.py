@@ -92,7 +92,12 @@ def test_a_run_without_any_stream_in_a_locale_that_knows_no_accents(tmp_path: Pa
 
 
 def test_an_answer_that_cannot_be_written_is_no_success(tmp_path: Path) -> None:
-    for words, code in (("list > /dev/full", 1), ("list | head -n 1 | grep -q .", 0), ("list >&-", 0)):
+    for words, code in (
+        ("list > /dev/full", 1),
+        ("run --help > /dev/full", 1),
+        ("list | head -n 1 | grep -q .", 0),
+        ("list >&-", 0),
+    ):
         command = f'set -o pipefail; "{sys.executable}" -m rlrecipe {words}'
         done = subprocess.run(
             ["bash", "-c", command],

@@ -27,6 +27,11 @@ CASES: dict[str, tuple[dict[str, Any], list[str], str]] = {
         ["loggers=[{name: mlflow, tracking_uri: 'https://h/?api_key=SECRET'}]"],
         "loggers.0.tracking_uri",
     ),
+    "a fragment": (
+        {},
+        ["loggers=[{name: mlflow, tracking_uri: 'https://h/#token=SECRET'}]"],
+        "loggers.0.tracking_uri",
+    ),
     "an unknown option": ({"loggers": [{"name": "wandb", "api_key": "SECRET"}]}, [], "loggers.0.api_key"),
     "a tag": ({"loggers": [{"name": "mlflow", "tags": {"git_token": "SECRET"}}]}, [], "loggers.0.tags.git_token"),
     "an argument": ({"env": {"env_name": "CartPole-v1", "kwargs": {"apiKey": "SECRET"}}}, [], "env.kwargs.apiKey"),

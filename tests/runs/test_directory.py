@@ -155,3 +155,10 @@ def test_the_resolved_recipe_leaves_nothing_to_the_machine(finished_run: Path) -
     assert "auto" not in str(content)
     assert content["networks"]["policy"]["distribution"] == {"name": "categorical"}
     assert load(finished_run / "resolved.yaml").recipe.name == "ppo-cartpole-v1"
+
+
+@pytest.mark.parametrize("inside", ["sub", "checkpoints/000000000009-0000000001", "checkpoints/x/y"])
+def test_a_run_inside_another_is_refused(inside: str, tmp_path: Path) -> None:
+    small.train({**small.CARTPOLE, "trainer": {"total_frames": 64}}, tmp_path / "run")
+    with pytest.raises(RunDirectoryError, match=r"lies inside the run .*run; choose a --run-dir elsewhere"):
+        RunDirectory.refuse_used(tmp_path / "run" / inside)

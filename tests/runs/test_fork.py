@@ -3,6 +3,7 @@
 import json
 import shlex
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ import rlrecipe
 from rlrecipe.checkpoint.content import Checkpoint
 from rlrecipe.checkpoint.store import CheckpointStore
 from rlrecipe.errors import Refusal
+from rlrecipe.loop.recipe_loop import RecipeLoop
 from rlrecipe.recipe.errors import RecipeError
 from rlrecipe.runs.fitting import misfits
 from rlrecipe.runs.fork import fork
 from rlrecipe.runs.progress import Display
+from rlrecipe.runs.scheduled import ScheduledEvaluation
+from rlrecipe.runs.session import Session
 from rlrecipe.runs.start import located
 from rlrecipe.runs.training import Result
 from tests import small
@@ -321,3 +325,50 @@ def test_a_file_that_names_a_checkpoint_means_it(
 def test_a_file_that_is_no_checkpoint_is_told(parents: Path) -> None:
     with pytest.raises(Refusal, match=r"status\.json is a file; name the folder of a run, or one of its checkpoints"):
         located(parents / "ppo" / "status.json")
+
+
+@pytest.mark.parametrize(
+    ("override", "most"),
+    [
+        ("evaluation.episodes=5", None),
+        ("env.kwargs.max_episode_steps=10", 10),
+        ("evaluation.max_steps=9", 9),
+        ("evaluation.deterministic=false", None),
+        ("seed=9", None),
+    ],
+)
+def test_a_fork_at_the_end_is_evaluated_in_its_own_way(
+    override: str, most: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = {**small.CARTPOLE, "evaluation": {"episodes": 2}, "trainer": {"total_frames": 128}}
+    parent = small.train(recipe, tmp_path / "parent")
+    made, run = list[Any](), ScheduledEvaluation.run
+
+    def noted(self: ScheduledEvaluation) -> Any:
+        made.append(run(self))
+        return made[-1]
+
+    monkeypatch.setattr(ScheduledEvaluation, "run", noted)
+    same = forked(tmp_path / "parent", tmp_path / "same")
+    assert (made, same.summary["eval_return_mean"]) == ([], parent.summary["eval_return_mean"])
+    result = forked(tmp_path / "parent", tmp_path / "fork", override)
+    (figures,) = made
+    assert result.summary["eval_return_mean"] == figures["eval/episode_return_mean"]
+    assert most is None or result.summary["eval_return_mean"] <= most
+    assert small.go_on(tmp_path / "fork", "trainer.total_frames=256", "checkpoint.keep_last=2").outcome.code == 0
+
+
+@pytest.mark.parametrize("override", ["seed=9", "env.kwargs.max_episode_steps=30", "env.transforms=[sign_reward]"])
+def test_a_fork_that_is_stopped_in_its_first_batch_is_taken_up_again(
+    override: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = {**small.CARTPOLE, "trainer": {"total_frames": 256}, "checkpoint": {"every": 64, "keep_last": 9}}
+    small.train(recipe, tmp_path / "parent")
+    whole = forked(tmp_path / "parent", tmp_path / "whole", override, at=128)
+    with monkeypatch.context() as patched:
+        patched.setattr(RecipeLoop, "_learn", lambda self, batch: signal.raise_signal(signal.SIGINT))
+        patched.setattr(Session, "finish", Session._stopped)
+        stopped = forked(tmp_path / "parent", tmp_path / "stopped", override, at=128)
+    again = small.go_on(tmp_path / "stopped")
+    assert (whole.outcome.code, stopped.outcome.code, again.outcome.code) == (0, 130, 0)
+    assert small.outcome_of(tmp_path / "stopped") == small.outcome_of(tmp_path / "whole")

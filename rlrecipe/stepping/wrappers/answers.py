@@ -161,7 +161,11 @@ def reward_of(value: Any) -> float:
         Misfit: it is none.
     """
     if isinstance(value, Real):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            expected = "a reward is a float, of at most 1.8e308"
+            raise Misfit("a number too large for a float as the reward", expected, "scale it") from None
     one = _single(value)
     if one is None:
         cure = "return float(reward)" if isinstance(value, str) else "return one float at each step"

@@ -16,7 +16,8 @@ from rlrecipe.stepping.wrappers.resetting import arguments_of
 
 Env = gymnasium.Env[Any, Any]
 #: Types of rewards and flags that need no second look.
-NUMBERS = frozenset({float, int, np.float32, np.float64, np.int64})
+#: Whole numbers of Python may be too large for a float.
+NUMBERS = frozenset({float, np.float32, np.float64, np.int64})
 FLAGS = frozenset({bool, np.bool_})
 RESET, STEP = "observation, info", "observation, reward, terminated, truncated, info"
 #: Layers that hand observations on and keep none.
@@ -151,6 +152,8 @@ class Checked(gymnasium.Wrapper[Any, Any, Any, Any]):
     def _left(self, method: str, error: BaseException) -> NoReturn:
         """Raise what the environment raised; an exit, or the end of its data, is its own and ends no loop of ours."""
         if isinstance(error, (Exception, KeyboardInterrupt)) and not isinstance(error, StopIteration):
+            if isinstance(error, Exception) and not isinstance(error, EnvironmentFault):
+                error.add_note(f"raised by {method}() of {self.name}")
             raise error
         cure = "raise an exception that says what went wrong, or end the episode instead"
         raise EnvironmentFault(f"{self.name}: {method}() raised {told(error)}", cure) from error
