@@ -14,7 +14,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import warnings
 import weakref
@@ -34,6 +33,7 @@ from rlrecipe.lazy import np
 from rlrecipe.recipe.asked import env_name, num_envs
 from rlrecipe.recipe.errors import Problem
 from rlrecipe.recipe.options import option
+from rlrecipe.system.descriptors import nameless
 from rlrecipe.system.signals import held_back
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ class WorkersCollector:
             flushing=bool(np.float32(1e-39) * np.float32(1) == 0),
         )
         sent = Sent(share, env_name(self.environments.options), self.environments.imports)
-        self._file.append(_memory())
+        self._file.append(nameless())
         for index, rows in enumerate(self.shares):
             self.workers.append(Handle(index, rows, self._file[0]))
         for worker in self.workers:
@@ -319,14 +319,6 @@ def ready(workers: Sequence[Handle]) -> Handle:
         for worker in workers:
             if worker.connection in there or worker.process.poll() is not None:
                 return worker
-
-
-def _memory() -> int:
-    """An open file without a name, for memory that processes share."""
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("rlrecipe")
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
 
 
 def _whole(layouts: Sequence[Layout], num_envs: int) -> dict[str, tuple[tuple[int, ...], str]]:

@@ -58,6 +58,21 @@ class Ending:
         self.reason = state["reason"]
 
 
+class FrozenState:
+    """The state of a part that is closed, in its place among the modules: what is saved again is this."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    def state_dict(self) -> State:
+        """As it was."""
+        return self.state
+
+    def load_state_dict(self, state: State) -> None:
+        """Another one takes its place."""
+        self.state = state
+
+
 class Loop(ABC):
     """Takes batches and learns from them until the clock says that the run is complete.
 

@@ -14,7 +14,7 @@ from rlrecipe.context import RunContext
 from rlrecipe.interfaces import Algorithm, Batch, Collector, Key, OnPolicy, Sampler, Scalars, State, Stateful
 from rlrecipe.learning.objectives import Objectives
 from rlrecipe.loop.guard import check_batch
-from rlrecipe.loop.loop import Loop
+from rlrecipe.loop.loop import FrozenState, Loop
 from rlrecipe.loop.pace import Pace
 from rlrecipe.loop.points import HookError, Registered
 from rlrecipe.loop.tensordicts import from_tensordict, to_tensordict
@@ -27,21 +27,6 @@ if TYPE_CHECKING:
 
 Schedule = Callable[[Clock], float]
 _LR = "a trainer's lr is lr_factor now: by what learning rates are multiplied, by the clock"
-
-
-class Kept:
-    """The state of a part that is closed."""
-
-    def __init__(self, state: State) -> None:
-        self.state = state
-
-    def state_dict(self) -> State:
-        """As it was."""
-        return self.state
-
-    def load_state_dict(self, state: State) -> None:
-        """Another one takes its place."""
-        self.state = state
 
 
 class RecipeLoop(Loop):
@@ -117,7 +102,7 @@ class RecipeLoop(Loop):
 
     def put_away(self) -> None:
         """Close the environments of a training that is complete; their state is kept for its last checkpoint."""
-        self.modules["collector"] = Kept(self.collector.state_dict())
+        self.modules["collector"] = FrozenState(self.collector.state_dict())
         self.collector.close()
 
     def _batches(self) -> Iterator[Batch]:

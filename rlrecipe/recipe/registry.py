@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, get_
 
 from rlrecipe.recipe.options import Component, LoggerOptions, Options, Traits
 from rlrecipe.recipe.traits import (
-    OF_KIND,
     AlgorithmTraits,
     CollectorTraits,
     DistributionTraits,
@@ -34,6 +33,7 @@ from rlrecipe.recipe.traits import (
     ReplayBufferTraits,
     StorageTraits,
     TransformTraits,
+    traits_from,
 )
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def register(
     """
     if kind not in KINDS:
         raise ValueError(f"no kind of component is named {kind!r}; there are: {', '.join(KINDS)}")
-    own = _traits(kind, name, traits, old)
+    own = traits_from(kind, name, traits, old)
     if old:
         form = f"register({kind!r}, {name!r}, traits={type(own).__name__}({', '.join(f'{each}=...' for each in old)}))"
         message = f"traits are given as one object of rlrecipe.recipe.traits: {form}"
@@ -206,42 +206,6 @@ def register(
         return build
 
     return decorate
-
-
-def _traits(kind: str, name: str, given: Traits | None, old: Mapping[str, Any]) -> Traits:
-    """The traits of a component: those given, or those that were given one by one.
-
-    Raises:
-        TypeError: one is unknown or missing, or they are of another kind.
-    """
-    expected = OF_KIND.get(kind, Traits)
-    if given is None:
-        if "heads" in old:
-            old = {**old, "heads": _told_spaces(name, old["heads"])}
-        try:
-            return expected(**old)
-        except TypeError as error:
-            raise TypeError(f"the {kind} {name!r}: {error}; give it traits={expected.__name__}(...)") from None
-    if old:
-        raise TypeError(f"the {kind} {name!r}: write {', '.join(old)} inside traits={expected.__name__}(...)")
-    if not isinstance(given, expected):
-        message = f"its traits are {type(given).__name__}; give it traits={expected.__name__}(...)"
-        raise TypeError(f"the {kind} {name!r}: {message}")
-    return given
-
-
-POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-
-
-def _told_spaces(name: str, heads: Callable[..., Any]) -> Callable[..., Any]:
-    """An algorithm's heads, which once were not told the spaces."""
-    parameters = inspect.signature(heads).parameters.values()
-    required = [each for each in parameters if each.kind in POSITIONAL and each.default is each.empty]
-    if len(required) > 2 or any(each.kind == each.VAR_POSITIONAL for each in parameters):
-        return heads
-    now = "heads are told the spaces, too: heads(distribution, options, spaces)"
-    warnings.warn(f"the algorithm {name!r}: {now}", DeprecationWarning, stacklevel=4)
-    return lambda distribution, options, spaces: heads(distribution, options)
 
 
 def leave_out(kind: str, name: str, reason: str, needs: tuple[str, str] | None = None) -> None:

@@ -6,6 +6,8 @@ Reading a recipe asks, too: what a trait holds loads neither torch nor numpy unt
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -226,3 +228,40 @@ OF_KIND: Mapping[str, type[Traits]] = {
     "hook": HookTraits,
     "logger": LoggerTraits,
 }
+
+
+def traits_from(kind: str, name: str, given: Traits | None, old: Mapping[str, Any]) -> Traits:
+    """The traits of a component: those given, or those that were given one by one.
+
+    Raises:
+        TypeError: one is unknown or missing, or they are of another kind.
+    """
+    expected = OF_KIND.get(kind, Traits)
+    if given is None:
+        if "heads" in old:
+            old = {**old, "heads": _told_spaces(name, old["heads"])}
+        try:
+            return expected(**old)
+        except TypeError as error:
+            raise TypeError(f"the {kind} {name!r}: {error}; give it traits={expected.__name__}(...)") from None
+    if old:
+        raise TypeError(f"the {kind} {name!r}: write {', '.join(old)} inside traits={expected.__name__}(...)")
+    if not isinstance(given, expected):
+        message = f"its traits are {type(given).__name__}; give it traits={expected.__name__}(...)"
+        raise TypeError(f"the {kind} {name!r}: {message}")
+    return given
+
+
+#: Parameters that are given by their place.
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def _told_spaces(name: str, heads: Callable[..., Any]) -> Callable[..., Any]:
+    """An algorithm's heads, which once were not told the spaces."""
+    parameters = inspect.signature(heads).parameters.values()
+    required = [each for each in parameters if each.kind in POSITIONAL and each.default is each.empty]
+    if len(required) > 2 or any(each.kind == each.VAR_POSITIONAL for each in parameters):
+        return heads
+    now = "heads are told the spaces, too: heads(distribution, options, spaces)"
+    warnings.warn(f"the algorithm {name!r}: {now}", DeprecationWarning, stacklevel=4)
+    return lambda distribution, options, spaces: heads(distribution, options)

@@ -79,3 +79,14 @@ def _text(raw: Lenient, like: TextIO | None, *, lines: bool = False) -> TextIO:
         newline="\n",
         line_buffering=lines or raw.isatty(),
     )
+
+
+def nameless() -> int:
+    """An open file without a name, for memory that processes share."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("rlrecipe")
+    # Not before now: most processes share none.
+    import tempfile
+
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

@@ -12,27 +12,12 @@ from rlrecipe.checkpoint.fit import UnfitState, taking_up
 from rlrecipe.checkpoint.single import read, write
 from rlrecipe.clock import Alarm
 from rlrecipe.errors import Refusal
-from rlrecipe.interfaces import State
+from rlrecipe.loop.loop import FrozenState
 from rlrecipe.recipe.schema import Backend
 from rlrecipe.recipe.values import Duration
 from rlrecipe.torchrl.loop import AsTorchRL
 from rlrecipe.torchrl.objects import Closes, ShutsDown
 from rlrecipe.trainers.rows import Rows
-
-
-class Closed:
-    """The state of a collector that is shut down, as it was."""
-
-    def __init__(self, state: State) -> None:
-        self.state = state
-
-    def state_dict(self) -> State:
-        """As it was."""
-        return self.state
-
-    def load_state_dict(self, state: State) -> None:
-        """Nobody collects from it any more; what is saved again is this."""
-        self.state = state
 
 
 class StandAlone(AsTorchRL):
@@ -91,7 +76,7 @@ class StandAlone(AsTorchRL):
         if self.is_shut_down:
             return
         if "collector" in self.modules:
-            self.modules["collector"] = Closed(self.modules["collector"].state_dict())
+            self.modules["collector"] = FrozenState(self.modules["collector"].state_dict())
         self._close()
 
     def _close(self) -> None:

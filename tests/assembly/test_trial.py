@@ -181,7 +181,7 @@ def test_a_probe_may_say_what_is_missing_and_its_cure_alone() -> None:
 
         @register("hook", "moon", traits=HookTraits(probe=lambda: ("needs the moon", "fly there")))
         def make(options: Bare) -> TrainerHookBase:
-            raise NotImplementedError
+            raise AssertionError("nobody builds it")
 
         (problem,) = small.probe(load({**CARTPOLE, "hooks": ["moon"]}).recipe)
     assert (problem.code, problem.path) == ("E401", ("hooks", 0, "name"))

@@ -14,7 +14,7 @@ from rlrecipe.recipe.imports import ImportProblem, load_import
 from rlrecipe.recipe.options import Options, Traits
 from rlrecipe.recipe.registry import KINDS, find, register, search
 from rlrecipe.recipe.slots import Slot
-from rlrecipe.recipe.traits import OF_KIND, AlgorithmTraits, HookTraits, NetworkTraits, TransformTraits
+from rlrecipe.recipe.traits import OF_KIND, AlgorithmTraits, HookTraits, NetworkTraits, TransformTraits, _told_spaces
 from tests import small
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -86,7 +86,7 @@ def test_a_builder_gives_what_its_kind_is() -> None:
 
     @decorate
     def make_network(options: NumberOptions) -> Network:
-        raise NotImplementedError
+        raise AssertionError("nobody builds it")
 
     assert find("network", "number").build is make_network
 
@@ -165,14 +165,14 @@ def _named(distribution: Any, options: Any, *, gain: float = 0.01) -> str:
 @pytest.mark.parametrize("heads", [_plain, _named, functools.partial(_plain, gain=0.01)])
 def test_heads_of_before_are_not_told_the_spaces(heads: Any) -> None:
     with pytest.warns(DeprecationWarning, match=r"heads\(distribution, options, spaces\)"):
-        told = registry._told_spaces("x", heads)
+        told = _told_spaces("x", heads)
     assert told("d", "o", "s") == "d o 0.01"
 
 
 def test_heads_that_are_told_the_spaces_are_as_they_are() -> None:
     def heads(distribution: Any, options: Any, spaces: Any) -> None: ...
 
-    assert registry._told_spaces("x", heads) is heads
+    assert _told_spaces("x", heads) is heads
 
 
 def test_traits_can_be_read_as_the_mapping_that_they_were() -> None:
@@ -193,6 +193,6 @@ def test_traits_of_a_derived_class_are_of_its_kind() -> None:
 
     @register("network", "own", traits=Own(mine=3))
     def make(options: Plain, columns: int, features: int, gain: float) -> Network:
-        raise NotImplementedError
+        raise AssertionError("nobody builds it")
 
     assert NetworkTraits.of(find("network", "own")) == Own(mine=3)
